@@ -1,0 +1,70 @@
+"""The only cut through history: what was known at `as_of`.
+
+Every version of a row is visible on one half-open span of knowledge time, [known_from, known_to): it begins when the row was
+recorded (never before it happened) and ends when a correction of the same key was recorded. All families and both paths,
+offline and online, see history through these spans.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.schema import EVENT_TIME, RECORDED_AT, TableContract
+
+NEVER = np.iinfo(np.int64).max
+Micros = npt.NDArray[np.int64]
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime. Raises ValueError on a naive one."""
+    if moment.tzinfo is None:
+        raise ValueError(f"time without zone: {moment.isoformat()}")
+    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def times(table: pa.Table, column: str) -> Micros:
+    """A timestamp column as int64 microseconds."""
+    values = table.column(column).cast(pa.int64()).to_numpy()
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def in_order(table: pa.Table, contract: TableContract) -> pa.Table:
+    """Rows sorted by (key, recorded_at): by time within an entity, versions of a row side by side."""
+    order = [*contract.key, RECORDED_AT]
+    return table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in order]))
+
+
+def known_spans(table: pa.Table, contract: TableContract) -> tuple[Micros, Micros]:
+    """(known_from, known_to) of each row of a table sorted by `in_order`; known_to is NEVER without a correction."""
+    recorded = times(table, RECORDED_AT)
+    known_from = np.maximum(recorded, times(table, EVENT_TIME))
+    known_to = np.full(len(recorded), NEVER, dtype=np.int64)
+    if len(recorded) > 1:
+        same = np.ones(len(recorded) - 1, dtype=bool)
+        for name in contract.key:
+            column = table.column(name).combine_chunks()
+            same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False).astype(bool)
+        known_to[:-1][same] = known_from[1:][same]
+    return known_from, known_to
+
+
+def known_at(table: pa.Table, contract: TableContract, as_of: datetime, *, ordered: bool = False) -> pa.Table:
+    """The rows of `table` that were known at `as_of`: one version per key, happened and recorded by then."""
+    table = table if ordered else in_order(table, contract)
+    moment = micros(as_of)
+    known_from, known_to = known_spans(table, contract)
+    return table.filter(pa.array((known_from <= moment) & (moment < known_to)))
+
+
+def recorded_by(table: pa.Table, as_of: datetime) -> pa.Table:
+    """All versions recorded by `as_of`: the right-hand side of the law of the house."""
+    return table.filter(pa.array(times(table, RECORDED_AT) <= micros(as_of)))
+
+
+def as_micros(moments: Sequence[datetime]) -> Micros:
+    return np.array([micros(moment) for moment in moments], dtype=np.int64)

@@ -1,0 +1,101 @@
+"""Machine kinds: a kind is a sensor layout, declared in TOML, never in code."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.errors import BadInput
+
+_NAME = r"^[a-z][a-z0-9_]{0,39}$"
+
+
+class Sensor(BaseModel):
+    """One column of a kind's readings. Values outside [low, high] are quarantined, not clipped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    words_en: str
+    words_zh: str
+
+
+class Term(BaseModel):
+    """A code of events, a component or an operating mode, with its words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(min_length=1, max_length=40)
+    words_en: str
+    words_zh: str
+
+
+class MachineKind(BaseModel):
+    """A sensor layout and the vocabularies that go with it.
+
+    sampling: `regular` readings arrive about every `period_hours` (window statistics make sense); `on_change` readings are
+    written when a value changes and hold until the next row (last value, change over a window, time since change).
+    models: the machine models seen when the kind was declared, in a fixed order; a model feature is an index into it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    words_en: str
+    words_zh: str
+    sampling: Literal["regular", "on_change"] = "regular"
+    period_hours: float = Field(default=1.0, gt=0)
+    window_hours: tuple[float, ...] = (3, 12, 24, 72, 168)
+    sensors: tuple[Sensor, ...]
+    error_codes: tuple[Term, ...] = ()
+    components: tuple[Term, ...] = ()
+    modes: tuple[Term, ...] = ()
+    models: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> "MachineKind":
+        for what, names in (
+            ("sensor", [sensor.name for sensor in self.sensors]),
+            ("error code", [term.code for term in self.error_codes]),
+            ("component", [term.code for term in self.components]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {what} is declared twice")
+        return self
+
+    @property
+    def readings_table(self) -> str:
+        return f"readings_{self.name}"
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits over the whole declaration."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def parse_kind(document: dict[str, Any], where: str) -> MachineKind:
+    """A kind from a parsed TOML table. Raises BadInput naming the field."""
+    try:
+        return MachineKind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "kind"
+        raise BadInput(f"{field}: {first['msg']}", where=where, mend="correct the kind declaration") from None
+
+
+def load_kind(path: Path) -> MachineKind:
+    """Read `[kind]` of a TOML file. Raises BadInput on a missing or malformed file."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput("no such file", where=str(path), mend="name an existing TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
+    if "kind" not in document:
+        raise BadInput("no [kind] table", where=str(path), mend="declare the machine kind")
+    return parse_kind(document["kind"], str(path))

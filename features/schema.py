@@ -1,0 +1,112 @@
+"""Table contracts: columns, units, ranges, keys and the two clocks.
+
+Every table has `event_time` (when it happened) and `recorded_at` (when it became known), microseconds, aware UTC. A row is
+identified by its key; a second version of the same key is a correction with a later `recorded_at`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from features.kinds import MachineKind
+
+TIME = pa.timestamp("us", tz="UTC")
+TEXT = pa.string()
+NUMBER = pa.float64()
+
+MACHINE = "machine_id"
+EVENT_TIME = "event_time"
+RECORDED_AT = "recorded_at"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: type, unit, whether it may be empty, and the closed range of what is believable."""
+
+    name: str
+    type: pa.DataType = NUMBER
+    unit: str = ""
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """A table's columns in order, its entity, and its key (which always contains entity and event time)."""
+
+    name: str
+    own: tuple[Column, ...]
+    own_key: tuple[str, ...] = ()
+    timeless_key: bool = False
+    entity: str = MACHINE
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        clocks = (Column(EVENT_TIME, TIME), Column(RECORDED_AT, TIME))
+        return (Column(self.entity, TEXT), *clocks, *self.own)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies a row; `timeless_key` tables (one row per entity) leave the event time out."""
+        if self.timeless_key:
+            return (self.entity, *self.own_key)
+        return (self.entity, EVENT_TIME, *self.own_key)
+
+    @property
+    def arrow(self) -> pa.Schema:
+        return pa.schema([pa.field(column.name, column.type, nullable=column.nullable) for column in self.columns])
+
+
+# event_time of a machine is the start of its observation; age_hours is its age at that moment.
+MACHINES = TableContract(
+    "machines",
+    (
+        Column("kind", TEXT),
+        Column("model", TEXT, nullable=True),
+        Column("age_hours", NUMBER, "h", nullable=True, low=0.0, high=1_000_000.0),
+        Column("capacity", NUMBER, nullable=True, low=0.0),
+        Column("site_id", TEXT, nullable=True),
+        Column("enterprise_id", TEXT, nullable=True),
+    ),
+    timeless_key=True,
+)
+EVENTS = TableContract("events", (Column("code", TEXT), Column("severity", NUMBER, nullable=True)), ("code",))
+MAINTENANCE = TableContract(
+    "maintenance", (Column("component", TEXT), Column("action", TEXT, nullable=True)), ("component",)
+)
+FAILURES = TableContract("failures", (Column("component", TEXT),), ("component",))
+OPERATIONS = TableContract(
+    "operations",
+    (
+        Column("action", TEXT),
+        Column("mode", TEXT, nullable=True),
+        Column("load", NUMBER, "share of rated load", nullable=True, low=0.0, high=2.0),
+        Column("shift", TEXT, nullable=True),
+    ),
+    ("action",),
+)
+ENVIRONMENT = TableContract(
+    "environment",
+    (
+        Column("ambient_temperature_c", NUMBER, "°C", nullable=True, low=-90.0, high=90.0),
+        Column("humidity_pct", NUMBER, "%", nullable=True, low=0.0, high=100.0),
+    ),
+)
+# A row says: the machine was under observation until event_time. Only cohorts and labels read it, never a feature.
+COVERAGE = TableContract("coverage", (Column("state", TEXT, nullable=True),))
+
+FIXED = {
+    contract.name: contract
+    for contract in (MACHINES, EVENTS, MAINTENANCE, FAILURES, OPERATIONS, ENVIRONMENT, COVERAGE)
+}
+
+
+def readings(kind: MachineKind) -> TableContract:
+    """The wide readings table of one kind: a nullable float column per sensor."""
+    columns = tuple(
+        Column(sensor.name, NUMBER, sensor.unit, nullable=True, low=sensor.low, high=sensor.high)
+        for sensor in kind.sensors
+    )
+    return TableContract(kind.readings_table, columns)

@@ -35,7 +35,9 @@ class LazyGroup(TyperGroup):
             return None
         module, attribute, words = VERBS[name]
         if ctx.resilient_parsing or "--help" in sys.argv[1:2] or len(sys.argv) == 1:
-            return typer.main.get_command(_placeholder(words))
+            command = typer.main.get_command(_placeholder(words))
+            command.name = name
+            return command
         command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
         command.name = name
         return command

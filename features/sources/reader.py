@@ -1,0 +1,42 @@
+"""What every reader of an origin yields: batches of rows in contract columns, each row traceable to its file."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.kinds import MachineKind
+from features.schema import TableContract
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for one table, before they are checked against its contract.
+
+    table: columns named as the contract names them; types may be looser (text where a number is due): what does not parse is
+    quarantined row by row. A missing `recorded_at` means the reader's rule of knowledge time is "at once".
+    rows: 1-based number of each row in `file`, as a person would count the data rows.
+    refused: (row, column, reason) of rows that the reader already knows to be unusable; they are counted and quarantined.
+    """
+
+    contract: TableContract
+    table: pa.Table
+    file: str
+    rows: npt.NDArray[np.int64]
+    refused: tuple[tuple[int, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One import: its name, the kinds it declares, and a lazy stream of batches (bounded in memory)."""
+
+    name: str
+    kinds: tuple[MachineKind, ...]
+    batches: Callable[[], Iterator[Batch]]
+    notes: tuple[str, ...] = field(default=())
+
+
+Reader = Callable[[Path], Source]

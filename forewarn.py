@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -20,7 +22,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),
-    "demo": ("serving.demo", "demo", "Simulate, build, train, score, then serve."),
+    "demo": ("forewarn", "demo", "Simulate, build, train, score, then serve."),
 }
 
 
@@ -58,6 +60,42 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pre
 @app.callback()
 def _root() -> None:
     """Forewarn: which machine fails within 72 hours, which enterprise is heading for an accident."""
+
+
+demo = typer.Typer(add_completion=False)
+DEMO_KINDS = ("pump", "press")
+
+
+def demo_steps(machines: int, days: int) -> list[list[str]]:
+    """The verbs of the demonstration, as anyone would type them after `forewarn`."""
+    steps = [["simulate", "--machines", str(machines), "--days", str(days), "--every", "1h", "--seed", "7"]]
+    for kind in DEMO_KINDS:
+        steps.append(["features", "build", "--kind", kind])
+        steps.append(["train", "machine", "--kind", kind])
+        steps.append(["promote", "machine", "--kind", kind])
+        steps.append(["score", "machine", "--kind", kind, "--top", "5"])
+    return steps
+
+
+@demo.command()
+def _demo(
+    serve: bool = typer.Option(True, help="Serve the scores at the end."),
+    machines: int = typer.Option(80, min=10, help="Size of the simulated fleet."),
+    days: int = typer.Option(300, min=120, help="Length of the simulated history."),
+) -> None:
+    """Simulate a fleet, build features, train, evaluate, register, score, then serve, in a home of its own."""
+    from features.settings import settings
+
+    home = settings().home if "FOREWARN_HOME" in os.environ else Path(settings().home, "demo")
+    os.environ["FOREWARN_HOME"] = str(home)
+    settings.cache_clear()
+    command = typer.main.get_command(app)
+    steps = demo_steps(machines, days) + ([["serve"]] if serve else [])
+    for step in steps:
+        typer.secho(f"\n$ forewarn {' '.join(step)}", fg="cyan", err=True)
+        command.main(args=step, prog_name="forewarn", standalone_mode=False)
+    if not serve:
+        typer.echo(f"\nThe demonstration lives in {home}. To go on with it: export FOREWARN_HOME={home}")
 
 
 def main() -> NoReturn:

@@ -1,0 +1,207 @@
+"""Opening a publisher's file: CSV or Parquet as a bounded stream of chunks whose rows can be named.
+
+What stops a file from being read at all (absent, empty, cut short, a column missing) is BadInput; a broken line inside a CSV
+is refused with its row number and the rest is read on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from features.errors import BadInput
+from features.schema import TIME
+
+Rows = npt.NDArray[np.int64]
+Refused = tuple[tuple[int, str, str], ...]
+SUFFIXES = (".parquet", ".csv")
+_CHUNK_ROWS = 1 << 17
+_CSV_BLOCK = 8 << 20
+_MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+# The second form is how Microsoft's own CSV writes "1/1/2015 6:00:00 AM".
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of one file. rows: 1-based number of each row of `table`; refused rows are not in `table`."""
+
+    table: pa.Table
+    rows: Rows
+    refused: Refused = ()
+
+
+def folder(directory: Path) -> Path:
+    """The directory itself. Raises BadInput unless it is one."""
+    if not directory.is_dir():
+        raise BadInput("no such folder", where=str(directory), mend="name the folder that holds the publisher's files")
+    return directory
+
+
+def find(directory: Path, stem: str) -> Path | None:
+    """`stem`.parquet or `stem`.csv in the folder, Parquet first."""
+    return next((path for suffix in SUFFIXES if (path := directory / f"{stem}{suffix}").is_file()), None)
+
+
+def need(directory: Path, stem: str) -> Path:
+    """As `find`. Raises BadInput if there is neither."""
+    path = find(directory, stem)
+    if path is None:
+        raise BadInput(f"no {stem}.csv or {stem}.parquet", where=str(directory), mend="put the publisher's file there")
+    return path
+
+
+def header(path: Path) -> list[str]:
+    """Column names. Raises BadInput on an empty or unreadable file."""
+    if path.suffix == ".parquet":
+        return list(_parquet(path).schema_arrow.names)
+    return list(_csv(path, None, lambda _: "skip").schema.names)
+
+
+def check_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
+    """The wanted columns that the file has. Raises BadInput naming the first one of `columns` that is missing."""
+    present = header(path)
+    for name in columns:
+        if name not in present:
+            shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
+            raise BadInput(f"no column {name!r}", where=str(path), mend=f"name it as the publisher does; the file has {shown}")
+    return [*columns, *(name for name in optional if name in present)]
+
+
+def chunks(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Chunk]:
+    """Stream `columns` (and those of `optional` that exist), about 10^5 rows at a time.
+
+    CSV fields arrive as text with empty ones null; Parquet columns keep their types, dictionaries decoded.
+    Raises BadInput with the file on anything that makes it unreadable.
+    """
+    names = check_columns(path, columns, optional)
+    yield from _parquet_chunks(path, names) if path.suffix == ".parquet" else _csv_chunks(path, names)
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise BadInput("no such file", where=str(path), mend="name an existing file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, "Parquet", error) from None
+
+
+def _unreadable(path: Path, form: str, error: Exception) -> BadInput:
+    if path.exists() and path.stat().st_size == 0:
+        return BadInput("the file is empty", where=str(path), mend="fetch it again")
+    reason = str(error).splitlines()[0].rstrip(".")
+    return BadInput(f"not readable as {form} ({reason})", where=str(path), mend="fetch it again, it may be cut short")
+
+
+def _parquet_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
+    start = 1
+    with _parquet(path) as file:
+        try:
+            for batch in file.iter_batches(_CHUNK_ROWS, columns=names):
+                table = pa.table({name: plain(batch.column(name)) for name in names})
+                yield Chunk(table, np.arange(start, start + len(table), dtype=np.int64))
+                start += len(table)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(path, "Parquet", error) from None
+
+
+def _csv(path: Path, names: list[str] | None, on_broken: Callable[[pacsv.InvalidRow], str]) -> pacsv.CSVStreamingReader:
+    convert = pacsv.ConvertOptions(
+        include_columns=names,
+        column_types=dict.fromkeys(names or (), pa.string()),
+        strings_can_be_null=True,
+        null_values=_MISSING,
+        check_utf8=names is not None,
+    )
+    try:
+        return pacsv.open_csv(
+            path,
+            # Row numbers of broken lines are known only to a single-threaded read.
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=on_broken),
+            convert_options=convert,
+        )
+    except FileNotFoundError:
+        raise BadInput("no such file", where=str(path), mend="name an existing file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, "CSV", error) from None
+
+
+def _csv_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
+    broken: dict[int, str] = {}
+
+    def on_broken(row: pacsv.InvalidRow) -> str:
+        broken[row.number - 1] = f"broken line: {row.actual_columns} fields where the header has {row.expected_columns}"
+        return "skip"
+
+    reader = _csv(path, names, on_broken)
+    next_row = 1
+    try:
+        for batch in reader:
+            rows, next_row, passed = _number(next_row, batch.num_rows, broken)
+            yield Chunk(pa.Table.from_batches([batch]).select(names), rows, passed)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, "CSV", error) from None
+    if broken:
+        left = tuple((row, "", reason) for row, reason in sorted(broken.items()))
+        empty = pa.table({name: pa.array([], pa.string()) for name in names})
+        yield Chunk(empty, np.empty(0, np.int64), left)
+
+
+def _number(start: int, count: int, broken: dict[int, str]) -> tuple[Rows, int, Refused]:
+    """Numbers of the next `count` good rows, stepping over broken ones, which are taken out of `broken`."""
+    span = np.arange(start, start + count + len(broken), dtype=np.int64)
+    good = span[~np.isin(span, np.fromiter(broken, np.int64, len(broken)))][:count]
+    end = int(good[-1]) + 1 if count else start
+    passed = tuple((row, "", broken.pop(row)) for row in sorted(broken) if row < end)
+    return good, end, passed
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Decode a dictionary column."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Float64 if every field parses, else the text as it stands: the lake quarantines the rows at fault."""
+    try:
+        return column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return column
+
+
+def floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """A numeric column as float64 with NaN for null. Raises ArrowInvalid on text that is no number."""
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A publisher's naive times, declared UTC, as timestamps in microseconds; null where a field is no time."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return column.cast(TIME)
+    naive = column if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else _parse(column.cast(pa.string()))
+    return pc.assume_timezone(naive.cast(pa.timestamp("us")), "UTC")
+
+
+def _parse(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return text.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        parsed = [pc.strptime(text, format=form, unit="us", error_is_null=True) for form in _TIME_FORMATS]
+        return pc.coalesce(*parsed)
+
+
+def keep(chunk: Chunk, good: npt.NDArray[np.bool_], column: str, reason: str) -> Chunk:
+    """The chunk with the rows that are not `good` refused for one reason."""
+    if good.all():
+        return chunk
+    more = tuple((int(row), column, reason) for row in chunk.rows[~good])
+    return Chunk(chunk.table.filter(pa.array(good)), chunk.rows[good], chunk.refused + more)

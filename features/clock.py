@@ -33,10 +33,27 @@ def times(table: pa.Table, column: str) -> Micros:
     return np.ascontiguousarray(values, dtype=np.int64)
 
 
+def ranks(column: pa.ChunkedArray) -> Micros:
+    """int64 that sort as the column's values do; sorting text by rank is many times faster than by its characters."""
+    if not pa.types.is_string(column.type):
+        return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
+    encoded = pa.chunked_array(column.chunks, pa.string()).combine_chunks().dictionary_encode()
+    words = encoded.dictionary
+    rank = np.empty(len(words), dtype=np.int64)
+    rank[pc.sort_indices(words).to_numpy()] = np.arange(len(words))
+    return np.asarray(rank[encoded.indices.to_numpy()], dtype=np.int64)
+
+
 def in_order(table: pa.Table, contract: TableContract) -> pa.Table:
     """Rows sorted by (key, recorded_at): by time within an entity, versions of a row side by side."""
-    order = [*contract.key, RECORDED_AT]
-    return table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in order]))
+    columns = [ranks(table.column(name)) for name in [*contract.key, RECORDED_AT]]
+    ties = np.ones(max(table.num_rows - 1, 0), dtype=bool)
+    sorted_already = True
+    for values in columns:
+        step = np.diff(values)
+        sorted_already = sorted_already and not (ties & (step < 0)).any()
+        ties &= step == 0
+    return table if sorted_already else table.take(pa.array(np.lexsort(columns[::-1])))
 
 
 def known_spans(table: pa.Table, contract: TableContract) -> tuple[Micros, Micros]:

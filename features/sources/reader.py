@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,15 @@ from features.kinds import MachineKind
 from features.schema import TableContract
 
 
+class Refusal(NamedTuple):
+    """A row that the reader cannot or must not use: its number, the column at fault, the reason, the offending text."""
+
+    row: int
+    column: str
+    reason: str
+    value: str = ""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows for one table, before they are checked against its contract.
@@ -19,14 +29,15 @@ class Batch:
     table: columns named as the contract names them; types may be looser (text where a number is due): what does not parse is
     quarantined row by row. A missing `recorded_at` means the reader's rule of knowledge time is "at once".
     rows: 1-based number of each row in `file`, as a person would count the data rows.
-    refused: (row, column, reason) of rows that the reader already knows to be unusable; they are counted and quarantined.
+    refused: rows that the reader already knows to be unusable; each is counted once and quarantined. A refused row may stand in
+    `table` (it is taken out) or not (a line that did not even split into columns).
     """
 
     contract: TableContract
     table: pa.Table
     file: str
     rows: npt.NDArray[np.int64]
-    refused: tuple[tuple[int, str, str], ...] = ()
+    refused: tuple[Refusal | tuple[int, str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,329 @@
+"""The lake: Delta tables partitioned by entity bucket. Rows are appended once, corrected by newer versions, never changed.
+
+    lake.json     the format and the number of buckets
+    kinds/        the machine kinds, one JSON file each
+    tables/       one Delta table per contract
+    quarantine/   rows that broke their contract, with file, row, column and reason (Delta)
+    accounts/     the row account of each import, one JSON file each
+"""
+
+import fcntl
+import itertools
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable, WriterProperties, write_deltalake
+
+from features import ingest as imports
+from features.account import RowAccount, TableCount
+from features.clock import in_order
+from features.errors import BadInput, Conflict, NotFound
+from features.kinds import MachineKind, parse_kind
+from features.schema import FIXED, MACHINES, TEXT, TIME, TableContract, readings
+from features.sources.reader import Batch, Source
+from features.spill import Spill
+
+__all__ = ["Lake", "RowAccount", "TableCount"]
+
+FORMAT = 1
+MAX_BUCKETS = 256
+BUCKET = "bucket"
+WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+
+QUARANTINE = pa.schema(
+    [
+        ("source", TEXT),
+        ("file", TEXT),
+        ("row", pa.int64()),
+        ("table", TEXT),
+        ("column", TEXT),
+        ("reason", TEXT),
+        ("value", TEXT),
+        ("imported_at", TIME),
+    ]
+)
+
+
+class Lake:
+    """The tables under one root folder. Any number of readers; one writer at a time."""
+
+    def __init__(self, root: Path, buckets: int) -> None:
+        self.root = root
+        self.buckets = buckets
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = False, buckets: int = 8) -> "Lake":
+        """Open the lake at `root`, or with `create` make an empty one of `buckets` buckets (which stay for good).
+
+        Raises NotFound if there is none, BadInput if it is not a lake that this version reads.
+        """
+        path = root / "lake.json"
+        if not path.exists():
+            if not create:
+                raise NotFound("no lake here", where=str(root), mend="import or simulate histories first")
+            if not 1 <= buckets <= MAX_BUCKETS:
+                raise BadInput(f"{buckets} buckets", where="buckets", mend=f"choose 1 to {MAX_BUCKETS}")
+            root.mkdir(parents=True, exist_ok=True)
+            _write(path, {"format": FORMAT, "buckets": buckets})
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            found, buckets = document["format"], int(document["buckets"])
+        except (ValueError, KeyError, TypeError):
+            raise BadInput("not readable", where=str(path), mend="restore it from a copy of the lake") from None
+        if found != FORMAT:
+            raise BadInput(f"lake of format {found}, this version reads {FORMAT}", where=str(path), mend="update Forewarn")
+        return cls(root, buckets)
+
+    # Kinds and contracts
+
+    def kinds(self) -> dict[str, MachineKind]:
+        """The declared machine kinds by name."""
+        return {path.stem: _read_kind(path) for path in sorted((self.root / "kinds").glob("*.json"))}
+
+    def kind(self, name: str) -> MachineKind:
+        """One machine kind. Raises NotFound naming those that there are."""
+        path = self.root / "kinds" / f"{name}.json"
+        if not path.is_file() or path.parent != self.root / "kinds":
+            raise NotFound(f"no machine kind '{name}'", where=str(self.root), mend=_choices(self.kinds()))
+        return _read_kind(path)
+
+    def put_kind(self, kind: MachineKind) -> MachineKind:
+        """Declare a kind, or extend it: models seen before keep their places. Raises Conflict if a stored sensor would go."""
+        path = self.root / "kinds" / f"{kind.name}.json"
+        if path.exists():
+            stored = _read_kind(path)
+            units = {sensor.name: sensor.unit for sensor in kind.sensors}
+            for sensor in stored.sensors:
+                if units.get(sensor.name) != sensor.unit:
+                    raise Conflict(
+                        f"kind {kind.name} holds sensor '{sensor.name}' in '{sensor.unit}'",
+                        where=str(path),
+                        mend="keep the sensor and its unit, or give the new layout another kind name",
+                    )
+            models = (*stored.models, *(model for model in kind.models if model not in stored.models))
+            kind = kind.model_copy(update={"models": models})
+            if kind == stored:
+                return stored
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, kind.model_dump(mode="json"))
+        return kind
+
+    def contract(self, table_name: str) -> TableContract:
+        """The contract of a table. Raises NotFound naming those that there are."""
+        if table_name in FIXED:
+            return FIXED[table_name]
+        contracts = {kind.readings_table: readings(kind) for kind in self.kinds().values()}
+        if table_name not in contracts:
+            raise NotFound(f"no table '{table_name}'", where=str(self.root), mend=_choices([*FIXED, *contracts]))
+        return contracts[table_name]
+
+    def tables(self) -> list[str]:
+        """The tables that hold rows."""
+        return sorted(path.parent.name for path in (self.root / "tables").glob("*/_delta_log"))
+
+    # Writing
+
+    def ingest(self, source: Source, *, imported_at: datetime, progress: imports.Progress | None = None) -> RowAccount:
+        """Import a source: check, drop duplicates, store corrections as new rows, quarantine what breaks its contract.
+
+        Stores and returns the row account. Running it again changes nothing. Raises BadInput (a file as a whole is unusable;
+        nothing of the import is stored then), Conflict (somebody else is importing).
+        """
+        with self._writing() as spill:
+            for kind in source.kinds:
+                self.put_kind(kind)
+            return self._take(source.name, source.batches(), imported_at, spill, progress)
+
+    def append_rows(
+        self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str
+    ) -> RowAccount:
+        """Take rows that a program made through the same checks and the same account as an import."""
+        rows = np.arange(1, table.num_rows + 1, dtype=np.int64)
+        with self._writing() as spill:
+            return self._take(source_name, iter([Batch(contract, table, source_name, rows)]), imported_at, spill, None)
+
+    def _take(
+        self, name: str, batches: Iterator[Batch], imported_at: datetime, spill: Spill, progress: imports.Progress | None
+    ) -> RowAccount:
+        account = imports.run(self, name, batches, imported_at, spill, progress)
+        folder = self.root / "accounts"
+        folder.mkdir(exist_ok=True)
+        _write(folder / f"{len(list(folder.glob('*.json'))) + 1:06d}.json", account.document())
+        return account
+
+    @contextmanager
+    def _writing(self) -> Iterator[Spill]:
+        """Hold the writer's lock (the system drops it with the process) and a folder for spilled rows."""
+        with (self.root / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                mend = "wait until it has finished, then run this again"
+                raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
+            spill = Spill(self.root / ".spill")
+            try:
+                yield spill
+            finally:
+                spill.close()
+
+    def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]]) -> None:
+        """Commit (bucket, rows) pairs to a table at once; no pair, no new version. For `ingest`, under its lock."""
+        schema = contract.arrow.append(pa.field(BUCKET, pa.int32(), nullable=False))
+        first = next(buckets, None)
+        if first is None:
+            return
+        batches = (
+            batch
+            for bucket, table in itertools.chain([first], buckets)
+            for batch in table.append_column(schema.field(BUCKET), pa.repeat(pa.scalar(bucket, pa.int32()), len(table)))
+            .combine_chunks()
+            .to_batches()
+        )
+        write_deltalake(
+            self._path(contract.name),
+            pa.RecordBatchReader.from_batches(schema, batches),
+            mode="append",
+            partition_by=BUCKET,
+            schema_mode="merge",
+            writer_properties=WRITER,
+        )
+
+    def add_quarantined(self, rows: pa.Table) -> None:
+        """Store quarantined rows (QUARANTINE schema) that are not stored yet. For `ingest`, under its lock."""
+        rows = rows.cast(QUARANTINE)
+        same = [name for name in QUARANTINE.names if name != "imported_at"]
+        rows = rows.group_by(same, use_threads=False).aggregate([("imported_at", "min")])
+        rows = rows.rename_columns([*same, "imported_at"]).select(QUARANTINE.names)
+        path = self.root / "quarantine"
+        if DeltaTable.is_deltatable(str(path)):
+            rows = rows.join(DeltaTable(path).to_pyarrow_table(columns=same), keys=same, join_type="left anti")
+        if rows.num_rows:
+            rows = rows.cast(QUARANTINE).sort_by([("table", "ascending"), ("file", "ascending"), ("row", "ascending")])
+            write_deltalake(path, rows, mode="append", writer_properties=WRITER)
+
+    # Reading
+
+    def read(
+        self,
+        table_name: str,
+        *,
+        buckets: Sequence[int] | None = None,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        machine_ids: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """All versions of the rows of a table, in the order of `clock.in_order`; an empty table if it has none yet.
+
+        buckets, machine_ids: only these (ids read only the buckets they fall into). columns: only these, in this order.
+        version: the table as of that Delta version. Raises NotFound for an unknown table or version.
+        """
+        contract = self.contract(table_name)
+        names = list(columns) if columns is not None else contract.arrow.names
+        needed = list(dict.fromkeys([*contract.key, "recorded_at", *names]))
+        return in_order(self._scan(contract, needed, buckets, version, machine_ids), contract).select(names)
+
+    def stored(self, contract: TableContract, bucket: int) -> pa.Table:
+        """All versions of the rows of one bucket, in no particular order."""
+        return self._scan(contract, contract.arrow.names, [bucket], None, None)
+
+    def _scan(
+        self,
+        contract: TableContract,
+        names: list[str],
+        buckets: Sequence[int] | None,
+        version: int | None,
+        machine_ids: Sequence[str] | None,
+    ) -> pa.Table:
+        schema = pa.schema([contract.arrow.field(name) for name in names])
+        path = self._path(contract.name)
+        if not (path / "_delta_log").is_dir():
+            return schema.empty_table()
+        condition = None
+        if machine_ids is not None:
+            ids = pa.array(machine_ids, TEXT)
+            found = set(self.bucket_of(ids).tolist())
+            buckets = sorted(found if buckets is None else found & set(buckets))
+            condition = pc.field(contract.entity).isin(ids)
+        if buckets is not None and not len(buckets):
+            return schema.empty_table()
+        table = self._delta(path, version)
+        partitions: list[tuple[str, str, Any]] | None = None
+        if buckets is not None:
+            partitions = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
+        dataset = table.to_pyarrow_dataset(partitions=partitions, as_large_types=False)
+        missing = [name for name in names if name not in dataset.schema.names]
+        read = dataset.to_table(columns=[name for name in names if name not in missing], filter=condition)
+        for name in missing:
+            read = read.append_column(name, pa.nulls(read.num_rows, schema.field(name).type))
+        return read.select(names).cast(schema)
+
+    def _delta(self, path: Path, version: int | None) -> DeltaTable:
+        try:
+            return DeltaTable(path, version=version)
+        except Exception as error:
+            if version is None:
+                raise
+            what = f"no version {version} of table {path.name}"
+            raise NotFound(what, where=str(self.root), mend="it may have been vacuumed; build again") from error
+
+    def versions(self) -> dict[str, int]:
+        """The current Delta version of every table that holds rows."""
+        return {name: int(DeltaTable(self._path(name)).version()) for name in self.tables()}
+
+    def machines(self) -> pa.Table:
+        """All versions of all machines."""
+        return self.read(MACHINES.name)
+
+    def bucket_of(self, machine_ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int32]:
+        """The bucket of each entity id: a stable hash, the same on every machine and in every release."""
+        ids = machine_ids if isinstance(machine_ids, pa.Array | pa.ChunkedArray) else pa.array(list(machine_ids), TEXT)
+        whole = pa.chunked_array([ids] if isinstance(ids, pa.Array) else ids.chunks, TEXT).combine_chunks()
+        encoded = whole.dictionary_encode()
+        hashed = [zlib.crc32(name.encode()) % self.buckets for name in encoded.dictionary.to_pylist()]
+        return np.asarray(np.array(hashed, dtype=np.int32)[encoded.indices.to_numpy()], dtype=np.int32)
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """The row accounts of all imports, oldest first."""
+        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((self.root / "accounts").glob("*.json"))]
+
+    def quarantined(self, *, table: str | None = None, limit: int | None = 100) -> pa.Table:
+        """Quarantined rows, by table, file and row: at most `limit` of them, of one `table` or of all."""
+        path = self.root / "quarantine"
+        if not (path / "_delta_log").is_dir():
+            return QUARANTINE.empty_table()
+        condition = None if table is None else ds.field("table") == table
+        rows = DeltaTable(path).to_pyarrow_dataset(as_large_types=False).to_table(filter=condition)
+        rows = rows.sort_by([("table", "ascending"), ("file", "ascending"), ("row", "ascending")])
+        return rows if limit is None else rows.slice(0, limit)
+
+    def _path(self, table_name: str) -> Path:
+        return self.root / "tables" / table_name
+
+
+def _read_kind(path: Path) -> MachineKind:
+    return parse_kind(json.loads(path.read_text(encoding="utf-8")), str(path))
+
+
+def _choices(names: Any) -> str:
+    return "there are: " + (", ".join(sorted(names)) or "none yet")
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    """Write JSON so that a reader, or a crash, sees the old file or the new one whole."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(document, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

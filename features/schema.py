@@ -14,6 +14,7 @@ from features.kinds import MachineKind
 TIME = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
 NUMBER = pa.float64()
+FLAG = pa.bool_()
 
 MACHINE = "machine_id"
 EVENT_TIME = "event_time"
@@ -97,9 +98,25 @@ ENVIRONMENT = TableContract(
 # A row says: the machine was under observation until event_time. Only cohorts and labels read it, never a feature.
 COVERAGE = TableContract("coverage", (Column("state", TEXT, nullable=True),))
 
+# What a bundle said of a machine: event_time is the score's as_of. Each run of the batch is a fact of its own, hence the key.
+MACHINE_SCORES = TableContract(
+    "machine_scores",
+    (
+        Column("score_id", TEXT),
+        Column("bundle_id", TEXT),
+        Column("p24", NUMBER, low=0.0, high=1.0),
+        Column("p48", NUMBER, low=0.0, high=1.0),
+        Column("p72", NUMBER, low=0.0, high=1.0),
+        Column("low72", NUMBER, low=0.0, high=1.0),
+        Column("high72", NUMBER, low=0.0, high=1.0),
+        Column("reconstructed", FLAG),
+    ),
+    ("score_id",),
+)
+
 FIXED = {
     contract.name: contract
-    for contract in (MACHINES, EVENTS, MAINTENANCE, FAILURES, OPERATIONS, ENVIRONMENT, COVERAGE)
+    for contract in (MACHINES, EVENTS, MAINTENANCE, FAILURES, OPERATIONS, ENVIRONMENT, COVERAGE, MACHINE_SCORES)
 }
 
 

@@ -1,0 +1,177 @@
+"""The verbs of serving: score, explain, serve."""
+
+import json
+import os
+import socket
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from features.errors import BadInput, NotFound
+from features.settings import settings
+
+score = typer.Typer(help="Score all machines from the lake.", add_completion=False, no_args_is_help=True)
+explain = typer.Typer(help="Rebuild a stored score from its evidence.", add_completion=False)
+serve = typer.Typer(help="Start the scoring service.", add_completion=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@score.callback()
+def _entities() -> None:
+    """Score all entities of a sort from the lake: machine."""
+
+
+@score.command()
+def machine(
+    kind: Annotated[str | None, typer.Option(help="Only this machine kind; default: every kind with a champion.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Moment of the scores, with zone; default: the lake's end.")] = None,
+    top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the riskiest to print, with reasons.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Score every machine at one moment; store the scores; print the riskiest with reasons."""
+    from features.lake import Lake
+    from serving import batch
+    from serving.champion import Champions
+    from serving.store import opened
+
+    home = settings().home
+    at = moment(as_of) if as_of is not None else None
+    lake = Lake.open(settings().lake)
+    champions = Champions(home)
+    champions.refresh()
+    chosen = [champions.get(kind)] if kind is not None else champions.all()
+    if not chosen:
+        raise NotFound("no machine kind has a champion", where=str(home / "champion"), mend="train and promote a bundle")
+    results: list[dict[str, Any]] = []
+    with opened(settings().store) as store:
+        for champion in chosen:
+            with _bar(f"scoring {champion.kind.name}") as progress:
+                scored = batch.score_machines(lake, champion, as_of=at, progress=progress)
+            batch.keep(scored, store, lake)
+            results.append(
+                {
+                    "kind": champion.kind.name,
+                    "as_of": scored.as_of.isoformat(),
+                    "bundle": champion.bundle_id,
+                    "scored": len(scored.rows),
+                    "silent": len(scored.silent),
+                    "riskiest": scored.top(top),
+                }
+            )
+    typer.echo(json.dumps(results, ensure_ascii=False) if as_json else "\n\n".join(_scores_text(item) for item in results))
+
+
+def _scores_text(result: dict[str, Any]) -> str:
+    silent = f", {result['silent']} silent for the longest window left out" if result["silent"] else ""
+    lines = [f"{result['scored']} machines of kind {result['kind']} at {result['as_of']} by {result['bundle']}{silent}"]
+    for place, row in enumerate(result["riskiest"], start=1):
+        risk = f"72 h {row['p72']:.2%} (90 % range {row['low72']:.2%} to {row['high72']:.2%})"
+        sooner = f"48 h {row['p48']:.2%}, 24 h {row['p24']:.2%}"
+        lines.append(f"{place:3d}. {row['machine_id']}: {risk}, {sooner}  {row['score_id']}")
+        for reason in row["reasons"]:
+            lines += [f"       {reason['text_en']}", f"       {reason['text_zh']}"]
+    return "\n".join(lines)
+
+
+@explain.command()
+def _explain(
+    score_id: Annotated[str, typer.Argument(help="The id that a score was answered or printed with.")],
+    reasons: Annotated[int, typer.Option(min=0, max=100, help="How many reasons.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a score from its evidence, compare to the bit, and say why it is what it is."""
+    from serving.explain import explain as rebuild
+    from serving.store import opened
+
+    with opened(settings().store) as store:
+        found = rebuild(settings().home, store, score_id, reasons)
+    document = found.document()
+    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else _explanation_text(document))
+
+
+def _explanation_text(document: dict[str, Any]) -> str:
+    lines = [f"{document['score_id']}: machine {document['machine_id']} at {document['as_of']} by {document['bundle']}"]
+    for hours, p, low, high in zip(*(document[key] for key in ("horizon_hours", "p", "low", "high")), strict=True):
+        lines.append(f"  {hours} h: {p:.4%} (90 % range {low:.4%} to {high:.4%})")
+    for reason in document["reasons"]:
+        lines += [f"  {reason['text_en']}", f"  {reason['text_zh']}"]
+    return "\n".join([*lines, document["verdict"]])
+
+
+@serve.command()
+def _serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default FOREWARN_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default FOREWARN_PORT.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes; default FOREWARN_WORKERS.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve scores over HTTP until interrupted."""
+    from serving.champion import pointers
+
+    config = settings()
+    host, port, workers = host or config.host, port or config.port, workers or config.workers
+    if not any(pointers(config.home).glob("*.json")):
+        raise NotFound("no champion to serve", where=str(config.home / "champion"), mend="train and promote a bundle first")
+    _free(host, port)
+    url = f"http://{host}:{port}"
+    note = f"serving on {url}; the API is described at {url}/docs.json; Ctrl+C stops it"
+    typer.echo(json.dumps({"url": url, "workers": workers, "pid": os.getpid()}) if as_json else note)
+    sys.stdout.flush()
+    package = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Forewarn", "--working-dir", str(package)]
+    # The launcher takes this process's place, so that a signal to the pid that a user sees stops everything.
+    os.execve(sys.executable, [*command, "--host", host, "--port", str(port)], environment(config.home, workers))
+
+
+def environment(home: Path, workers: int) -> dict[str, str]:
+    """BentoML's settings: its own state under our home, no telemetry, this many processes."""
+    own = {
+        "BENTOML_HOME": str(home / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_CONFIG_OPTIONS": f"services.forewarn.workers={workers}",
+        "FOREWARN_HOME": str(home.resolve()),
+    }
+    return {**os.environ, **own}
+
+
+def _free(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        what = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise BadInput(what, where="port", mend="choose another with --port") from None
+
+
+def moment(text: str) -> datetime:
+    """A time from the command line. Raises BadInput, also for one without zone."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is not a time", where="--as-of", mend="write it as 2026-01-31T08:00:00Z") from None
+    if parsed.tzinfo is None:
+        raise BadInput("time without zone", where="--as-of", mend="write it as 2026-01-31T08:00:00Z")
+    return parsed
+
+
+class _bar:
+    """A progress bar on stderr: (done, of) -> None."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def __enter__(self) -> Any:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._progress = Progress(console=Console(stderr=True), transient=True)
+        self._progress.start()
+        task = self._progress.add_task(self._words)
+        return lambda done, of: self._progress.update(task, completed=done, total=of)
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

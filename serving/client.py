@@ -1,0 +1,53 @@
+"""A small client of the service: histories out, scores in; problem details come back as the errors that they stand for."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from features.errors import BadInput, Conflict, NotFound, UserError
+from serving.errors import Unavailable
+
+_KINDS: dict[int, type[UserError]] = {404: NotFound, 409: Conflict}
+
+
+class Client:
+    """`with Client("http://127.0.0.1:3000") as client: client.score(request)`."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 10.0) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+
+    def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Score a posted history (serving.contracts.ScoreRequest as a mapping). Raises UserError, Unavailable."""
+        return self._answer(self._http.post("/v1/machines/score", json=request))
+
+    def score_known(self, machine_id: str, *, as_of: str | None = None, reasons: bool | int = False) -> dict[str, Any]:
+        """Score a machine from its latest history in the lake. as_of: ISO 8601 with zone. Raises UserError, Unavailable."""
+        asked = {"reasons": str(reasons).lower()} | ({"as_of": as_of} if as_of else {})
+        return self._answer(self._http.get(f"/v1/machines/{machine_id}/score", params=asked))
+
+    def ready(self) -> bool:
+        try:
+            return self._http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    @staticmethod
+    def _answer(response: httpx.Response) -> dict[str, Any]:
+        document: dict[str, Any] = response.json()
+        if response.is_success:
+            return document
+        if response.is_server_error:
+            raise Unavailable(document["detail"])
+        kind = _KINDS.get(response.status_code, BadInput)
+        raise kind(document.get("what") or document["detail"], where=document.get("where", ""), mend=document.get("mend", ""))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()

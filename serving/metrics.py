@@ -1,0 +1,39 @@
+"""Prometheus metrics of the service. Labels are routes, never paths: a machine id in a label would grow without bound."""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_RISKS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+REQUESTS = Counter("forewarn_requests_total", "Answered requests", ["route", "status"])
+DURATION = Histogram("forewarn_request_seconds", "Time to answer", ["route"], buckets=_SECONDS)
+RISK = Histogram("forewarn_p72", "Answered 72-hour probabilities", ["kind", "source"], buckets=_RISKS)
+
+
+def answered(route: str, status: int, seconds: float) -> None:
+    REQUESTS.labels(route, str(status)).inc()
+    DURATION.labels(route).observe(seconds)
+
+
+def scored(kind: str, source: str, p72: float) -> None:
+    RISK.labels(kind, source).observe(p72)
+
+
+def exposition() -> bytes:
+    """The text format; summed over the workers where BentoML runs more than one."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

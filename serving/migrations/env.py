@@ -1,0 +1,9 @@
+"""Alembic's entry: migrations run on the connection that serving.store.migrate holds."""
+
+from alembic import context
+
+from serving.store import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,75 @@
+"""Contributions to a score, in words: English and Chinese, with value and unit, from the catalog's own words."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.catalog import Catalog
+from features.kinds import MachineKind
+from features.spec import FeatureSpec
+
+
+def strongest(effects: npt.NDArray[np.float64], count: int) -> list[int]:
+    """Indices of the `count` largest effects by magnitude, zeros left out; ties by position."""
+    order = np.argsort(-np.abs(effects), kind="stable")[:count]
+    return [int(i) for i in order if effects[i] != 0.0]
+
+
+def reasons(
+    catalog: Catalog, x: npt.NDArray[np.float32], effects: npt.NDArray[np.float64], count: int
+) -> list[dict[str, Any]]:
+    """The strongest `count` reasons of one score.
+
+    x: float32[features].  effects: float64[features], what each adds to the 72-hour score on the complementary log-log scale.
+    """
+    return [reason(catalog.kind, catalog.specs[i], float(x[i]), float(effects[i])) for i in strongest(effects, count)]
+
+
+def reason(kind: MachineKind, spec: FeatureSpec, value: float, effect: float) -> dict[str, Any]:
+    """One reason: the feature, its value (null if missing), its unit, its effect and two sentences."""
+    shown = named(kind, spec, value)
+    en, zh = worded(spec, shown)
+    factor = math.exp(min(abs(effect), 20.0))
+    return {
+        "feature": spec.name,
+        "value": shown,
+        "unit": spec.unit,
+        "effect": effect,
+        "text_en": f"{en} ({'raises' if effect > 0 else 'lowers'} the hazard {factor:.3g}x)",
+        "text_zh": f"{zh}（使风险{'升至' if effect > 0 else '降至'} {factor if effect > 0 else 1 / factor:.3g} 倍）",
+    }
+
+
+def named(kind: MachineKind, spec: FeatureSpec, value: float) -> float | str | None:
+    """The value as a person reads it: a model's name for its index, None where nothing is known."""
+    if math.isnan(value):
+        return None
+    if spec.categorical:
+        return kind.models[int(value)] if 0 <= int(value) < len(kind.models) else None
+    return value
+
+
+def worded(spec: FeatureSpec, shown: float | str | None) -> tuple[str, str]:
+    """`Vibration, mean over 24 h: 52.3 mm/s` and its Chinese twin."""
+    en, zh = spec.words_en[:1].upper() + spec.words_en[1:], spec.words_zh
+    if shown is None:
+        return f"{en}: not known", f"{zh}：未知"
+    text = shown if isinstance(shown, str) else number(shown)
+    unit = f" {spec.unit}" if spec.unit else ""
+    return f"{en}: {text}{unit}", f"{zh}：{text}{unit}"
+
+
+def number(value: float) -> str:
+    """Four significant digits, thousands written out rather than in powers of ten."""
+    if value and not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.3e}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+    text = f"{value:,.{min(digits, 6)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def lines(found: Sequence[dict[str, Any]], language: str = "en") -> list[str]:
+    return [str(item[f"text_{language}"]) for item in found]

@@ -1,0 +1,142 @@
+"""One serving process without its framework: champions, store, recorder, lake; requests in, documents out."""
+
+import gc
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from features import online
+from features.errors import BadInput, ForewarnError
+from features.lake import Lake
+from features.settings import Settings
+from serving import metrics
+from serving.champion import Champion, Champions
+from serving.contracts import HORIZON_HOURS, how_many_reasons
+from serving.latest import known_machine
+from serving.posted import TOLERANCE, parse
+from serving.recorder import Recorder
+from serving.scoring import Result, answer, history_notes, new_score_id, posted_vector, score
+from serving.store import Store, StoredScore
+
+
+class Runtime:
+    """Everything a worker holds. `open` loads and warms; `close` writes what waits and stops the watch."""
+
+    def __init__(self, home: Path, champions: Champions, store: Store, recorder: Recorder) -> None:
+        self.home, self.champions, self.store, self.recorder = home, champions, store, recorder
+        self._stop = threading.Event()
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Runtime":
+        champions = Champions(settings.home)
+        champions.refresh()
+        store = Store.open(settings.store)
+        runtime = cls(settings.home, champions, store, Recorder(store))
+        runtime.settle()
+        champions.watch(runtime._stop)
+        return runtime
+
+    def settle(self) -> None:
+        """Compile the kernel by one score per kind, then take what is loaded out of the garbage collector's rounds."""
+        for champion in self.champions.all():
+            warm(champion)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+
+    def close(self) -> None:
+        self._stop.set()
+        self.recorder.close()
+        self.store.close()
+
+    def ready(self) -> bool:
+        """Whether there is a champion and every champion's golden row comes out to the bit."""
+        champions = self.champions.all()
+        try:
+            for champion in champions:
+                champion.bundle.check_golden()
+        except ForewarnError:
+            return False
+        return bool(champions)
+
+    async def score_posted(self, body: bytes) -> bytes:
+        """The JSON answer to a posted history, its evidence committed. Raises UserError, Unavailable."""
+        now = datetime.now(UTC)
+        posted = parse(body, self.champions.kind, now=now)
+        champion = self.champions.get(posted.kind.name)
+        x, notes = posted_vector(champion, posted)
+        result = score(champion, x, how_many_reasons(posted.request.reasons))
+        row = stored(champion, posted.request.machine.machine_id, posted.as_of, now, result, "posted", body)
+        await self.recorder.record(row)
+        metrics.scored(champion.kind.name, "posted", result.p[-1])
+        return orjson.dumps(answer(row.score_id, champion, row.entity_id, posted.as_of, result, notes))
+
+    async def score_known(self, machine_id: str, as_of: datetime | None, n_reasons: int) -> bytes:
+        """The JSON answer for a machine in the lake; as_of defaults to the last moment that the lake knows of it."""
+        import anyio.to_thread
+
+        now = datetime.now(UTC)
+        if as_of is not None and as_of > now + TOLERANCE:
+            raise BadInput("as_of lies in the future", where="as_of", mend="send a moment that has come")
+        champion, row, result, notes = await anyio.to_thread.run_sync(self._score_known, machine_id, as_of, n_reasons, now)
+        await self.recorder.record(row)
+        metrics.scored(champion.kind.name, "lake", result.p[-1])
+        return orjson.dumps(answer(row.score_id, champion, row.entity_id, row.as_of, result, notes))
+
+    def _score_known(
+        self, machine_id: str, as_of: datetime | None, n_reasons: int, now: datetime
+    ) -> tuple[Champion, StoredScore, Result, tuple[str, ...]]:
+        machine = known_machine(Lake.open(self.home / "lake"), machine_id)
+        champion = self.champions.get(machine.kind_name)
+        moment = (as_of or machine.end()).astimezone(UTC)
+        history = machine.history(champion.kind)
+        x = online.vector(champion.catalog, history, moment)
+        result = score(champion, x, n_reasons)
+        evidence = lake_evidence(machine.versions)
+        row = stored(champion, machine_id, moment, now, result, "lake", evidence)
+        return champion, row, result, history_notes(champion.kind, history, moment)
+
+
+def lake_evidence(versions: Any) -> bytes:
+    """The evidence of a score from the lake: the version of each table that it was read at."""
+    return orjson.dumps({"lake_versions": dict(versions)})
+
+
+def stored(
+    champion: Champion, machine_id: str, as_of: datetime, now: datetime, result: Result, source: str, evidence: bytes
+) -> StoredScore:
+    """The row that keeps a machine's score."""
+    said = {"horizon_hours": list(HORIZON_HOURS), "p": result.p, "low": result.low, "high": result.high}
+    return StoredScore(
+        score_id=new_score_id(),
+        entity="machine",
+        entity_id=machine_id,
+        kind=champion.kind.name,
+        as_of=as_of,
+        scored_at=now,
+        bundle_id=champion.bundle_id,
+        snapshot_id=None,
+        risk=result.p[-1],
+        result=said,
+        features=np.ascontiguousarray(result.x, dtype="<f4").tobytes(),
+        source=source,
+        evidence=evidence,
+    )
+
+
+def warm(champion: Champion) -> float:
+    """Score an invented history once, with reasons, so that no request pays for compilation. Returns the seconds it took."""
+    started = time.perf_counter()
+    kind = champion.kind
+    hours = [f"2026-01-01T{hour:02d}:00:00Z" for hour in range(3)]
+    readings = {"event_time": hours} | {sensor.name: [None, None, None] for sensor in kind.sensors}
+    body = {"machine": {"machine_id": "warm", "kind": kind.name}, "as_of": hours[-1], "readings": readings}
+    posted = parse(orjson.dumps(body), lambda _: kind, now=datetime.now(UTC))
+    x, _ = posted_vector(champion, posted)
+    score(champion, x, 1)
+    return time.perf_counter() - started

@@ -1,0 +1,101 @@
+"""Bundle and online features to a score, its range and its reasons: no framework, for the service and the command line."""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features import online
+from features.clock import micros
+from features.history import HOUR, READINGS, History
+from features.kinds import MachineKind
+from serving.champion import Champion
+from serving.contracts import HORIZON_HOURS
+from serving.posted import Posted
+from serving.reasons import reasons
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a bundle says of one feature vector: x float32[features]; p, low, high by horizon; reasons if asked for."""
+
+    x: npt.NDArray[np.float32]
+    p: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    reasons: tuple[dict[str, Any], ...] = ()
+
+
+def new_score_id() -> str:
+    """`s_` and 26 characters: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so ids sort by time (ULID)."""
+    bits = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "s_" + "".join([_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5)])
+
+
+def score(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int = 0) -> Result:
+    """Probabilities of failure within 24, 48 and 72 hours with 90 % ranges, and the strongest reasons of the 72-hour one."""
+    rows = x.reshape(1, -1)
+    said = champion.bundle.predict(rows, ranges=True, threads=1)
+    why = reasons_of(champion, rows, n_reasons)[0] if n_reasons else ()
+    p, low, high = said.p[0].tolist(), said.low[0].tolist(), said.high[0].tolist()
+    return Result(x, tuple(p), tuple(low), tuple(high), why)
+
+
+def reasons_of(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int) -> list[tuple[dict[str, Any], ...]]:
+    """The strongest reasons of each row of x float32[n, features]; they cost about eighty times the score."""
+    if not len(x):
+        return []
+    effects, _ = champion.bundle.contributions(x)
+    return [tuple(reasons(champion.catalog, row, own, n_reasons)) for row, own in zip(x, effects, strict=True)]
+
+
+def posted_vector(champion: Champion, posted: Posted) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """The feature vector of a posted history, and the notes on what it rests on."""
+    history = online.history_from_request(posted.kind, posted.payload)
+    x = online.vector(champion.catalog, history, posted.as_of)
+    return x, posted.notes + history_notes(posted.kind, history, posted.as_of)
+
+
+def history_notes(kind: MachineKind, history: History, as_of: datetime) -> tuple[str, ...]:
+    """What a reader of the score should know of the history of its one machine: too short, or silent for long."""
+    events = history.series[READINGS].event
+    events = events[events <= micros(as_of)]
+    if not len(events):
+        return ("no reading by as_of",)
+    notes = []
+    longest = max(kind.window_hours)
+    covered = (micros(as_of) - int(events[0])) / HOUR
+    silent = (micros(as_of) - int(events[-1])) / HOUR
+    if kind.sampling == "regular":
+        if covered < longest - kind.period_hours - 1e-9:
+            notes.append(f"short history: {covered:g} of {longest:g} h; features of longer windows rest on less")
+        if silent > 3 * kind.period_hours:
+            notes.append(f"the last reading is {silent:g} h old")
+    return tuple(notes)
+
+
+def answer(
+    score_id: str, champion: Champion, machine_id: str, as_of: datetime, result: Result, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    """The response document (serving.contracts.ScoreResponse)."""
+    names = [f"p{hours}" for hours in HORIZON_HOURS]
+    return {
+        "score_id": score_id,
+        "entity": "machine",
+        "machine_id": machine_id,
+        "kind": champion.kind.name,
+        "as_of": as_of,
+        "bundle": champion.bundle_id,
+        **dict(zip(names, result.p, strict=True)),
+        "ranges": {
+            name: {"low": low, "high": high} for name, low, high in zip(names, result.low, result.high, strict=True)
+        },
+        "reasons": result.reasons,
+        "notes": notes,
+    }

@@ -1,0 +1,92 @@
+"""BentoML endpoints, and nothing else: what they do is in serving.runtime, what is mounted beside them in serving.web.
+
+Tuned as measured: async endpoints, no access log, no tracing, BentoML's own metrics off (they label by path, so every machine
+id would become a time series), JSON read and written by orjson. torch and mlflow are never imported here.
+"""
+
+from typing import Any
+
+import bentoml
+from _bentoml_sdk.io_models import IODescriptor  # type: ignore[import-untyped]
+from starlette.requests import Request
+from starlette.responses import Response
+
+from features.settings import settings
+from serving.contracts import ScoreRequest, ScoreResponse
+from serving.errors import WrongMediaType
+from serving.posted import MAX_BODY_BYTES, too_large
+from serving.runtime import Runtime
+from serving.store import opened
+from serving.web import SCORE_ROUTE, Edge, guarded, lookups
+
+
+class PostedScore(ScoreRequest, IODescriptor):  # type: ignore[misc]  # bentoml ships no types
+    """The documented input. The request itself is handed on: 168 rows through pydantic would cost more than their score."""
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> Any:
+        return request
+
+
+PostedScore.__root_input__ = True
+
+
+def _runtime() -> Runtime:
+    runtime: Runtime = bentoml.get_current_service().runtime
+    return runtime
+
+
+@bentoml.service(
+    name="forewarn",
+    logging={"access": {"enabled": False}},
+    tracing={"sample_rate": 0.0, "excluded_urls": ".*"},
+    metrics={"enabled": False},
+    traffic={"timeout": 60},
+)
+@bentoml.asgi_app(lookups(_runtime), path="/")
+class Forewarn:
+    """Scores machines: which one fails within 24, 48 and 72 hours, how sure, and why."""
+
+    def __init__(self) -> None:
+        self.runtime = Runtime.open(settings())
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def migrate() -> None:
+        with opened(settings().store):
+            pass
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        self.runtime.close()
+
+    def __is_ready__(self) -> bool:
+        return self.runtime.ready()
+
+    @bentoml.api(route=SCORE_ROUTE, input_spec=PostedScore, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
+    async def score(self, request: Any, /) -> Response:
+        """Score a machine by the history in the request."""
+        return await guarded(self._score(request))
+
+    async def _score(self, request: Request) -> bytes:
+        return await self.runtime.score_posted(await _body(request))
+
+
+async def _body(request: Request) -> bytes:
+    """The body up to its bound; it is not read further. Raises TooLarge, WrongMediaType."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise WrongMediaType(f"content type {media_type}", where="body", mend="send application/json")
+    if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+        raise too_large()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+Forewarn.add_asgi_middleware(Edge)  # type: ignore[attr-defined]  # the decorator made a bentoml.Service of the class

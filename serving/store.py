@@ -1,0 +1,174 @@
+"""The serving store: every score with the evidence to rebuild it. SQLite by default, PostgreSQL by URL, tables by Alembic."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import SQLAlchemyError
+
+from features.errors import BadInput, NotFound
+
+metadata = sa.MetaData()
+
+
+class Utc(sa.types.TypeDecorator[datetime]):
+    """An aware UTC moment; SQLite knows no zones, so what comes back gets its zone again."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time without zone: {value.isoformat()}")
+        return value.astimezone(UTC) if dialect.name != "sqlite" else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# `result` holds what the entity's model says (machines: horizon_hours, p, low, high); `risk` is its one number to rank by.
+scores = sa.Table(
+    "scores",
+    metadata,
+    sa.Column("score_id", sa.String(28), primary_key=True),
+    sa.Column("entity", sa.String(20), nullable=False),
+    sa.Column("entity_id", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("as_of", Utc(), nullable=False),
+    sa.Column("scored_at", Utc(), nullable=False),
+    sa.Column("bundle_id", sa.String(200), nullable=False),
+    sa.Column("snapshot_id", sa.String(200)),
+    sa.Column("risk", sa.Float(53), nullable=False),
+    sa.Column("result", sa.JSON(), nullable=False),
+    sa.Column("features", sa.LargeBinary(), nullable=False),
+    sa.Column("source", sa.String(20), nullable=False),
+    sa.Column("evidence", sa.LargeBinary(), nullable=False),
+    sa.Index("scores_by_entity", "entity", "entity_id", "as_of"),
+    sa.Index("scores_by_time", "scored_at"),
+)
+
+
+@dataclass(frozen=True)
+class StoredScore:
+    """One row of `scores`.
+
+    features: the vector as little-endian float32 bytes.  source: `posted` (evidence: the body as it came, deflated) or `lake`
+    (evidence: JSON with the lake's table versions).
+    """
+
+    score_id: str
+    entity: str
+    entity_id: str
+    kind: str
+    as_of: datetime
+    scored_at: datetime
+    bundle_id: str
+    snapshot_id: str | None
+    risk: float
+    result: dict[str, Any]
+    features: bytes
+    source: str
+    evidence: bytes
+
+
+class Store:
+    """Scores by SQLAlchemy. `open` brings the tables up to date first."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Connect and migrate. Raises BadInput naming the URL (without its password) if that fails."""
+        try:
+            engine = _engine(url)
+            migrate(engine)
+        except (SQLAlchemyError, OSError, ImportError) as error:
+            what = f"store not usable: {_first_line(error)}"
+            raise BadInput(what, where=_safe(url), mend="check FOREWARN_STORE_URL") from None
+        return cls(engine)
+
+    def record(self, rows: Sequence[StoredScore]) -> None:
+        """Write scores in one transaction: all of them or none."""
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(sa.insert(scores), [vars(row) for row in rows])
+
+    def get(self, score_id: str) -> StoredScore:
+        """Raises NotFound."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
+        if row is None:
+            raise NotFound(f"no score {score_id}", where="score id", mend="score ids are printed by `forewarn score machine`")
+        return StoredScore(**row)
+
+    def count(self) -> int:
+        with self.engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(scores)).scalar_one())
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    store = Store.open(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Run the migrations up to the newest; a process that comes second waits for the first."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727274)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def _engine(url: str) -> sa.Engine:
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
+        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    if address.get_backend_name() == "postgresql" and address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(address)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+    return engine
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    # WAL lets readers go on while a batch is written; NORMAL keeps commits through a killed process, not through a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _safe(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return "FOREWARN_STORE_URL"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

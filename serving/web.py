@@ -1,0 +1,140 @@
+"""What is not a native BentoML endpoint: the lookup by machine, metrics, and problem details for every error."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.errors import BadInput, UserError
+from serving import metrics
+from serving.contracts import Moment, Problem, ScoreResponse, how_many_reasons
+from serving.errors import PROBLEM, Unavailable, plain_problem, problem
+from serving.runtime import Runtime
+
+log = logging.getLogger("forewarn.service")
+TITLES = {404: "No such path", 405: "Method not allowed", 429: "Too many requests", 503: "Not ready", 504: "Timed out"}
+SCORE_ROUTE, KNOWN_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score"
+
+
+def json_response(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def problem_response(error: Exception) -> Response:
+    """The 4xx answer to a UserError, 503 to Unavailable; a defect is logged and answered without its insides."""
+    if isinstance(error, UserError):
+        document = problem(error)
+    elif isinstance(error, Unavailable):
+        document = plain_problem(503, "Unavailable", str(error))
+    else:
+        log.error("a request failed", exc_info=error)
+        document = plain_problem(500, "Internal error", "the service failed; its log has the cause")
+    return Response(orjson.dumps(document), status_code=document["status"], media_type=PROBLEM)
+
+
+async def guarded(work: Awaitable[bytes]) -> Response:
+    """The answer of `work`, or its problem details."""
+    try:
+        return json_response(await work)
+    except Exception as error:  # the edge: whatever it is, the client gets problem details and no traceback
+        return problem_response(error)
+
+
+def lookups(runtime: Callable[[], Runtime]) -> FastAPI:
+    """The mounted application. runtime: gives the worker's Runtime once the service has started."""
+    app = FastAPI(title="forewarn", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get(
+        KNOWN_ROUTE,
+        response_model=ScoreResponse,
+        responses={code: {"model": Problem, "description": "Problem details"} for code in (400, 404, 503)},
+        summary="Score a machine from its latest history in the lake",
+    )
+    async def score_known(
+        machine_id: str,
+        as_of: Annotated[Moment | None, Query(description="default: the last moment the lake knows of the machine")] = None,
+        reasons: Annotated[str, Query(description="true, false, or how many")] = "false",
+    ) -> Response:
+        return await guarded(runtime().score_known(machine_id, as_of, asked_reasons(reasons)))
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    @app.exception_handler(UserError)
+    async def refused(_: Request, error: UserError) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = str(first["loc"][-1])
+        what = "time without zone" if first["type"] == "timezone_aware" else str(first["msg"]).removeprefix("Value error, ")
+        return problem_response(BadInput(what, where=where, mend="correct the parameter; a time is 2026-01-31T08:00:00Z"))
+
+    return app
+
+
+def asked_reasons(text: str) -> int:
+    """The number of reasons meant by the query parameter. Raises BadInput."""
+    if text.lower() in ("true", "false"):
+        return how_many_reasons(text.lower() == "true")
+    if text.isdecimal() and int(text) <= 100:
+        return int(text)
+    raise BadInput(f"{text!r} is neither true, false nor a number to 100", where="reasons", mend="send reasons=5")
+
+
+class Edge:
+    """ASGI middleware around everything: counts and times requests by route, and turns other errors into problem details."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+        replaced = False
+
+        async def passing(message: Message) -> None:
+            nonlocal status, replaced
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status >= 400 and not _is_problem(message["headers"]):
+                    replaced = True
+                    return
+            if not replaced:
+                await send(message)
+            elif not message.get("more_body", False):
+                await _send_problem(send, status)
+
+        try:
+            await self.app(scope, receive, passing)
+        finally:
+            metrics.answered(route_of(scope["path"]), status, time.perf_counter() - started)
+
+
+def route_of(path: str) -> str:
+    """The route of a path, with the machine id taken out; anything unknown is one label."""
+    if path == SCORE_ROUTE or path in ("/readyz", "/livez", "/metrics", "/docs.json"):
+        return path
+    return KNOWN_ROUTE if path.startswith("/v1/machines/") and path.endswith("/score") else "other"
+
+
+def _is_problem(headers: Any) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(PROBLEM.encode()) for name, value in headers)
+
+
+async def _send_problem(send: Send, status: int) -> None:
+    body = orjson.dumps(plain_problem(status, TITLES.get(status, "Request failed")))
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

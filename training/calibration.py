@@ -1,0 +1,167 @@
+"""One strictly monotone map, shared by all horizons, from a model's cloglog score to a calibrated one.
+
+The map is piecewise linear with positive slopes: log of the cumulative hazard that the model states -> log of the one that
+later data show. One map for all horizons keeps p24 <= p48 <= p72. It is fitted by weighted maximum likelihood of the outcomes
+at the three horizons, with a mild pull towards the identity that matters only when failures are few (Platt 1999 and Cox 1958
+do so with an intercept and a slope on the logit scale).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from training.config import CalibrationConfig
+from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog
+
+_SD_SHIFT, _SD_SLOPE, _SD_BEND = 2.0, 0.5, 0.4
+_STEEPEST = 2.0  # log of the largest slope, and its inverse of the smallest
+
+
+class Calibration(BaseModel):
+    """g(s) = values[0] + sum of slope x length in each segment; it goes on straight beyond the first and last knot.
+
+    covariance: of (values[0], log slopes), clustered by machine; None if unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    knots: tuple[float, ...]
+    level: float
+    slopes: tuple[float, ...]
+    events: int = 0
+    covariance: tuple[tuple[float, ...], ...] | None = None
+
+    def apply(self, scores: Floats) -> Floats:
+        """Calibrated scores of any shape."""
+        straight = self.level + _lengths(scores, self.knots) @ np.asarray(self.slopes)
+        return np.asarray(np.clip(straight, LOWEST, HIGHEST))
+
+    def probability(self, scores: Floats) -> Floats:
+        return from_cloglog(self.apply(scores))
+
+    def variance(self, scores: Floats) -> Floats:
+        """Variance of the calibrated score that comes from the map itself (delta method)."""
+        if self.covariance is None:
+            return np.zeros(np.shape(scores))
+        gradient = _gradient(_lengths(scores, self.knots), np.asarray(self.slopes))
+        return np.asarray(np.einsum("...i,ij,...j->...", gradient, np.asarray(self.covariance), gradient))
+
+    def mean_slope(self, start: Floats, end: Floats) -> Floats:
+        """Average slope of the map between two scores: always positive."""
+        apart = end - start
+        near = np.abs(apart) < 1e-6
+        end = np.where(near, start + 1e-3, end)
+        lengths = _lengths(end, self.knots) - _lengths(start, self.knots)
+        return np.asarray(lengths @ np.asarray(self.slopes) / (end - start))
+
+
+IDENTITY = Calibration(knots=(0.0,), level=0.0, slopes=(1.0, 1.0))
+
+
+def _lengths(scores: Floats, knots: Sequence[float]) -> Floats:
+    """[..., segments]: signed length of the way from the first knot to the score that lies in each segment."""
+    edges = np.asarray(knots)
+    parts = [np.minimum(scores, edges[0]) - edges[0]]
+    parts += [np.clip(scores, a, b) - a for a, b in pairwise(edges)]
+    parts.append(np.maximum(scores, edges[-1]) - edges[-1])
+    return np.stack(parts, axis=-1)
+
+
+def _gradient(lengths: Floats, slopes: Floats) -> Floats:
+    return np.concatenate([np.ones((*lengths.shape[:-1], 1)), lengths * slopes], axis=-1)
+
+
+def fit(
+    scores: Floats,
+    outcomes: Floats,
+    weight: Floats,
+    machine: npt.NDArray[np.int64],
+    config: CalibrationConfig | None = None,
+) -> Calibration:
+    """Fit the map on rows later than the model saw.
+
+    scores, outcomes [n, horizons] (NaN = unripe), weight [n], machine [n] codes: rows of one machine are not independent, so
+    the number of failing machines decides how far the map may bend. Without any failure the identity is returned.
+    """
+    from scipy.optimize import minimize
+
+    config = config or CalibrationConfig()
+    failed = np.nan_to_num(outcomes).max(axis=1) > 0
+    events = len(np.unique(machine[failed]))
+    if not events:
+        return IDENTITY
+    ripe = ~np.isnan(outcomes)
+    row, _ = np.nonzero(ripe)
+    s, y, w = scores[ripe], outcomes[ripe], weight[row]
+    segments = min(config.max_segments, 1 + events // config.events_per_segment)
+    knots = _knots(s[y == 1], segments)
+    lengths = _lengths(s, knots)
+    if segments == 1:  # a straight line: what lies left and right of its one knot shares a slope
+        lengths = lengths.sum(axis=1, keepdims=True)
+    start = np.concatenate([[knots[0]], np.zeros(lengths.shape[1])])
+    bounds = [(LOWEST, HIGHEST)] + [(-_STEEPEST, _STEEPEST)] * lengths.shape[1]
+    found = minimize(_loss, start, args=(lengths, y, w, knots[0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    slopes = np.exp(found.x[1:])
+    covariance = _covariance(found.x, lengths, y, w, machine[row])
+    if segments == 1:
+        slopes = np.repeat(slopes, 2)
+        spread = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        covariance = spread @ covariance @ spread.T
+    return Calibration(
+        knots=tuple(knots), level=float(found.x[0]), slopes=tuple(slopes.tolist()), events=events,
+        covariance=tuple(tuple(line) for line in covariance.tolist()),
+    )  # fmt: skip
+
+
+def _knots(event_scores: Floats, segments: int) -> list[float]:
+    """Knots at quantiles of the failing rows' scores, at least 0.1 apart."""
+    wanted = np.quantile(event_scores, np.linspace(0, 1, segments + 1)[1:-1]) if segments > 1 else [np.median(event_scores)]
+    knots = [float(wanted[0])]
+    for knot in wanted[1:]:
+        if knot > knots[-1] + 0.1:
+            knots.append(float(knot))
+    return knots
+
+
+def _loss(theta: Floats, lengths: Floats, y: Floats, w: Floats, level: float) -> tuple[float, Floats]:
+    """Penalised negative log-likelihood and its gradient."""
+    slopes = np.exp(theta[1:])
+    g = np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST)
+    hazard = np.exp(g)
+    p = -np.expm1(-hazard)
+    loss = -float(np.sum(w * (y * np.log(p) - (1 - y) * hazard)))
+    pull = _gradient(lengths, slopes).T @ (-w * _score(y, hazard, p))
+    bends = np.diff(theta[1:])
+    loss += 0.5 * ((theta[0] - level) / _SD_SHIFT) ** 2 + 0.5 * float(np.sum((theta[1:] / _SD_SLOPE) ** 2))
+    loss += 0.5 * float(np.sum((bends / _SD_BEND) ** 2))
+    pull[0] += (theta[0] - level) / _SD_SHIFT**2
+    pull[1:] += theta[1:] / _SD_SLOPE**2
+    pull[1:-1] -= bends / _SD_BEND**2
+    pull[2:] += bends / _SD_BEND**2
+    return loss, pull
+
+
+def _score(y: Floats, hazard: Floats, p: Floats) -> Floats:
+    """Derivative of the log-likelihood by the calibrated score."""
+    return y * hazard * np.exp(-hazard) / p - (1 - y) * hazard
+
+
+def _covariance(theta: Floats, lengths: Floats, y: Floats, w: Floats, machine: npt.NDArray[np.int64]) -> Floats:
+    """Sandwich covariance of the parameters, clustered by machine (Liang & Zeger 1986)."""
+    slopes = np.exp(theta[1:])
+    hazard = np.exp(np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST))
+    p = -np.expm1(-hazard)
+    gradient = _gradient(lengths, slopes)
+    information = (gradient * (w * hazard**2 * np.exp(-hazard) / p)[:, None]).T @ gradient
+    size = len(theta) - 1
+    information += np.diag([1 / _SD_SHIFT**2] + [1 / _SD_SLOPE**2] * size)
+    bend = np.diff(np.eye(size), axis=0)
+    information[1:, 1:] += bend.T @ bend / _SD_BEND**2
+    _, cluster = np.unique(machine, return_inverse=True)
+    each = gradient * (w * _score(y, hazard, p))[:, None]
+    sums = np.stack([np.bincount(cluster, weights=column) for column in each.T], axis=1)
+    inverse = np.linalg.inv(information)
+    return np.asarray(inverse @ (sums.T @ sums) @ inverse)

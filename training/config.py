@@ -1,0 +1,107 @@
+"""What a training run is told: one frozen TOML document. Unknown or misspelt keys are refused by name."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BadInput, NotFound
+
+EXPERIMENTS = Path(__file__).resolve().parent / "experiments"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitConfig(_Frozen):
+    """Train | calibration | test in time order. A date, where given, overrules its share."""
+
+    calibration_share: float = Field(default=0.15, gt=0, lt=0.5)
+    test_share: float = Field(default=0.2, gt=0, lt=0.6)
+    gap_hours: float = Field(default=72.0, ge=72.0)
+    calibration_from: AwareDatetime | None = None
+    test_from: AwareDatetime | None = None
+
+
+class SamplingConfig(_Frozen):
+    """How many rows without a failure to keep; None keeps them all."""
+
+    max_negatives: int | None = Field(default=200_000, gt=0)
+    max_calibration_negatives: int | None = Field(default=400_000, gt=0)
+
+
+class ComponentConfig(_Frozen):
+    """A component as a risk of its own: its code, and the sensors and error codes that speak for it, in a fixed order."""
+
+    code: str
+    own: tuple[str, ...] = ()
+
+
+class GbmConfig(_Frozen):
+    """The boosters. `members` models are fitted on resampled machines; they give the range and, averaged, the score.
+
+    point: `mean` averages the members on the cloglog scale; `full` fits one more model on all machines for the score.
+    components: where given, one pooled booster sees the components as competing risks.
+    """
+
+    rounds: int = Field(default=200, gt=0, le=5000)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    num_leaves: int = Field(default=15, ge=2, le=1024)
+    min_data_in_leaf: int = Field(default=20, ge=1)
+    min_hessian_in_leaf: float = Field(default=1.0, ge=0)
+    feature_fraction: float = Field(default=0.7, gt=0, le=1)
+    bagging_fraction: float = Field(default=0.7, gt=0, le=1)
+    l2: float = Field(default=5.0, ge=0)
+    max_bin: int = Field(default=255, ge=2, le=255)
+    members: int = Field(default=5, ge=2, le=50)
+    point: Literal["mean", "full"] = "mean"
+    components: tuple[ComponentConfig, ...] = ()
+
+
+class CalibrationConfig(_Frozen):
+    """The one monotone map. A segment more for every `events_per_segment` failing machines, up to `max_segments`."""
+
+    max_segments: int = Field(default=5, ge=1, le=20)
+    events_per_segment: int = Field(default=60, ge=1)
+
+
+class TrainConfig(_Frozen):
+    """One training run."""
+
+    entity: Literal["machine"] = "machine"
+    name: str = "machine"
+    seed: int = Field(default=7, ge=0)
+    threads: int = Field(default=2, ge=1)
+    split: SplitConfig = SplitConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    gbm: GbmConfig = GbmConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+
+
+def parse_config(document: dict[str, Any], where: str) -> TrainConfig:
+    """A configuration from a parsed TOML document. Raises BadInput naming the key."""
+    try:
+        return TrainConfig.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BadInput(f"{field}: {first['msg']}", where=where, mend="correct the experiment file") from None
+
+
+def load_config(name_or_path: str | Path) -> TrainConfig:
+    """An experiment by its file, or by the name of one that is shipped in training/experiments.
+
+    Raises NotFound if there is none, BadInput if it is malformed.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = EXPERIMENTS / f"{name_or_path}.toml"
+    try:
+        return parse_config(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except FileNotFoundError:
+        known = ", ".join(sorted(shipped.stem for shipped in EXPERIMENTS.glob("*.toml")))
+        raise NotFound("no such experiment", where=str(name_or_path), mend=f"name a TOML file or one of: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None

@@ -1,0 +1,83 @@
+"""How boosters become cumulative scores: the part of the model that serving needs too."""
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from training.hazard import HIGHEST, INTERVAL_ENDS, LOWEST, Floats
+from training.trees import Forest
+
+Matrix = npt.NDArray[np.float32]
+INTERVALS = len(INTERVAL_ENDS)
+# Nodes and weights of Gauss-Legendre quadrature on [0, 1]: exact for the path integral to far below a visible digit.
+_NODES, _WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(16))
+_NODES = _NODES + 0.5
+
+
+class Structure(BaseModel):
+    """Which columns the boosters see.
+
+    views: for each component the feature columns of its own view, position by position the same quantity; the component's
+    number is one column more. Without views the boosters see every column once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    views: tuple[tuple[int, ...], ...] = ()
+
+
+def stacked(x: Matrix, views: tuple[tuple[int, ...], ...]) -> Matrix:
+    """[n, features] to [views x n, columns + 1], one view's rows after another's; x itself without views."""
+    if not views:
+        return x
+    parts = [np.column_stack([x[:, columns], np.full(len(x), v, dtype=np.float32)]) for v, columns in enumerate(views)]
+    return np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
+
+
+class HazardModel:
+    """Members on resampled machines and, where fitted, one model on all of them. Without it the score is the members' mean."""
+
+    def __init__(self, structure: Structure, members: Forest, full: Forest | None) -> None:
+        self.structure, self.members, self.full = structure, members, full
+
+    def member_scores(self, x: Matrix, *, threads: int = 1) -> Floats:
+        """[n, members, 3] cumulative cloglog scores."""
+        return self._scores(self.members, x, threads)
+
+    def point_scores(self, x: Matrix, *, threads: int = 1) -> Floats:
+        """[n, 3] cumulative cloglog scores, not yet calibrated."""
+        return np.asarray(self._scores(self.full or self.members, x, threads).mean(axis=1))
+
+    def _scores(self, forest: Forest, x: Matrix, threads: int) -> Floats:
+        raw = forest.raw(stacked(x, self.structure.views), threads=threads)
+        hazard = np.logaddexp(0.0, raw).reshape(-1, len(x), forest.outputs // INTERVALS, INTERVALS).sum(axis=0)
+        return np.asarray(np.clip(np.log(np.cumsum(hazard, axis=2)), LOWEST, HIGHEST))
+
+    def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
+        """([n, features], base): what each feature adds to the score of the last horizon; base + sum = that score.
+
+        Tree SHAP on each booster's log-odds, carried through log(sum of softplus) along the straight line from the expected
+        to the actual log-odds (Aumann-Shapley), which adds up exactly.
+        """
+        forest = self.full or self.members
+        views = max(1, len(self.structure.views))
+        found = forest.contributions(stacked(x, self.structure.views), threads=threads)
+        # to [n, views, groups, intervals, columns + 1]
+        found = found.reshape(views, len(x), -1, INTERVALS, found.shape[2]).swapaxes(0, 1)
+        base, values = found[..., -1], found[..., :-1]
+        moved = values.sum(axis=-1)
+        at = base[..., None] + moved[..., None] * _NODES
+        share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 3), keepdims=True)
+        effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=3).mean(axis=2)
+        expected = float(np.log(np.logaddexp(0.0, base[0]).sum(axis=(0, 2))).mean())
+        return self._to_columns(effect, x.shape[1]), expected
+
+    def _to_columns(self, effect: Floats, features: int) -> Floats:
+        """[n, views, columns] to [n, features]; which component it is counts with the view's first column."""
+        if not self.structure.views:
+            return np.asarray(effect[:, 0])
+        result = np.zeros((len(effect), features))
+        for v, columns in enumerate(self.structure.views):
+            result[:, columns] += effect[:, v, :-1]
+            result[:, columns[0]] += effect[:, v, -1]
+        return result

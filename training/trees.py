@@ -1,0 +1,76 @@
+"""Several LightGBM models as one model file with several outputs, so that one call per record answers them all."""
+
+import re
+from collections.abc import Sequence
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import BadInput
+
+Floats = npt.NDArray[np.float64]
+_TREE = re.compile(r"^Tree=\d+\n", re.MULTILINE)
+
+
+class Forest:
+    """A booster with one raw score (log-odds) per output. Needs no parameters but its text."""
+
+    def __init__(self, text: str, *, where: str = "booster") -> None:
+        if not text.startswith("tree\n") or "end of trees" not in text:
+            raise BadInput("not a LightGBM model text", where=where, mend="take the file from its bundle again")
+        self.text = text
+        self._booster = lgb.Booster(model_str=text)
+        self.outputs: int = self._booster.num_model_per_iteration()
+        self.feature_names: list[str] = self._booster.feature_name()
+
+    def raw(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
+        """[n, features] to [n, outputs] log-odds."""
+        scores = self._booster.predict(x, raw_score=True, num_threads=threads)
+        return np.asarray(scores, dtype=np.float64).reshape(len(x), self.outputs)
+
+    def contributions(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
+        """[n, outputs, features + 1]: tree SHAP values of each raw score, the expected score last (Lundberg et al. 2018)."""
+        values = self._booster.predict(x, pred_contrib=True, num_threads=threads)
+        return np.asarray(values, dtype=np.float64).reshape(len(x), self.outputs, -1)
+
+    def gains(self) -> Floats:
+        """[features]: total gain of the splits on each feature."""
+        return np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+
+
+def merge(texts: Sequence[str]) -> str:
+    """One model text whose output j is the raw score of texts[j].
+
+    LightGBM stores the trees of a model with several outputs in turn, one per output and round; models with fewer rounds are
+    filled up with trees of value zero. All models must have been fitted on the same columns.
+    """
+    parts = [_split(text) for text in texts]
+    rounds = max(len(trees) for _, trees in parts)
+    blocks = [
+        f"Tree={turn * len(parts) + j}\n{trees[turn] if turn < len(trees) else _EMPTY}"
+        for turn in range(rounds)
+        for j, (_, trees) in enumerate(parts)
+    ]
+    header = parts[0][0]
+    header = re.sub(r"^num_class=.*$", f"num_class={len(parts)}", header, flags=re.MULTILINE)
+    header = re.sub(r"^num_tree_per_iteration=.*$", f"num_tree_per_iteration={len(parts)}", header, flags=re.MULTILINE)
+    header = re.sub(r"^objective=.*\n", "", header, flags=re.MULTILINE)
+    sizes = " ".join(str(len(block.encode())) for block in blocks)
+    header = re.sub(r"^tree_sizes=.*$", f"tree_sizes={sizes}", header, flags=re.MULTILINE)
+    return header + "".join(blocks) + _TAIL
+
+
+_TAIL = "end of trees\n\nfeature_importances:\n\nparameters:\nend of parameters\n\npandas_categorical:null\n"
+_EMPTY = (
+    "num_leaves=1\nnum_cat=0\nsplit_feature=\nsplit_gain=\nthreshold=\ndecision_type=\nleft_child=\nright_child=\n"
+    "leaf_value=0\nleaf_weight=\nleaf_count=\ninternal_value=\ninternal_weight=\ninternal_count=\nis_linear=0\nshrinkage=1\n\n\n"
+)
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    head, _, _ = text.partition("end of trees")
+    start = _TREE.search(head)
+    if start is None:
+        raise BadInput("a model without trees", where="booster", mend="train on more failures or with weaker regularisation")
+    return head[: start.start()], _TREE.split(head[start.start() :])[1:]

@@ -24,7 +24,7 @@ Figures = dict[str, dict[str, Interval]]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to evaluate. budgets: shares of all observations that may alarm, the first leads; ahead_hours: what counts as early."""
+    """How to evaluate. budgets: shares of the observations that may alarm, the first leads; ahead_hours: what is early."""
 
     replicates: int = 400
     seed: int = 20

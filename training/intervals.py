@@ -85,16 +85,15 @@ def simultaneous(value: Floats, drawn: Floats, floor: Floats | None = None, conf
     """Band over several figures by the quantile of the largest studentised deviation (max-|t|, Westfall & Young 1993).
 
     value [k], drawn [B, k]. floor [k]: the least standard error to believe in; resampling rows that all had the same outcome
-    shows no spread at all. A figure that never varies keeps a band of width zero and does not widen the others.
+    shows no spread at all. A figure that never varies does not widen the others.
     """
     shaken = np.asarray(drawn.std(axis=0, ddof=1))
     spread = shaken if floor is None else np.maximum(shaken, floor)
-    moving = spread > 1e-12
+    moving = shaken > 1e-12
     if not moving.any():
-        return Band(value, value.copy(), value.copy())
-    deviation = np.abs(drawn[:, moving] - drawn[:, moving].mean(axis=0)) / spread[moving]
-    # With a floor the deviations seen may be small; the band then never falls below the pointwise normal one.
-    reach = max(1.96, float(np.quantile(deviation.max(axis=1), confidence))) * spread
+        return Band(value, value - 3.0 * spread, value + 3.0 * spread)
+    deviation = np.abs(drawn[:, moving] - drawn[:, moving].mean(axis=0)) / shaken[moving]
+    reach = float(np.quantile(deviation.max(axis=1), confidence)) * spread
     return Band(value, value - reach, value + reach)
 
 

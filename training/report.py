@@ -1,0 +1,208 @@
+"""One self-contained HTML page per run: it needs no network, prints, and says the verdict before the curves.
+
+`render` composes what `training.evaluation` computed and `training.report_figures` drew; it computes nothing itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from training import report_figures as figures
+from training.evaluation import THIRD_DAY, Evaluation
+from training.report_words import ALARM_MEASURES, MEASURES, ROW_MEASURES, Text, number, sign, span, verdict
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Importance:
+    """A feature's share of the boosters' total gain, with the catalog's words."""
+
+    name: str
+    share: float
+    words: Text
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who this report is about. identity: label -> value as shown (bundle, snapshot, lake versions, dates)."""
+
+    title: Text
+    subject: Text
+    created_at: datetime
+    identity: Mapping[str, str]
+    words: Mapping[str, Text]
+    importance: Sequence[Importance] = ()
+    notes: Sequence[Text] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(run: Run, evaluation: Evaluation) -> str:
+    """The page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(TEMPLATE).render(**context(run, evaluation))
+
+
+def write(run: Run, evaluation: Evaluation, path: Path) -> Path:
+    """Write the page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".part")
+    half.write_text(render(run, evaluation), encoding="utf-8")
+    return half.replace(path)
+
+
+def pictures(run: Run, evaluation: Evaluation) -> dict[str, str]:
+    """The main charts as stand-alone SVG files, name -> text, for the tracking server."""
+    drawn = {
+        "precision_recall_72h": figures.precision_recall(evaluation, evaluation.horizon("72"), run.words)[0],
+        "reliability": figures.reliability_curves(evaluation)[0],
+        "observed_over_expected": figures.observed_over_expected(evaluation)[0],
+        "alarms": figures.alarm_curves(evaluation, run.words)[0],
+        "lead_times": figures.lead_times(evaluation)[0],
+    }
+    style = f"<style>{(Path(__file__).parent / 'report.css').read_text(encoding='utf-8')}</style>"
+    return {f"{name}.svg": svg.replace(">", f">{style}", 1) for name, svg in drawn.items()}
+
+
+def context(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+    """Everything the template shows, already in words and numbers."""
+    by_name = {one.name: one for one in evaluation.horizons}
+    shown = [by_name[name] for name in ("72", THIRD_DAY) if name in by_name]
+    return {
+        "run": run,
+        "evaluation": evaluation,
+        "style": (Path(__file__).parent / "report.css").read_text(encoding="utf-8"),
+        "verdict": verdict(evaluation, run.words),
+        "tiles": tiles(evaluation),
+        "curves": [(horizon_words(one.name), figures.precision_recall(evaluation, one, run.words)) for one in shown],
+        "reliability": figures.reliability_curves(evaluation),
+        "ratios": figures.observed_over_expected(evaluation),
+        "alarm_figure": figures.alarm_curves(evaluation, run.words),
+        "lead_figure": figures.lead_times(evaluation),
+        "segment_figures": figures.segment_curves(evaluation.segments) if len(evaluation.segments) > 1 else (),
+        "row_tables": [row_table(evaluation, name, run.words) for name in ("72", THIRD_DAY, "48", "24") if name in by_name],
+        "alarm_tables": [alarm_table(evaluation, index, run.words) for index in range(len(evaluation.budgets))],
+        "calibration": calibration_table(evaluation),
+        "lists": list_table(evaluation, run.words),
+        "segments": segment_table(evaluation),
+        "number": number,
+        "span": span,
+    }
+
+
+def horizon_words(name: str) -> Text:
+    if name == THIRD_DAY:
+        return Text("Third day alone: 48–72 h, rows failing earlier left out", "仅第三天：48–72 小时（剔除更早故障的行）")
+    return Text(f"Within {name} hours", f"{name} 小时内")
+
+
+def tiles(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The five figures that a reader takes away."""
+    own = evaluation.horizon("72").figures[evaluation.model]
+    budget = evaluation.budgets[0]
+    alarm = budget.figures[evaluation.model]
+    share = number(budget.share, True)
+    picked = [
+        (own["ap"], "ap", Text("72 h", "72 小时")),
+        (own["brier_skill"], "brier_skill", Text("72 h", "72 小时")),
+        (alarm["event_recall"], "event_recall", Text(f"alarms on {share}", f"预警占 {share}")),
+        (alarm["event_recall_ahead"], "event_recall_ahead", Text(f"alarms on {share}", f"预警占 {share}")),
+        (alarm["false_alarms"], "false_alarms", Text(f"alarms on {share}", f"预警占 {share}")),
+    ]
+    return [
+        {
+            "words": worded(key, evaluation),
+            "value": number(figure.value, MEASURES[key].percent),
+            "span": span(figure, MEASURES[key].percent),
+            "where": where,
+        }
+        for figure, key, where in picked
+    ]
+
+
+def worded(key: str, evaluation: Evaluation) -> Text:
+    """A measure's name with this evaluation's hours and days filled in."""
+    fill = {"ahead": evaluation.settings.ahead_hours, "fresh": evaluation.settings.fresh_days}
+    words = MEASURES[key].words
+    return Text(words.en.format(**fill), words.zh.format(**fill))
+
+
+def _table(
+    evaluation: Evaluation, keys: Sequence[str], own: Mapping[str, Any], gains: Mapping[str, Any], words: Mapping[str, Text]
+) -> dict[str, Any]:
+    """Rows = forecasts, columns = measures; under a rival's figure, the model's paired gain over it."""
+    rows = []
+    for name in evaluation.names:
+        cells = []
+        for key in keys:
+            measure, figure = MEASURES[key], own[name][key]
+            cell = {"value": number(figure.value, measure.percent), "span": span(figure, measure.percent), "gain": "", "tone": "plain"}
+            if name in gains:
+                gain = gains[name][key]
+                cell |= {"gain": gain_text(gain, measure.percent), "tone": sign(gain, measure.better)}
+            cells.append(cell)
+        rows.append({"words": words[name], "own": name == evaluation.model, "cells": cells})
+    heads = [{"words": worded(key, evaluation), "about": MEASURES[key].about} for key in keys]
+    return {"heads": heads, "rows": rows}
+
+
+def gain_text(gain: Any, percent: bool) -> str:
+    """A paired difference, signed: `+0.018 (+0.006 … +0.030)`; points of a percentage where the figure is one."""
+    scale, form = (100.0, "+.1f") if percent else (1.0, "+.4f" if abs(gain.value) < 0.01 else "+.3f")
+    if gain.low != gain.low:
+        return f"{gain.value * scale:{form}}"
+    return f"{gain.value * scale:{form}} ({gain.low * scale:{form}} … {gain.high * scale:{form}})"
+
+
+def row_table(evaluation: Evaluation, name: str, words: Mapping[str, Text]) -> dict[str, Any]:
+    horizon = evaluation.horizon(name)
+    size = Text(
+        f"{horizon.rows:,} rows, {horizon.events:,} before a failure, base rate {number(horizon.base_rate, True)}",
+        f"{horizon.rows:,} 行，其中 {horizon.events:,} 行在故障前，基准率 {number(horizon.base_rate, True)}",
+    )
+    table = _table(evaluation, ROW_MEASURES, horizon.figures, horizon.gains, words)
+    return {"title": horizon_words(name), "size": size, **table}
+
+
+def alarm_table(evaluation: Evaluation, index: int, words: Mapping[str, Text]) -> dict[str, Any]:
+    budget = evaluation.budgets[index]
+    share = number(budget.share, True)
+    title = Text(f"Alarms on {share} of the observations", f"预警占观测的 {share}")
+    return {"title": title, **_table(evaluation, ALARM_MEASURES, budget.figures, budget.gains, words)}
+
+
+def calibration_table(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "words": horizon_words(one.name),
+            "holds": one.calibration.holds,
+            "overall": one.calibration.overall,
+            "slope": one.calibration.slope,
+            "intercept": one.calibration.intercept,
+            "bins": [
+                {"predicted": p, "observed": o, "events": n, "expected": e, "ratio": r, "low": low, "high": high}
+                for p, o, n, e, r, low, high in zip(
+                    one.calibration.predicted, one.calibration.observed, one.calibration.events, one.calibration.expected,
+                    one.calibration.ratio.value, one.calibration.ratio.low, one.calibration.ratio.high, strict=True,
+                )
+            ],
+        }
+        for one in reversed(evaluation.horizons)
+        if one.calibration is not None
+    ]  # fmt: skip
+
+
+def list_table(evaluation: Evaluation, words: Mapping[str, Text]) -> dict[str, Any]:
+    sizes = evaluation.lists[evaluation.model]
+    rows = [{"words": words[name], "own": name == evaluation.model, "lists": evaluation.lists[name]} for name in evaluation.names]
+    return {"sizes": sizes, "rows": rows}
+
+
+def segment_table(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [{"segment": one, "figures": [one.figures[key] for key in ("ap", "auc", "observed_over_expected")]} for one in evaluation.segments]

@@ -1,0 +1,207 @@
+"""The simulated world's parameters: what machines are made of, how they wear, and how people report. All of it is TOML."""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.errors import BadInput
+from features.kinds import MachineKind, Sensor, Term
+
+DEFAULT = Path(__file__).with_name("fleet.toml")
+Floats = npt.NDArray[np.float64]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= pair[0] <= pair[1]:
+        raise ValueError("a range is two numbers, 0 <= low <= high")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Part(Strict):
+    """A component. Its wear starts near 0 when new; 1 is the nominal end of life.
+
+    Wear grows per hour by `1 / (24 life_days) * quality * load^load_power * heat * (1 + runaway * wear^4)`. The hazard per
+    day is `sudden_per_year / 365.25 + end_hazard_per_day * exp(steepness * (wear - 1))`: a Gompertz law in wear over a floor
+    of failures without precursor.  quality_spread: sigma of the log of a part's quality.
+    """
+
+    code: str
+    words_en: str
+    words_zh: str
+    life_days: float = Field(gt=0)
+    quality_spread: float = Field(ge=0, le=1)
+    load_power: float = Field(ge=0, le=5)
+    heat_per_10c: float = Field(ge=0, le=1)
+    runaway: float = Field(ge=0)
+    sudden_per_year: float = Field(ge=0)
+    end_hazard_per_day: float = Field(gt=0)
+    steepness: float = Field(gt=0)
+    planned_days: float = Field(gt=1)
+    repair_hours: Range
+
+
+class Gauge(Strict):
+    """A sensor: `at_rest + per_load * load + per_10c * (ambient - 20) / 10 + sum(drift * wear^3) + noise`.
+
+    drift: by component, the shift at wear 1; unrest: by component, by how many times the noise grows at wear 1.
+    offset_spread: sigma of a machine's own calibration offset.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    words_en: str
+    words_zh: str
+    at_rest: float
+    per_load: float = 0.0
+    per_10c: float = 0.0
+    noise: float = Field(gt=0)
+    offset_spread: float = Field(default=0.0, ge=0)
+    drift: dict[str, float] = {}
+    unrest: dict[str, float] = {}
+
+
+class Fault(Strict):
+    """An error code: `base_per_day + sum(rise * wear^6)` events a day. rise: by component, events a day at wear 1."""
+
+    code: str
+    words_en: str
+    words_zh: str
+    base_per_day: float = Field(ge=0)
+    rise: dict[str, float] = {}
+
+
+class Mode(Strict):
+    code: str
+    words_en: str
+    words_zh: str
+    load: float = Field(ge=0, le=1.5)
+    share: float = Field(gt=0)
+
+
+class Make(Strict):
+    """A model name and how much faster than nominal its parts wear."""
+
+    name: str
+    wear: float = Field(gt=0)
+
+
+class KindWorld(Strict):
+    """One machine kind with its physics."""
+
+    name: str
+    words_en: str
+    words_zh: str
+    share: float = Field(gt=0)
+    period_hours: float = Field(default=1.0, gt=0)
+    mode_hours: float = Field(gt=1)
+    makes: tuple[Make, ...] = Field(min_length=1)
+    modes: tuple[Mode, ...] = Field(min_length=1)
+    parts: tuple[Part, ...] = Field(min_length=1)
+    gauges: tuple[Gauge, ...] = Field(min_length=1)
+    faults: tuple[Fault, ...] = ()
+
+    @model_validator(mode="after")
+    def _known_parts(self) -> Self:
+        known = {part.code for part in self.parts}
+        for name, links in [(g.name, {*g.drift, *g.unrest}) for g in self.gauges] + [(f.code, {*f.rise}) for f in self.faults]:
+            if links - known:
+                raise ValueError(f"{name} names an unknown component {min(links - known)!r}")
+        return self
+
+    def kind(self, period_hours: float | None = None) -> MachineKind:
+        """The sensor layout as the lake declares it."""
+        return MachineKind(
+            name=self.name,
+            words_en=self.words_en,
+            words_zh=self.words_zh,
+            period_hours=period_hours or self.period_hours,
+            sensors=tuple(Sensor(**g.model_dump(include=set(Sensor.model_fields))) for g in self.gauges),
+            error_codes=tuple(_term(fault) for fault in self.faults),
+            components=tuple(_term(part) for part in self.parts),
+            modes=tuple(_term(mode) for mode in self.modes),
+            models=tuple(sorted(make.name for make in self.makes)),
+        )
+
+
+class Habit(Strict):
+    """How an enterprise keeps its machines: planned intervals are stretched by `interval`, jittered by `slack` (log sigma)."""
+
+    name: str
+    share: float = Field(gt=0)
+    interval: float = Field(gt=0)
+    slack: float = Field(ge=0)
+
+
+class Climate(Strict):
+    """Ambient conditions at a site: yearly mean, half-swing of the year and of the day, hourly weather noise."""
+
+    mean_c: Range
+    season_c: float
+    day_c: float
+    weather_c: float
+    humidity_pct: float = Field(ge=0, le=100)
+    every_hours: int = Field(ge=1)
+
+
+class Reporting(Strict):
+    """How rows become known: lost sensor values, late readings, delays of failure and maintenance records."""
+
+    missing_share: float = Field(ge=0, lt=1)
+    late_share: float = Field(ge=0, lt=1)
+    late_hours: Range
+    failure_delay_hours: Range
+    maintenance_delay_hours: Range
+
+
+class World(Strict):
+    """Everything but the size of the fleet, the length of time and the seed."""
+
+    start: datetime
+    sites: int = Field(ge=1)
+    enterprises: int = Field(ge=1)
+    climate: Climate
+    reporting: Reporting
+    habits: tuple[Habit, ...] = Field(min_length=1)
+    kinds: tuple[KindWorld, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _aware(self) -> Self:
+        if self.start.tzinfo is None:
+            raise ValueError("start has no time zone")
+        return self
+
+    @property
+    def begin(self) -> datetime:
+        return self.start.astimezone(UTC)
+
+
+def _term(thing: Part | Fault | Mode) -> Term:
+    return Term(code=thing.code, words_en=thing.words_en, words_zh=thing.words_zh)
+
+
+def load_world(path: Path = DEFAULT) -> World:
+    """Read a world file. Raises BadInput naming the field at fault."""
+    try:
+        return World.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BadInput("no such file", where=str(path), mend="name an existing world file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "world"
+        raise BadInput(f"{field}: {first['msg']}", where=str(path), mend="correct the world file") from None

@@ -1,8 +1,150 @@
 """The verbs of the lake: import, look into it, simulate, build features."""
 
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from features.errors import NotFound
+from features.settings import settings
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+    from features.sources.reader import Source
 
 import_ = typer.Typer(help="Import histories into the lake.", no_args_is_help=True, add_completion=False)
 lake = typer.Typer(help="Look into the lake.", no_args_is_help=True, add_completion=False)
 simulate = typer.Typer(help="Simulate a fleet into the lake.", add_completion=False)
 features = typer.Typer(help="Build, list and compare snapshots of features.", no_args_is_help=True, add_completion=False)
+
+Directory = Annotated[Path, typer.Argument(help="The folder that holds the files.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+PARTS = ("rows_in", "accepted", "corrected", "duplicate", "quarantined")
+
+
+@import_.command("azure-pdm")
+def import_azure_pdm(directory: Directory, json_: Json = False) -> None:
+    """Microsoft's Azure PdM: the five PdM_*.csv, or their Parquet form."""
+    from features.sources import azure_pdm
+
+    take_in(azure_pdm.read(directory), json_)
+
+
+@import_.command("backblaze")
+def import_backblaze(directory: Directory, json_: Json = False) -> None:
+    """Backblaze Drive Stats: daily CSV files, or the hard-drive stretches as Parquet."""
+    from features.sources import backblaze
+
+    take_in(backblaze.read(directory), json_)
+
+
+@import_.command("mapped")
+def import_mapped(
+    directory: Directory,
+    mapping: Annotated[Path | None, typer.Option(help="The TOML mapping; by default mapping.toml in the folder.")] = None,
+    json_: Json = False,
+) -> None:
+    """Anyone's own CSV or Parquet files, as a mapping file says."""
+    from features.sources import mapped
+
+    try:
+        kinds = open_lake().kinds()
+    except NotFound:
+        kinds = {}
+    take_in(mapped.read(directory, mapping or directory / "mapping.toml", kinds), json_)
+
+
+@lake.command("accounts")
+def lake_accounts(json_: Json = False) -> None:
+    """What became of the rows of each import."""
+    accounts = open_lake().accounts()
+    lines = [(account["imported_at"][:19], account["source"], account["total"]) for account in accounts]
+    rows = [(when, source, *(f"{total[part]:,}" for part in PARTS)) for when, source, total in lines]
+    say(accounts, columns(("imported at (UTC)", "source", *heads()), rows), json_)
+
+
+@lake.command("quarantine")
+def lake_quarantine(
+    table: Annotated[str | None, typer.Option(help="Only rows of this table.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 100,
+    json_: Json = False,
+) -> None:
+    """Rows that broke their contract: where they stand and what is wrong with them."""
+    rows = open_lake().quarantined(table=table, limit=limit).to_pylist()
+    names = ("table", "file", "row", "column", "value", "reason")
+    shown = [tuple(str(row[name])[:60].splitlines()[0] if row[name] else "" for name in names) for row in rows]
+    say(rows, columns(names, shown) if rows else "The quarantine is empty.", json_)
+
+
+def open_lake(*, create: bool = False) -> "Lake":
+    """The lake of the settings. Raises NotFound if there is none and `create` is off."""
+    from features.lake import Lake
+
+    return Lake.open(settings().lake, create=create, buckets=settings().buckets)
+
+
+def take_in(source: "Source", json_: bool) -> None:
+    """Import a source into the lake and print its row account."""
+    with row_progress() as progress:
+        account = open_lake(create=True).ingest(source, imported_at=datetime.now(UTC), progress=progress)
+    document = account.document()
+    text = account_text(document)
+    if account.total.quarantined:
+        text += "\n\nforewarn lake quarantine  shows the quarantined rows with their reasons."
+    say(document | {"notes": list(source.notes)}, "\n".join([text, *source.notes]), json_)
+
+
+def account_text(document: Mapping[str, Any]) -> str:
+    """A row account as an aligned table with its total."""
+    counts = {**document["tables"], "total": document["total"]}
+    rows = [(name, *(f"{count[part]:,}" for part in PARTS)) for name, count in counts.items()]
+    return columns(("table", *heads()), rows)
+
+
+def heads() -> list[str]:
+    return [part.replace("_", " ") for part in PARTS]
+
+
+def columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Plain text columns; those that hold only numbers are set to the right."""
+    cells = [names, *rows]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(names))]
+    right = [bool(rows) and all(row[at].replace(",", "").isdigit() for row in rows) for at in range(len(names))]
+
+    def line(row: Sequence[str]) -> str:
+        placed = zip(row, widths, right, strict=True)
+        return "  ".join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in placed).rstrip()
+
+    return "\n".join(line(row) for row in cells)
+
+
+def say(document: Any, text: str, json_: bool) -> None:
+    """The result on stdout: JSON, or text for people."""
+    typer.echo(json.dumps(document, ensure_ascii=False, default=_plain) if json_ else text)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+@contextmanager
+def row_progress() -> Iterator[Callable[[str, int], None]]:
+    """Rows so far, on stderr; the callable takes what is being done and how many more rows it was done to."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    shown = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(words: str, rows: int) -> None:
+            if words not in tasks:
+                tasks[words] = bars.add_task(words, total=None)
+            bars.advance(tasks[words], rows)
+
+        yield advance

@@ -153,13 +153,7 @@ def _check_column(
     raw: pa.Array, column: Column, contract: TableContract, imported_at: datetime, refusals: Refusals, where: str
 ) -> pa.Array:
     parsed = _parse(raw, column)
-    faulty = np.logical_or.reduce([fault for fault, _ in parsed.faults]) if parsed.faults else np.zeros(len(raw), bool)
-    given = parse.present(raw)
-    if faulty.sum() >= WHOLE_COLUMN and faulty.sum() == given.sum():
-        reason = next(reason for fault, reason in parsed.faults if fault.any())
-        example = parse.as_text(raw.filter(pa.array(faulty)))[0].as_py()
-        mend = "declare the zone of its times" if "zone" in reason else "correct the column or name another"
-        raise BadInput(f"column '{column.name}': no value is readable, '{example}' is {reason}", where=where, mend=mend)
+    check_readable(parsed, raw, column.name, where)
     for fault, reason in parsed.faults:
         refusals.add(fault, column.name, reason, raw)
     if not column.nullable:
@@ -172,6 +166,17 @@ def _check_column(
         refusals.add(moments < micros(EARLIEST), column.name, f"before {EARLIEST:%Y}", raw)
     _check_range(parsed.array, column, refusals, raw)
     return parsed.array
+
+
+def check_readable(parsed: Parsed, raw: pa.Array, name: str, where: str) -> None:
+    """Raise BadInput if a column of many values holds not one of the type that is due."""
+    faulty = np.logical_or.reduce([np.zeros(len(raw), dtype=bool), *(fault for fault, _ in parsed.faults)])
+    if faulty.sum() < WHOLE_COLUMN or faulty.sum() < parse.present(raw).sum():
+        return
+    reason = next(reason for fault, reason in parsed.faults if fault.any())
+    example = parse.as_text(raw.filter(pa.array(faulty)))[0].as_py()
+    mend = "say in which zone they are" if "zone" in reason else "correct the column or name another"
+    raise BadInput(f"column '{name}' holds no usable value: '{example}' is {reason}", where=where, mend=mend)
 
 
 def _parse(raw: pa.Array, column: Column) -> Parsed:

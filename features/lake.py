@@ -1,6 +1,6 @@
 """The lake: Delta tables partitioned by entity bucket. Rows are appended once, corrected by newer versions, never changed.
 
-    lake.json     the format and the number of buckets
+    lake.json     the format, the number of buckets, and an id that no other lake has
     kinds/        the machine kinds, one JSON file each
     tables/       one Delta table per contract
     quarantine/   rows that broke their contract, with file, row, column and reason (Delta)
@@ -11,6 +11,7 @@ import fcntl
 import itertools
 import json
 import os
+import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,9 +59,10 @@ QUARANTINE = pa.schema(
 class Lake:
     """The tables under one root folder. Any number of readers; one writer at a time."""
 
-    def __init__(self, root: Path, buckets: int) -> None:
+    def __init__(self, root: Path, buckets: int, id: str) -> None:
         self.root = root
         self.buckets = buckets
+        self.id = id
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False, buckets: int = 8) -> "Lake":
@@ -75,15 +77,15 @@ class Lake:
             if not 1 <= buckets <= MAX_BUCKETS:
                 raise BadInput(f"{buckets} buckets", where="buckets", mend=f"choose 1 to {MAX_BUCKETS}")
             root.mkdir(parents=True, exist_ok=True)
-            _write(path, {"format": FORMAT, "buckets": buckets})
+            _write(path, {"format": FORMAT, "id": uuid.uuid4().hex, "buckets": buckets})
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            found, buckets = document["format"], int(document["buckets"])
+            found, buckets, id = document["format"], int(document["buckets"]), str(document["id"])
         except (ValueError, KeyError, TypeError):
             raise BadInput("not readable", where=str(path), mend="restore it from a copy of the lake") from None
         if found != FORMAT:
             raise BadInput(f"lake of format {found}, this version reads {FORMAT}", where=str(path), mend="update Forewarn")
-        return cls(root, buckets)
+        return cls(root, buckets, id)
 
     # Kinds and contracts
 
@@ -143,7 +145,10 @@ class Lake:
         with self._writing() as spill:
             for kind in source.kinds:
                 self.put_kind(kind)
-            return self._take(source.name, source.batches(), imported_at, spill, progress)
+            account = self._take(source.name, source.batches(), imported_at, spill, progress)
+        if not account.total.rows_in:
+            raise BadInput("no rows in any file", where=source.name, mend="check that this is the right folder")
+        return account
 
     def append_rows(
         self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str

@@ -107,7 +107,7 @@ def _local(wall: pa.Array, zone: ZoneInfo | None) -> Parsed:
     """Readings of a wall clock in `zone` as moments."""
     given = present(wall)
     if zone is None:
-        return Parsed(pa.nulls(len(wall), TIME), ((given, "time without zone"),))
+        return Parsed(pa.nulls(len(wall), TIME), ((given, "a time without zone"),))
     if zone.key == "UTC" or not given.any():
         return Parsed(wall.cast(TIME))
     local = pd.Series(wall.to_numpy(zero_copy_only=False)).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")

@@ -4,8 +4,10 @@ What stops a file from being read at all (absent, empty, cut short, a column mis
 is refused with its row number and the rest is read on.
 """
 
+import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,14 @@ import pyarrow.parquet as pq
 
 from features.errors import BadInput
 from features.schema import TIME
+from features.sources.reader import Refusal
 
 Rows = npt.NDArray[np.int64]
-Refused = tuple[tuple[int, str, str], ...]
+Refused = tuple[Refusal, ...]
 SUFFIXES = (".parquet", ".csv")
 _CHUNK_ROWS = 1 << 17
 _CSV_BLOCK = 8 << 20
+_SCAN_BLOCK = 1 << 22
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 # The second form is how Microsoft's own CSV writes "1/1/2015 6:00:00 AM".
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
@@ -57,16 +61,36 @@ def need(directory: Path, stem: str) -> Path:
     return path
 
 
-def header(path: Path) -> list[str]:
-    """Column names. Raises BadInput on an empty or unreadable file."""
+@dataclass(frozen=True)
+class Form:
+    """How a CSV is written."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+
+def header(path: Path, form: Form = Form()) -> dict[str, pa.DataType]:
+    """Column names and types, those of a CSV all text. Raises BadInput on an unreadable file or a name that is twice there."""
     if path.suffix == ".parquet":
-        return list(_parquet(path).schema_arrow.names)
-    return list(_csv(path, None, lambda _: "skip").schema.names)
+        schema = _parquet(path).schema_arrow
+        names, kinds = schema.names, schema.types
+    else:
+        names = _csv(path, form, None, lambda _: "skip", path).schema.names
+        kinds = [pa.string()] * len(names)
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"column {name!r} is there twice", where=str(path), mend="rename or drop one of them")
+    return dict(zip(names, kinds, strict=True))
 
 
-def check_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
+def check_columns(
+    path: Path,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    form: Form = Form(),
+) -> list[str]:
     """The wanted columns that the file has. Raises BadInput naming the first one of `columns` that is missing."""
-    present = header(path)
+    present = list(header(path, form))
     for name in columns:
         if name not in present:
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
@@ -74,14 +98,19 @@ def check_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = 
     return [*columns, *(name for name in optional if name in present)]
 
 
-def chunks(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Chunk]:
-    """Stream `columns` (and those of `optional` that exist), about 10^5 rows at a time.
+def chunks(
+    path: Path,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    form: Form = Form(),
+) -> Iterator[Chunk]:
+    """Stream `columns` (and those of `optional` that exist), about 10^5 rows at a time; at least one chunk, if an empty one.
 
     CSV fields arrive as text with empty ones null; Parquet columns keep their types, dictionaries decoded.
     Raises BadInput with the file on anything that makes it unreadable.
     """
-    names = check_columns(path, columns, optional)
-    yield from _parquet_chunks(path, names) if path.suffix == ".parquet" else _csv_chunks(path, names)
+    names = check_columns(path, columns, optional, form)
+    yield from _parquet_chunks(path, names) if path.suffix == ".parquet" else _csv_chunks(path, names, form)
 
 
 def _parquet(path: Path) -> pq.ParquetFile:
@@ -108,11 +137,22 @@ def _parquet_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
                 table = pa.table({name: plain(batch.column(name)) for name in names})
                 yield Chunk(table, np.arange(start, start + len(table), dtype=np.int64))
                 start += len(table)
+            if start == 1:
+                nothing = {name: plain(pa.nulls(0, file.schema_arrow.field(name).type)) for name in names}
+                yield Chunk(pa.table(nothing), np.empty(0, np.int64))
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(path, "Parquet", error) from None
 
 
-def _csv(path: Path, names: list[str] | None, on_broken: Callable[[pacsv.InvalidRow], str]) -> pacsv.CSVStreamingReader:
+def _csv(
+    path: Path, form: Form, names: list[str] | None, on_broken: Callable[[pacsv.InvalidRow], str], origin: Path | BytesIO
+) -> pacsv.CSVStreamingReader:
+    """Open `origin`, which is `path` or its mended content; without `names` only the header matters."""
+    try:
+        codecs.lookup(form.encoding)
+    except LookupError:
+        mend = "use a name such as 'utf-8' or 'gb18030'"
+        raise BadInput(f"no encoding {form.encoding!r}", where=str(path), mend=mend) from None
     convert = pacsv.ConvertOptions(
         include_columns=names,
         column_types=dict.fromkeys(names or (), pa.string()),
@@ -122,10 +162,10 @@ def _csv(path: Path, names: list[str] | None, on_broken: Callable[[pacsv.Invalid
     )
     try:
         return pacsv.open_csv(
-            path,
+            origin,
             # Row numbers of broken lines are known only to a single-threaded read.
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=on_broken),
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK, encoding=form.encoding),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=on_broken, delimiter=form.delimiter),
             convert_options=convert,
         )
     except FileNotFoundError:
@@ -134,14 +174,20 @@ def _csv(path: Path, names: list[str] | None, on_broken: Callable[[pacsv.Invalid
         raise _unreadable(path, "CSV", error) from None
 
 
-def _csv_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
-    broken: dict[int, str] = {}
+def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
+    broken: dict[int, tuple[str, str]] = {}
+    origin, unclosed = _mend_quotes(path, form)
 
     def on_broken(row: pacsv.InvalidRow) -> str:
-        broken[row.number - 1] = f"broken line: {row.actual_columns} fields where the header has {row.expected_columns}"
+        number = row.number - 1
+        if number in unclosed:
+            broken[number] = ("broken line: a quote is not closed", unclosed[number])
+        else:
+            reason = f"broken line: {row.actual_columns} fields where the header has {row.expected_columns}"
+            broken[number] = (reason, row.text)
         return "skip"
 
-    reader = _csv(path, names, on_broken)
+    reader = _csv(path, form, names, on_broken, origin)
     next_row = 1
     try:
         for batch in reader:
@@ -149,18 +195,38 @@ def _csv_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
             yield Chunk(pa.Table.from_batches([batch]).select(names), rows, passed)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(path, "CSV", error) from None
-    if broken:
-        left = tuple((row, "", reason) for row, reason in sorted(broken.items()))
+    if broken or next_row == 1:
+        left = tuple(Refusal(row, "", *said) for row, said in sorted(broken.items()))
         empty = pa.table({name: pa.array([], pa.string()) for name in names})
         yield Chunk(empty, np.empty(0, np.int64), left)
 
 
-def _number(start: int, count: int, broken: dict[int, str]) -> tuple[Rows, int, Refused]:
+def _mend_quotes(path: Path, form: Form) -> tuple[Path | BytesIO, dict[int, str]]:
+    """A quote that is never closed would swallow every line after it: such lines are found here, {row number: text}.
+
+    Without one (quotes come in pairs) the file itself is read; else its content with those lines made unreadable as rows.
+    """
+    quotes = 0
+    with path.open("rb") as file:
+        while block := file.read(_SCAN_BLOCK):
+            quotes += block.count(b'"')
+    if quotes % 2 == 0:
+        return path, {}
+    lines = path.read_bytes().split(b"\n")
+    unclosed = {}
+    for number, line in enumerate(lines):
+        if number and line.count(b'"') % 2:
+            unclosed[number] = line.decode(form.encoding, errors="replace").rstrip("\r")
+            lines[number] = form.delimiter.encode(form.encoding) * (lines[0].count(form.delimiter.encode(form.encoding)) + 5)
+    return BytesIO(b"\n".join(lines)), unclosed
+
+
+def _number(start: int, count: int, broken: dict[int, tuple[str, str]]) -> tuple[Rows, int, Refused]:
     """Numbers of the next `count` good rows, stepping over broken ones, which are taken out of `broken`."""
     span = np.arange(start, start + count + len(broken), dtype=np.int64)
     good = span[~np.isin(span, np.fromiter(broken, np.int64, len(broken)))][:count]
     end = int(good[-1]) + 1 if count else start
-    passed = tuple((row, "", broken.pop(row)) for row in sorted(broken) if row < end)
+    passed = tuple(Refusal(row, "", *broken.pop(row)) for row in sorted(broken) if row < end)
     return good, end, passed
 
 
@@ -203,5 +269,7 @@ def keep(chunk: Chunk, good: npt.NDArray[np.bool_], column: str, reason: str) ->
     """The chunk with the rows that are not `good` refused for one reason."""
     if good.all():
         return chunk
-    more = tuple((int(row), column, reason) for row in chunk.rows[~good])
+    texts = chunk.table[column].filter(pa.array(~good)).cast(pa.string()).to_pylist()
+    rows = chunk.rows[~good].tolist()
+    more = tuple(Refusal(row, column, reason, text or "") for row, text in zip(rows, texts, strict=True))
     return Chunk(chunk.table.filter(pa.array(good)), chunk.rows[good], chunk.refused + more)

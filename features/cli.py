@@ -148,3 +148,60 @@ def row_progress() -> Iterator[Callable[[str, int], None]]:
             bars.advance(tasks[words], rows)
 
         yield advance
+
+
+Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.")]
+
+
+@features.command("build")
+def features_build(
+    kind: Annotated[str, typer.Option(help="The machine kind.", show_default=False)],
+    every: Annotated[str, typer.Option(help="Time between observations of a machine: 24h, 12h, 7d.")] = "24h",
+    start: Moment = None,
+    end: Moment = None,
+    anchor: Annotated[str, typer.Option(help="calendar, or machine: counted from each machine's own start.")] = "calendar",
+    json_: Json = False,
+) -> None:
+    """Compute the features of a kind on a grid and keep them as a snapshot; the same inputs give the same snapshot."""
+    from features.build import build
+    from features.observations import grid_of
+
+    grid = grid_of(every, start, end, anchor)
+    with row_progress() as progress:
+        made = build(open_lake(), kind, grid, home=settings().home, progress=lambda rows: progress("computing features", rows))
+    document = {"id": made.id, "rows": made.rows, "features": len(made.features), "path": str(made.path)}
+    say(document, f"Snapshot {made.id}: {made.rows:,} observations, {len(made.features)} features.", json_)
+
+
+@features.command("list")
+def features_list(json_: Json = False) -> None:
+    """The snapshots, the newest last."""
+    from features.snapshots import list_snapshots
+
+    found = [one.manifest for one in list_snapshots(settings().home)]
+    names = ("snapshot", "kind", "observations", "features", "last as_of", "created (UTC)")
+    rows = [
+        (
+            one["id"],
+            one["kind"]["name"],
+            f"{one['rows']:,}",
+            str(len(one["features"])),
+            one["last_as_of"][:16],
+            one["created_at"][:19],
+        )
+        for one in found
+    ]
+    say(found, columns(names, rows) if rows else "No snapshot yet.", json_)
+
+
+@features.command("diff")
+def features_diff(
+    old: Annotated[str, typer.Argument(help="A snapshot's id.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="A snapshot's id, or latest.", show_default=False)],
+    json_: Json = False,
+) -> None:
+    """What differs between two snapshots: versions, grid, features, rows, values."""
+    from features.snapshots import diff, diff_text, open_snapshot
+
+    found = diff(*(open_snapshot(settings().home, one) for one in (old, new)))
+    say(found, diff_text(found), json_)

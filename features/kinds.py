@@ -40,6 +40,7 @@ class MachineKind(BaseModel):
 
     sampling: `regular` readings arrive about every `period_hours` (window statistics make sense); `on_change` readings are
     written when a value changes and hold until the next row (last value, change over a window, time since change).
+    past_hours: the lookback that stands for a machine's own past; by default the longest window.
     models: the machine models seen when the kind was declared, in a fixed order; a model feature is an index into it.
     """
 
@@ -51,6 +52,7 @@ class MachineKind(BaseModel):
     sampling: Literal["regular", "on_change"] = "regular"
     period_hours: float = Field(default=1.0, gt=0)
     window_hours: tuple[float, ...] = (3, 12, 24, 72, 168)
+    past_hours: float | None = Field(default=None, gt=0)
     sensors: tuple[Sensor, ...]
     error_codes: tuple[Term, ...] = ()
     components: tuple[Term, ...] = ()

@@ -1,0 +1,191 @@
+"""Observations x history -> features, bucket by bucket. `compute` is the one definition, offline and online."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import engine, kernel, snapshots
+from features.catalog import STATIC_OPS, Catalog, Plan, catalog
+from features.errors import BadInput
+from features.history import HOUR, READINGS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
+from features.observations import Grid, entities, observations
+from features.schema import MACHINE
+from features.settings import settings
+from features.snapshots import Snapshot, diff, list_snapshots, open_snapshot
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+
+Matrix = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+# Observations that are computed and written at a time; part of what makes two builds byte-identical.
+ROWS_AT_A_TIME = 65_536
+
+
+def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Matrix:
+    """Features of observations, float32[observations, features], NaN missing; stored feature by feature.
+
+    entity: index into `history.machine_ids`, or -1 (every feature missing). as_of: microseconds.
+    """
+    entity = np.ascontiguousarray(entity, dtype=np.int64)
+    as_of = np.array(as_of, dtype=np.int64)
+    out = np.empty((len(wanted.specs), len(as_of)), dtype=np.float32)
+    for plan in wanted.plans:
+        _run(plan, wanted, history.series[plan.table], entity, as_of, out)
+    return out.T
+
+
+def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, out: Matrix) -> None:
+    if plan.kernel == "static":
+        _static(plan, rows, entity, as_of, out)
+        return
+    spans = (rows.offsets, rows.event, rows.known_from, rows.known_to)
+    if plan.kernel == "points":
+        codes = len(vocabulary(wanted.kind, plan.table))
+        kernel.point_stats(*spans, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out)
+        return
+    statistics = kernel.window_stats if plan.kernel == "windows" else kernel.step_stats
+    tail = (plan.windows, plan.program, plan.target, float(wanted.kind.period_hours), out)
+    statistics(*spans, rows.hours, rows.odd, rows.values, entity, as_of, *tail)
+
+
+def _static(plan: Plan, rows: Series, entity: Ints, as_of: Ints, out: Matrix) -> None:
+    """Age, time under observation, model and capacity from the version of the machine's row known at `as_of`."""
+    row_of = np.empty(len(as_of), dtype=np.int64)
+    kernel.version_at(rows.offsets, rows.known_from, rows.known_to, entity, as_of, row_of)
+    # Row -1 reads the NaN appended behind the last version.
+    values = np.concatenate([rows.values, np.full((len(STATIC), 1), np.nan)], axis=1)[:, row_of]
+    event = np.append(rows.event, 0)[row_of]
+    observed = np.where(row_of < 0, np.nan, (as_of - event) / HOUR)
+    found = {
+        "age": values[STATIC.index("age_hours")] + observed,
+        "observed": observed,
+        "model": values[STATIC.index("model")],
+        "capacity": values[STATIC.index("capacity")],
+    }
+    for (op, *_), target in zip(plan.program, plan.target, strict=True):
+        out[target] = found[STATIC_OPS[op]]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket's history and its observations as indices."""
+
+    number: int
+    history: History
+    observations: pa.Table
+    entity: Ints
+    as_of: Ints
+
+    def chunks(self, size: int) -> Iterator[tuple["Bucket", slice]]:
+        for start in range(0, len(self.as_of), size):
+            yield self, slice(start, min(start + size, len(self.as_of)))
+
+
+def tables_of(wanted: Catalog) -> list[str]:
+    """The lake tables that a history of this kind is made of."""
+    return [*TABLES, wanted.kind.readings_table]
+
+
+def load(lake: "Lake", wanted: Catalog, bucket: int, versions: Mapping[str, int] | None = None) -> dict[str, pa.Table]:
+    """One bucket of every table of the kind, the machines table cut to machines of the kind."""
+    versions = lake.versions() if versions is None else versions
+    tables = {name: lake.read(name, buckets=[bucket], version=versions[name]) for name in tables_of(wanted) if name in versions}
+    machines = tables.get("machines")
+    if machines is not None:
+        tables["machines"] = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
+    return tables
+
+
+def history_of(wanted: Catalog, tables: Mapping[str, pa.Table]) -> History:
+    """The History of the machines in `tables["machines"]`."""
+    machines = tables.get("machines")
+    ids = [] if machines is None else pc.unique(machines.column(MACHINE)).to_pylist()
+    return from_tables(wanted.kind, tables, ids)
+
+
+def stream(
+    lake: "Lake",
+    wanted: Catalog,
+    watch: Callable[[int], pa.Table],
+    *,
+    buckets: Sequence[int] | None = None,
+    threads: int | None = None,
+    rows_at_a_time: int = 500_000,
+) -> Iterator[tuple[pa.Table, Matrix]]:
+    """Features of any number of observations in bounded memory: (machine_id and as_of, float32[rows, features]) chunks.
+
+    watch: the observations of a bucket (machines of other buckets are unknown there: all missing).
+    """
+    versions = lake.versions()
+
+    def loaded(bucket: int) -> Bucket:
+        history = history_of(wanted, load(lake, wanted, bucket, versions))
+        table = watch(bucket)
+        return Bucket(bucket, history, table, *entities(table, history.machine_ids))
+
+    def one(task: tuple[Bucket, slice]) -> tuple[pa.Table, Matrix]:
+        bucket, part = task
+        matrix = compute(wanted, bucket.history, bucket.entity[part], bucket.as_of[part])
+        return bucket.observations.slice(part.start, part.stop - part.start), matrix
+
+    numbers = range(lake.buckets) if buckets is None else buckets
+    tasks = (task for bucket in engine.prefetch(loaded, numbers) for task in bucket.chunks(rows_at_a_time))
+    return engine.run(one, tasks, threads=settings().threads if threads is None else threads)
+
+
+def watched(lake: "Lake", wanted: Catalog, bucket: int, grid: Grid, versions: Mapping[str, int]) -> pa.Table:
+    """The observations of one bucket on a grid, by the lake's machines and coverage."""
+    tables = {name: lake.read(name, buckets=[bucket], version=versions.get(name)) for name in ("machines", "coverage")}
+    machines = tables["machines"]
+    machines = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
+    readings = wanted.kind.readings_table
+    last_seen = None
+    if tables["coverage"].num_rows == 0 and readings in versions:
+        last_seen = lake.read(readings, buckets=[bucket], version=versions[readings], columns=[MACHINE, "event_time"])
+    return observations(machines, tables["coverage"], grid, last_seen=last_seen)
+
+
+def build(
+    lake: "Lake", kind_name: str, grid: Grid, *, home: Path, threads: int | None = None, progress: Progress | None = None
+) -> Snapshot:
+    """Build, or find again, the snapshot of a kind on a grid. The same lake, catalog and grid give the same snapshot.
+
+    Raises NotFound for a kind that the lake does not know, BadInput where no machine is eligible on the grid.
+    """
+    wanted = catalog(lake.kind(kind_name))
+    versions = {name: version for name, version in lake.versions().items() if name in (*tables_of(wanted), "coverage")}
+    draft = snapshots.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=str(getattr(lake, "id", lake.root)))
+    ready = draft.existing(home)
+    if ready is not None:
+        return ready
+
+    def part(bucket: int) -> snapshots.Part:
+        table = watched(lake, wanted, bucket, grid, versions)
+        history = history_of(wanted, load(lake, wanted, bucket, versions))
+        held = Bucket(bucket, history, table, *entities(table, history.machine_ids))
+        chunks = (
+            (table.slice(cut.start, cut.stop - cut.start), compute(wanted, history, held.entity[cut], held.as_of[cut]))
+            for _, cut in held.chunks(ROWS_AT_A_TIME)
+        )
+        return work.write(bucket, chunks)
+
+    with draft.open(home) as work:
+        parts = []
+        for finished in engine.run(part, range(lake.buckets), threads=settings().threads if threads is None else threads):
+            parts.append(finished)
+            if progress is not None:
+                progress(finished.rows)
+        if not sum(one.rows for one in parts):
+            where = f"kind {kind_name}, grid {grid.model_dump_json(exclude_none=True)}"
+            raise BadInput("no machine is under observation on this grid", where=where, mend="widen the grid or import data")
+        return work.publish(parts)
+
+
+__all__ = ["READINGS", "Snapshot", "build", "compute", "diff", "list_snapshots", "open_snapshot", "stream"]

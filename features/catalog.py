@@ -1,0 +1,110 @@
+"""The ordered features of a machine kind, and the hash that names their definition."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from features import events, kernel, maintenance, sensors, static
+from features.history import CODED, HOUR, REPLACEMENTS, Ints, columns_of
+from features.kinds import MachineKind
+from features.spec import FeatureSpec
+
+# The families of machines, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
+FAMILIES = (sensors, events, maintenance, static)
+# A window that reaches back to the beginning of all records.
+FOREVER = 1 << 61
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The features that one kernel computes from one table in one call.
+
+    program: int64[features, 4] of operation, column, window, second window. target: the output row of each.
+    """
+
+    table: str
+    kernel: str
+    windows: Ints
+    program: Ints
+    target: Ints
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The features of a kind in a fixed order."""
+
+    kind: MachineKind
+    specs: tuple[FeatureSpec, ...]
+
+    def __post_init__(self) -> None:
+        names = self.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"features of kind {self.kind.name} share a name: {', '.join(twice)}")
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [spec.name for spec in self.specs]
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hex digits over the specs, the kernel's version and the kind."""
+        document = [kernel.VERSION, self.kind.digest, [spec.document() for spec in self.specs]]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+
+    @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        """The catalog as programs for the kernels."""
+        groups: dict[tuple[str, str], list[int]] = {}
+        for index, spec in enumerate(self.specs):
+            groups.setdefault((spec.table, kernel_of(spec.op)), []).append(index)
+        return tuple(self._plan(table, name, indices) for (table, name), indices in groups.items())
+
+    def _plan(self, table: str, name: str, indices: list[int]) -> Plan:
+        chosen = [self.specs[index] for index in indices]
+        spans = [hours for spec in chosen for hours in (spec.window_hours, spec.against_hours)]
+        windows = sorted({_micros(hours) for hours in spans})
+        columns = columns_of(self.kind, table)
+        # "All together" is the place after the last code; the step kernel calls it -1.
+        everything = len(columns) if table in CODED or table == REPLACEMENTS else -1
+        program = [
+            (
+                OPS[name].index(spec.op),
+                columns.index(spec.column) if spec.column else everything,
+                windows.index(_micros(spec.window_hours)),
+                windows.index(_micros(spec.against_hours)) if spec.against_hours is not None else 0,
+            )
+            for spec in chosen
+        ]
+        return Plan(
+            table,
+            name,
+            np.array(windows, dtype=np.int64),
+            np.array(program, dtype=np.int64).reshape(-1, 4),
+            np.array(indices, dtype=np.int64),
+        )
+
+
+STATIC_OPS = ("age", "observed", "model", "capacity")
+OPS = {"windows": kernel.WINDOW_OPS, "steps": kernel.STEP_OPS, "points": kernel.POINT_OPS, "static": STATIC_OPS}
+
+
+def kernel_of(op: str) -> str:
+    """Which kernel knows an operation. Raises KeyError on one that none knows."""
+    for name, ops in OPS.items():
+        if op in ops:
+            return name
+    raise KeyError(f"no kernel computes {op!r}")
+
+
+def _micros(hours: float | None) -> int:
+    return FOREVER if hours is None else round(hours * HOUR)
+
+
+@cache
+def catalog(kind: MachineKind) -> Catalog:
+    """The catalog of a machine kind."""
+    return Catalog(kind, tuple(spec for family in FAMILIES for spec in family.specs(kind)))

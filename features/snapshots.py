@@ -1,0 +1,285 @@
+"""Snapshots: immutable, dated feature tables on disk. A snapshot exists once its folder has its final name."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.catalog import Catalog
+from features.errors import NotFound
+from features.kinds import MachineKind
+from features.observations import AS_OF, SCHEMA, Grid
+from features.schema import MACHINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+Matrix = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One written Parquet file."""
+
+    file: str
+    bucket: int
+    rows: int
+    latest: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What decides a snapshot's content, before it is built."""
+
+    catalog: Catalog
+    versions: Mapping[str, int]
+    grid: Grid
+    lake_root: Path
+    digest: str
+
+    @classmethod
+    def of(cls, catalog: Catalog, versions: Mapping[str, int], grid: Grid, *, lake_root: Path, lake_id: str) -> "Draft":
+        document = [FORMAT, lake_id, dict(versions), catalog.hash, grid.model_dump(mode="json")]
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+        return cls(catalog, versions, grid, lake_root, digest)
+
+    def existing(self, home: Path) -> "Snapshot | None":
+        """The snapshot of the same content, if one was built."""
+        found = sorted(_folder(home).glob(f"{self.catalog.kind.name}-*-{self.digest}/{MANIFEST}"))
+        return Snapshot(found[0].parent) if found else None
+
+    @contextmanager
+    def open(self, home: Path) -> Iterator["Work"]:
+        """A working folder beside the snapshots, removed unless it was published. Leftovers of killed builds go too."""
+        folder = _folder(home)
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f".{self.digest}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        path = folder / f".{self.digest}-{uuid.uuid4().hex[:8]}"
+        path.mkdir()
+        try:
+            yield Work(self, path)
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A snapshot being written."""
+
+    draft: Draft
+    path: Path
+
+    def write(self, bucket: int, chunks: Iterable[tuple[pa.Table, Matrix]]) -> Part:
+        """Write one bucket's observations and features, chunk by chunk (a row group each)."""
+        names = self.draft.catalog.names
+        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in names)])
+        file, rows, latest = f"part-{bucket:02d}.parquet", 0, -1
+        options = {"compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF]}
+        with pq.ParquetWriter(self.path / file, schema, **options) as writer:
+            for table, matrix in chunks:
+                columns = [pa.array(matrix[:, column]) for column in range(len(names))]
+                writer.write_table(pa.table([*table.columns, *columns], schema=schema), row_group_size=len(matrix))
+                rows += table.num_rows
+                latest = max(latest, pc.max(table.column(AS_OF)).cast(pa.int64()).as_py())
+        return Part(file, bucket, rows, latest)
+
+    def publish(self, parts: Sequence[Part]) -> "Snapshot":
+        """Write the manifest and give the folder its name, in one step that either happens or does not."""
+        draft, wanted = self.draft, self.draft.catalog
+        last = datetime.fromtimestamp(max(part.latest for part in parts) / 1e6, UTC)
+        name = f"{wanted.kind.name}-{last:%Y%m%d}-{draft.digest}"
+        manifest = {
+            "format": FORMAT,
+            "id": name,
+            "kind": wanted.kind.model_dump(mode="json"),
+            "catalog_hash": wanted.hash,
+            "features": wanted.names,
+            "lake": str(draft.lake_root),
+            "lake_versions": dict(draft.versions),
+            "grid": draft.grid.model_dump(mode="json"),
+            "rows": sum(part.rows for part in parts),
+            "last_as_of": last.isoformat(),
+            "parts": [{"file": part.file, "bucket": part.bucket, "rows": part.rows} for part in parts],
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        _settle(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        for part in parts:
+            _sync(self.path / part.file)
+        final = self.path.parent / name
+        try:
+            self.path.replace(final)
+        except OSError:
+            # Another build of the same content was faster; its folder holds the same bytes.
+            if not (final / MANIFEST).exists():
+                raise
+        _sync(final.parent)
+        return Snapshot(final)
+
+
+def _settle(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _folder(home: Path) -> Path:
+    return home / "snapshots"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot on disk, read lazily."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        return document
+
+    @property
+    def kind(self) -> MachineKind:
+        return MachineKind.model_validate(self.manifest["kind"])
+
+    @property
+    def features(self) -> list[str]:
+        return list(self.manifest["features"])
+
+    @property
+    def rows(self) -> int:
+        return int(self.manifest["rows"])
+
+    @property
+    def buckets(self) -> list[int]:
+        """Buckets that hold observations."""
+        return [part["bucket"] for part in self.manifest["parts"] if part["rows"]]
+
+    def table(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        buckets: Sequence[int] | None = None,
+        machine_ids: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Keys and features as Arrow, by bucket, machine and time. Raises NotFound on an unknown feature."""
+        wanted = self.features if columns is None else list(columns)
+        unknown = [name for name in wanted if name not in set(self.features)]
+        if unknown:
+            raise NotFound(f"no feature {unknown[0]}", where=f"snapshot {self.id}", mend="see the manifest's features")
+        names = [MACHINE, AS_OF, *wanted]
+        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in wanted)])
+        chosen = [part for part in self.manifest["parts"] if part["rows"] and (buckets is None or part["bucket"] in buckets)]
+        read = [pq.read_table(self.path / part["file"], columns=names).select(names).cast(schema) for part in chosen]
+        table = pa.concat_tables(read) if read else schema.empty_table()
+        if machine_ids is not None:
+            table = table.filter(pc.is_in(table.column(MACHINE).cast(pa.string()), value_set=pa.array(machine_ids)))
+        return table.unify_dictionaries()
+
+    def observations(self, *, buckets: Sequence[int] | None = None) -> pa.Table:
+        """machine_id and as_of of every row, in the order of `table` and `matrix`."""
+        return self.table([], buckets=buckets)
+
+    def matrix(self, bucket: int | None = None, columns: Sequence[str] | None = None) -> Matrix:
+        """float32[rows, features] of one bucket or of all, in the order of `observations`."""
+        table = self.table(columns, buckets=None if bucket is None else [bucket])
+        out = np.empty((table.num_columns - 2, table.num_rows), dtype=np.float32)
+        for row, column in enumerate(table.columns[2:]):
+            out[row] = column.to_numpy()
+        return out.T
+
+    def to_pandas(self, columns: Sequence[str] | None = None, machine_ids: Sequence[str] | None = None) -> "pd.DataFrame":
+        """One row per observation: machine_id, as_of, features."""
+        table = self.table(columns, machine_ids=machine_ids)
+        text = table.column(MACHINE).cast(pa.string())
+        return table.set_column(0, MACHINE, text).to_pandas()
+
+
+def list_snapshots(home: Path) -> list[Snapshot]:
+    """All finished snapshots, the newest last."""
+    found = [Snapshot(path.parent) for path in sorted(_folder(home).glob(f"[!.]*/{MANIFEST}"))]
+    return sorted(found, key=lambda one: (one.manifest["created_at"], one.id))
+
+
+def open_snapshot(home: Path, snapshot_id: str = "latest", kind: str | None = None) -> Snapshot:
+    """A snapshot by id, or the one built last (of a kind). Raises NotFound."""
+    if snapshot_id != "latest":
+        path = _folder(home) / snapshot_id
+        if not snapshot_id or Path(snapshot_id).name != snapshot_id or not (path / MANIFEST).exists():
+            raise NotFound(f"no snapshot {snapshot_id}", where=str(_folder(home)), mend="see `forewarn features list`")
+        return Snapshot(path)
+    found = [one for one in list_snapshots(home) if kind is None or one.manifest["kind"]["name"] == kind]
+    if not found:
+        what = "no snapshot yet" if kind is None else f"no snapshot of kind {kind} yet"
+        raise NotFound(what, where=str(_folder(home)), mend="run `forewarn features build`")
+    return found[-1]
+
+
+def diff(old: Snapshot, new: Snapshot) -> dict[str, Any]:
+    """What differs: lake versions, grid, features, rows, and on common rows how many values of each feature changed."""
+    shared = [name for name in new.features if name in set(old.features)]
+    keys = [MACHINE, AS_OF]
+    left, right = (one.to_pandas(shared).sort_values(keys).set_index(keys) for one in (old, new))
+    common = left.index.intersection(right.index)
+    before, after = (frame.loc[common].to_numpy() for frame in (left, right))
+    changed = ((before != after) & ~(np.isnan(before) & np.isnan(after))).sum(axis=0)
+    versions = {name: [one.manifest["lake_versions"].get(name) for one in (old, new)] for name in _tables(old, new)}
+    return {
+        "old": old.id,
+        "new": new.id,
+        "catalog_hash": [old.manifest["catalog_hash"], new.manifest["catalog_hash"]],
+        "lake_versions": {name: pair for name, pair in versions.items() if pair[0] != pair[1]},
+        "grid": [old.manifest["grid"], new.manifest["grid"]] if old.manifest["grid"] != new.manifest["grid"] else [],
+        "features_added": [name for name in new.features if name not in set(old.features)],
+        "features_removed": [name for name in old.features if name not in set(new.features)],
+        "rows_added": len(right) - len(common),
+        "rows_removed": len(left) - len(common),
+        "rows_common": len(common),
+        "values_changed": {name: int(count) for name, count in zip(shared, changed, strict=True) if count},
+    }
+
+
+def _tables(*found: Snapshot) -> list[str]:
+    return sorted({name for one in found for name in one.manifest["lake_versions"]})
+
+
+def diff_text(found: Mapping[str, Any]) -> str:
+    """A `diff` for people: one line per thing that differs."""
+    lines = [f"{found['old']} -> {found['new']}"]
+    if found["catalog_hash"][0] != found["catalog_hash"][1]:
+        lines.append("catalog   " + " -> ".join(found["catalog_hash"]))
+    lines += [f"version   {name}: {old} -> {new}" for name, (old, new) in found["lake_versions"].items()]
+    if found["grid"]:
+        lines.append("grid      " + " -> ".join(json.dumps(grid) for grid in found["grid"]))
+    lines += [f"feature   + {name}" for name in found["features_added"]]
+    lines += [f"feature   - {name}" for name in found["features_removed"]]
+    lines.append(f"rows      +{found['rows_added']:,} -{found['rows_removed']:,}, {found['rows_common']:,} in both")
+    lines += [f"values    {name}: {count:,} differ" for name, count in found["values_changed"].items()]
+    return "\n".join(lines)

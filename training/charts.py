@@ -32,8 +32,10 @@ class Axis:
         at = np.asarray(values, dtype=np.float64)
         if self.log:
             at = np.log10(np.maximum(at, 1e-300))
-            return np.clip((at - np.log10(self.low)) / (np.log10(self.high) - np.log10(self.low)), 0.0, 1.0)
-        return np.clip((at - self.low) / (self.high - self.low), 0.0, 1.0)
+            at = (at - np.log10(self.low)) / (np.log10(self.high) - np.log10(self.low))
+        else:
+            at = (at - self.low) / (self.high - self.low)
+        return np.asarray(np.clip(at, 0.0, 1.0))
 
     def write(self, tick: float) -> str:
         return f"{tick * 100:g} %" if self.percent else f"{tick:g}"
@@ -107,7 +109,9 @@ def ratio_chart(groups: Sequence[Line], x: Axis, y: Axis, label: str) -> str:
         low, high = (_points(group.x + shift, edge, x, y)[1] for edge in (group.low, group.high) if edge is not None)
         for a, b, c, d, value in zip(at_x, at_y, low, high, group.y, strict=True):
             title = f"<title>{escape(group.name)}: {value:.2f}</title>"
-            parts.append(f'<line class="{group.style} whisker" x1="{a:.1f}" x2="{a:.1f}" y1="{c:.1f}" y2="{d:.1f}">{title}</line>')
+            parts.append(
+                f'<line class="{group.style} whisker" x1="{a:.1f}" x2="{a:.1f}" y1="{c:.1f}" y2="{d:.1f}">{title}</line>'
+            )
             parts.append(f'<circle class="{group.style} dot" cx="{a:.1f}" cy="{b:.1f}" r="3.6">{title}</circle>')
     return _svg(parts, label)
 
@@ -124,7 +128,9 @@ def histogram(edges: Floats, counts: Floats, x: Axis, y: Axis, label: str) -> st
             f'height="{base - top:.1f}"><title>{low:g}-{high:g}: {count:g}</title></rect>'
         )
         if count:
-            parts.append(f'<text class="tick" x="{(left + right) / 2:.1f}" y="{top - 4:.1f}" text-anchor="middle">{count:g}</text>')
+            parts.append(
+                f'<text class="tick" x="{(left + right) / 2:.1f}" y="{top - 4:.1f}" text-anchor="middle">{count:g}</text>'
+            )
     return _svg(parts, label)
 
 
@@ -141,7 +147,9 @@ def _path(across: Floats, down: Floats) -> str:
     """A path of at most about 400 points: neighbours closer than a third of a pixel are left out."""
     if len(across) > 2:
         moved = np.abs(np.diff(across)) + np.abs(np.diff(down))
-        kept = np.r_[True, np.diff(np.floor(np.cumsum(moved) / 0.34)) > 0, True] if len(moved) > 1 else np.ones(len(across), bool)
+        kept = (
+            np.r_[True, np.diff(np.floor(np.cumsum(moved) / 0.34)) > 0, True] if len(moved) > 1 else np.ones(len(across), bool)
+        )
         across, down = across[kept], down[kept]
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(across, down, strict=True))
 
@@ -158,7 +166,9 @@ def _grid(x: Axis, y: Axis) -> str:
         parts.append(f'<line class="nib" x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
         parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 19}" text-anchor="middle">{x.write(tick)}</text>')
     parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
-    parts.append(f'<text class="axis-words" x="{(left + right) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(x.words)}</text>')
+    parts.append(
+        f'<text class="axis-words" x="{(left + right) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(x.words)}</text>'
+    )
     parts.append(
         f'<text class="axis-words" transform="translate(13 {(top + bottom) / 2}) rotate(-90)" text-anchor="middle">'
         f"{escape(y.words)}</text>"

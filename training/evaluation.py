@@ -173,9 +173,7 @@ def compare(drawn: Mapping[str, Mapping[str, Draws]]) -> tuple[Figures, Figures]
     """Figures of every forecast and the paired gains of the first over each other, with 95 % intervals."""
     model, *rivals = drawn
     figures = {name: {key: one.interval() for key, one in of.items()} for name, of in drawn.items()}
-    gains = {
-        rival: {key: drawn[model][key].minus(one).interval() for key, one in drawn[rival].items()} for rival in rivals
-    }
+    gains = {rival: {key: drawn[model][key].minus(one).interval() for key, one in drawn[rival].items()} for rival in rivals}
     return figures, gains
 
 

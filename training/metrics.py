@@ -223,9 +223,7 @@ def reliability(rows: Rows, p: npt.NDArray[np.floating], bins: int = 10) -> Reli
     edges = np.unique(risen[(len(risen) * np.arange(1, bins) / bins).astype(int)]) if len(risen) else np.empty(0)
     cell = np.searchsorted(edges, p, side="right")
     cells = len(edges) + 1
-    total, events, expected = (
-        totals(cell, amount, cells) for amount in (rows.weight, rows.weight * rows.y, rows.weight * p)
-    )
+    total, events, expected = (totals(cell, amount, cells) for amount in (rows.weight, rows.weight * rows.y, rows.weight * p))
     low, high = np.full(cells, np.inf), np.full(cells, -np.inf)
     np.minimum.at(low, cell, p)
     np.maximum.at(high, cell, p)

@@ -44,7 +44,11 @@ def render(run: Run, evaluation: Evaluation) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(**context(run, evaluation))
 
@@ -142,7 +146,12 @@ def _table(
         cells = []
         for key in keys:
             measure, figure = MEASURES[key], own[name][key]
-            cell = {"value": number(figure.value, measure.percent), "span": span(figure, measure.percent), "gain": "", "tone": "plain"}
+            cell = {
+                "value": number(figure.value, measure.percent),
+                "span": span(figure, measure.percent),
+                "gain": "",
+                "tone": "plain",
+            }
             if name in gains:
                 gain = gains[name][key]
                 cell |= {"gain": gain_text(gain, measure.percent), "tone": sign(gain, measure.better)}
@@ -200,9 +209,14 @@ def calibration_table(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def list_table(evaluation: Evaluation, words: Mapping[str, Text]) -> dict[str, Any]:
     sizes = evaluation.lists[evaluation.model]
-    rows = [{"words": words[name], "own": name == evaluation.model, "lists": evaluation.lists[name]} for name in evaluation.names]
+    rows = [
+        {"words": words[name], "own": name == evaluation.model, "lists": evaluation.lists[name]} for name in evaluation.names
+    ]
     return {"sizes": sizes, "rows": rows}
 
 
 def segment_table(evaluation: Evaluation) -> list[dict[str, Any]]:
-    return [{"segment": one, "figures": [one.figures[key] for key in ("ap", "auc", "observed_over_expected")]} for one in evaluation.segments]
+    return [
+        {"segment": one, "figures": [one.figures[key] for key in ("ap", "auc", "observed_over_expected")]}
+        for one in evaluation.segments
+    ]

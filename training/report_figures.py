@@ -41,12 +41,17 @@ def reliability_curves(evaluation: Evaluation) -> Figure:
         band = calibration.ratio
         lines.append(
             Line(
-                f"{horizon.name} h", calibration.predicted, calibration.observed, f"h{index}", dots=True,
-                low=calibration.predicted * band.low, high=np.minimum(1.0, calibration.predicted * band.high),
-            )  # fmt: skip
+                f"{horizon.name} h",
+                calibration.predicted,
+                calibration.observed,
+                f"h{index}",
+                dots=True,
+                low=calibration.predicted * band.low,
+                high=np.minimum(1.0, calibration.predicted * band.high),
+            )
         )
     least = min(float(np.min(line.y[line.y > 0], initial=1.0)) for line in lines)
-    least = max(1e-6, min(least, min(float(line.x.min()) for line in lines)))
+    least = max(1e-6, min(least, *(float(line.x.min()) for line in lines)))
     x, y = log_axis("predicted 预测概率", least, 1.0), log_axis("observed 实际频率", least, 1.0)
     diagonal = (np.array([x.low, 1.0]), np.array([x.low, 1.0]))
     svg = line_chart(lines, x, y, "Reliability by horizon", diagonal)
@@ -59,7 +64,14 @@ def observed_over_expected(evaluation: Evaluation) -> Figure:
         (one, one.calibration) for one in evaluation.horizons if one.calibration is not None
     ]
     groups = [
-        Line(f"{one.name} h", np.arange(1.0, len(c.predicted) + 1), c.ratio.value, f"h{index}", low=c.ratio.low, high=c.ratio.high)
+        Line(
+            f"{one.name} h",
+            np.arange(1.0, len(c.predicted) + 1),
+            c.ratio.value,
+            f"h{index}",
+            low=c.ratio.low,
+            high=c.ratio.high,
+        )
         for index, (one, c) in enumerate(judged)
     ]
     bins = max(len(group.x) for group in groups)

@@ -31,7 +31,7 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "ap": Measure(
         Text("Average precision", "平均精确率"), False, 1,
-        Text("Precision averaged over recall; the base rate is what guessing gets.", "按召回率平均的精确率；随机猜测等于基准率。"),
+        Text("Precision averaged over recall; guessing gets the base rate.", "按召回率平均的精确率；随机猜测等于基准率。"),
     ),
     "auc": Measure(
         Text("ROC-AUC", "ROC 曲线下面积"), False, 1,
@@ -113,10 +113,11 @@ def _use(evaluation: Evaluation) -> Text:
     ahead, share = evaluation.settings.ahead_hours, number(budget.share, True)
     return Text(
         f"With alarms on {share} of the observations, {number(recall.value, True)} ({span(recall, True)}) of the "
-        f"{evaluation.failures:,} failures are alarmed in the 72 hours before them, {number(early.value, True)} at least {ahead:g} h "
-        f"ahead, at {number(false.value)} false alarms per machine-month.",
+        f"{evaluation.failures:,} failures are alarmed in the 72 hours before them, {number(early.value, True)} at least "
+        f"{ahead:g} h ahead, at {number(false.value)} false alarms per machine-month.",
         f"若对 {share} 的观测发出预警，{evaluation.failures:,} 次故障中有 {number(recall.value, True)}（{span(recall, True)}）"
-        f"在其前 72 小时内得到预警，{number(early.value, True)} 至少提前 {ahead:g} 小时，每台机器每月误报 {number(false.value)} 次。",
+        f"在其前 72 小时内得到预警，{number(early.value, True)} 至少提前 {ahead:g} 小时，"
+        f"每台机器每月误报 {number(false.value)} 次。",
     )
 
 
@@ -135,8 +136,8 @@ def _rivals(evaluation: Evaluation, words: Mapping[str, Text]) -> list[Text]:
         own = horizon.figures[evaluation.model]["ap"]
         said.append(
             Text(
-                f"At {en} the ranking is {claim_en} the strongest rival, {words[best].en}: average precision {number(own.value)}, "
-                f"{gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f}), paired by machine.",
+                f"At {en} the ranking is {claim_en} the strongest rival, {words[best].en}: average precision "
+                f"{number(own.value)}, {gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f}), paired by machine.",
                 f"{zh}的排序{claim_zh}最强对手“{words[best].zh}”：平均精确率 {number(own.value)}，"
                 f"差值 {gain.value:+.3f}（{gain.low:+.3f} … {gain.high:+.3f}），按机器配对。",
                 tone,
@@ -153,8 +154,8 @@ def _calibration(evaluation: Evaluation) -> list[Text]:
     if not broken:
         return [
             Text(
-                "The probabilities can be taken at face value: in every bin of like scores, at every horizon, the failures that came "
-                "agree with those announced.",
+                "The probabilities can be taken at face value: in every bin of like scores, at every horizon, the failures "
+                "that came agree with those announced.",
                 "概率可以直接采信：在各预测期的每个分箱内，实际故障数与预期相符。",
                 "good",
             )
@@ -162,7 +163,8 @@ def _calibration(evaluation: Evaluation) -> list[Text]:
     names = ", ".join(f"{one.name} h" for one in broken)
     return [
         Text(
-            f"Take the probabilities with care at {names}: at least one bin of like scores saw more or fewer failures than announced.",
+            f"Take the probabilities with care at {names}: at least one bin of like scores saw more or fewer failures "
+            "than announced.",
             f"以下预测期的概率须谨慎采信：{names}，至少一个分箱的实际故障数与预期不符。",
             "bad",
         )

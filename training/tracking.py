@@ -1,0 +1,124 @@
+"""Runs and the model registry: the only importer of mlflow. Works without a network, on a SQLite file and local artifacts.
+
+A registered version points at the bundle directory that was logged with its run; no model flavour is involved, because serving
+never loads a model through mlflow. Aliases: `challenger` is the last one trained, `champion` the one promoted.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "forewarn-machine"
+CHAMPION, CHALLENGER = "champion", "challenger"
+BUNDLE_TAG = "forewarn.bundle"
+_LONGEST = 500  # characters of a parameter
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one training run leaves behind."""
+
+    kind: str
+    bundle_id: str
+    bundle: Path
+    report: Path
+    parameters: Mapping[str, str]
+    versions: Mapping[str, str]
+    metrics: Mapping[str, float]
+    pictures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where it was recorded: the run and the version of the registered model."""
+
+    run_id: str
+    model: str
+    version: str
+
+
+def model_name(kind: str) -> str:
+    return f"forewarn-machine-{kind}"
+
+
+def record(settings: Settings, what: Record) -> Registered:
+    """Log a run with parameters, data versions, figures, pictures, report and bundle; register it as the challenger."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client(settings)
+    experiment = _experiment(client, settings)
+    tags = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, **{f"data.{k}": v for k, v in what.versions.items()}}
+    run = client.create_run(experiment, run_name=what.bundle_id, tags=tags)
+    run_id = run.info.run_id
+    try:
+        for name, value in what.parameters.items():
+            client.log_param(run_id, name, str(value)[:_LONGEST])
+        for name, number in what.metrics.items():
+            client.log_metric(run_id, name, number)
+        for name, text in what.pictures.items():
+            client.log_text(run_id, text, f"pictures/{name}")
+        client.log_artifact(run_id, str(what.report))
+        client.log_artifacts(run_id, str(what.bundle), "bundle")
+        name = model_name(what.kind)
+        try:
+            client.create_registered_model(name, description=f"72-hour failure probability, machine kind {what.kind}")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = f"{run.info.artifact_uri}/bundle"
+        version = client.create_model_version(name, source, run_id, tags={BUNDLE_TAG: what.bundle_id}, await_creation_for=0)
+        client.set_registered_model_alias(name, CHALLENGER, version.version)
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+    return Registered(run_id, name, str(version.version))
+
+
+def mark_champion(settings: Settings, kind: str, bundle_id: str) -> str | None:
+    """Give the alias `champion` to the last version that holds a bundle. None if it was never registered here."""
+    client = _client(settings)
+    name = model_name(kind)
+    found = client.search_model_versions(f"name = '{name}'")
+    versions = [int(one.version) for one in found if one.tags.get(BUNDLE_TAG) == bundle_id]
+    if not versions:
+        return None
+    client.set_registered_model_alias(name, CHAMPION, str(max(versions)))
+    return str(max(versions))
+
+
+def _client(settings: Settings) -> "MlflowClient":
+    """A client of the configured store. The environment is set before mlflow is imported, which is when it is read."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from mlflow import MlflowClient
+
+    # Its migrations of a fresh store are announced at length; only trouble is of interest.
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    uri = settings.tracking
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # mlflow's own mappers still use a loader strategy that SQLAlchemy has deprecated.
+        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _experiment(client: "MlflowClient", settings: Settings) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    local = settings.tracking.startswith("sqlite:")
+    place = (settings.home.resolve() / "tracking" / "artifacts").as_uri() if local else None
+    return str(client.create_experiment(EXPERIMENT, artifact_location=place))

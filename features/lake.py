@@ -8,7 +8,6 @@
 """
 
 import fcntl
-import itertools
 import json
 import os
 import uuid
@@ -23,15 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-from deltalake import DeltaTable, WriterProperties, write_deltalake
 
+from features import delta
 from features import ingest as imports
 from features.account import RowAccount, TableCount
 from features.clock import in_order
 from features.errors import BadInput, Conflict, NotFound
 from features.kinds import MachineKind, parse_kind
-from features.schema import FIXED, MACHINES, TEXT, TIME, TableContract, readings
+from features.schema import FIXED, MACHINES, RECORDED_AT, TEXT, TableContract, readings
 from features.sources.reader import Batch, Source
 from features.spill import Spill
 
@@ -39,21 +37,6 @@ __all__ = ["Lake", "RowAccount", "TableCount"]
 
 FORMAT = 1
 MAX_BUCKETS = 256
-BUCKET = "bucket"
-WRITER = WriterProperties(compression="ZSTD", compression_level=3)
-
-QUARANTINE = pa.schema(
-    [
-        ("source", TEXT),
-        ("file", TEXT),
-        ("row", pa.int64()),
-        ("table", TEXT),
-        ("column", TEXT),
-        ("reason", TEXT),
-        ("value", TEXT),
-        ("imported_at", TIME),
-    ]
-)
 
 
 class Lake:
@@ -145,10 +128,10 @@ class Lake:
         with self._writing() as spill:
             for kind in source.kinds:
                 self.put_kind(kind)
-            account = self._take(source.name, source.batches(), imported_at, spill, progress)
-        if not account.total.rows_in:
-            raise BadInput("no rows in any file", where=source.name, mend="check that this is the right folder")
-        return account
+            account = imports.run(self, source.name, source.batches(), imported_at, spill, progress)
+            if not account.total.rows_in:
+                raise BadInput("no rows in any file", where=source.name, mend="check that this is the right folder")
+            return self._store_account(account)
 
     def append_rows(
         self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str
@@ -156,12 +139,10 @@ class Lake:
         """Take rows that a program made through the same checks and the same account as an import."""
         rows = np.arange(1, table.num_rows + 1, dtype=np.int64)
         with self._writing() as spill:
-            return self._take(source_name, iter([Batch(contract, table, source_name, rows)]), imported_at, spill, None)
+            batch = Batch(contract, table, source_name, rows)
+            return self._store_account(imports.run(self, source_name, iter([batch]), imported_at, spill, None))
 
-    def _take(
-        self, name: str, batches: Iterator[Batch], imported_at: datetime, spill: Spill, progress: imports.Progress | None
-    ) -> RowAccount:
-        account = imports.run(self, name, batches, imported_at, spill, progress)
+    def _store_account(self, account: RowAccount) -> RowAccount:
         folder = self.root / "accounts"
         folder.mkdir(exist_ok=True)
         _write(folder / f"{len(list(folder.glob('*.json'))) + 1:06d}.json", account.document())
@@ -183,39 +164,12 @@ class Lake:
                 spill.close()
 
     def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]]) -> None:
-        """Commit (bucket, rows) pairs to a table at once; no pair, no new version. For `ingest`, under its lock."""
-        schema = contract.arrow.append(pa.field(BUCKET, pa.int32(), nullable=False))
-        first = next(buckets, None)
-        if first is None:
-            return
-        batches = (
-            batch
-            for bucket, table in itertools.chain([first], buckets)
-            for batch in table.append_column(schema.field(BUCKET), pa.repeat(pa.scalar(bucket, pa.int32()), len(table)))
-            .combine_chunks()
-            .to_batches()
-        )
-        write_deltalake(
-            self._path(contract.name),
-            pa.RecordBatchReader.from_batches(schema, batches),
-            mode="append",
-            partition_by=BUCKET,
-            schema_mode="merge",
-            writer_properties=WRITER,
-        )
+        """Commit (bucket, rows) pairs to a table at once. For `ingest`, under the writer's lock."""
+        delta.append(self._path(contract.name), contract.arrow, buckets)
 
     def add_quarantined(self, rows: pa.Table) -> None:
-        """Store quarantined rows (QUARANTINE schema) that are not stored yet. For `ingest`, under its lock."""
-        rows = rows.cast(QUARANTINE)
-        same = [name for name in QUARANTINE.names if name != "imported_at"]
-        rows = rows.group_by(same, use_threads=False).aggregate([("imported_at", "min")])
-        rows = rows.rename_columns([*same, "imported_at"]).select(QUARANTINE.names)
-        path = self.root / "quarantine"
-        if DeltaTable.is_deltatable(str(path)):
-            rows = rows.join(DeltaTable(path).to_pyarrow_table(columns=same), keys=same, join_type="left anti")
-        if rows.num_rows:
-            rows = rows.cast(QUARANTINE).sort_by([("table", "ascending"), ("file", "ascending"), ("row", "ascending")])
-            write_deltalake(path, rows, mode="append", writer_properties=WRITER)
+        """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""
+        delta.add_quarantined(self.root / "quarantine", rows)
 
     # Reading
 
@@ -235,56 +189,26 @@ class Lake:
         """
         contract = self.contract(table_name)
         names = list(columns) if columns is not None else contract.arrow.names
-        needed = list(dict.fromkeys([*contract.key, "recorded_at", *names]))
-        return in_order(self._scan(contract, needed, buckets, version, machine_ids), contract).select(names)
-
-    def stored(self, contract: TableContract, bucket: int) -> pa.Table:
-        """All versions of the rows of one bucket, in no particular order."""
-        return self._scan(contract, contract.arrow.names, [bucket], None, None)
-
-    def _scan(
-        self,
-        contract: TableContract,
-        names: list[str],
-        buckets: Sequence[int] | None,
-        version: int | None,
-        machine_ids: Sequence[str] | None,
-    ) -> pa.Table:
-        schema = pa.schema([contract.arrow.field(name) for name in names])
-        path = self._path(contract.name)
-        if not (path / "_delta_log").is_dir():
-            return schema.empty_table()
+        needed = list(dict.fromkeys([*contract.key, RECORDED_AT, *names]))
         condition = None
         if machine_ids is not None:
             ids = pa.array(machine_ids, TEXT)
             found = set(self.bucket_of(ids).tolist())
             buckets = sorted(found if buckets is None else found & set(buckets))
             condition = pc.field(contract.entity).isin(ids)
-        if buckets is not None and not len(buckets):
-            return schema.empty_table()
-        table = self._delta(path, version)
-        partitions: list[tuple[str, str, Any]] | None = None
-        if buckets is not None:
-            partitions = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
-        dataset = table.to_pyarrow_dataset(partitions=partitions, as_large_types=False)
-        missing = [name for name in names if name not in dataset.schema.names]
-        read = dataset.to_table(columns=[name for name in names if name not in missing], filter=condition)
-        for name in missing:
-            read = read.append_column(name, pa.nulls(read.num_rows, schema.field(name).type))
-        return read.select(names).cast(schema)
+        schema = pa.schema([contract.arrow.field(name) for name in needed])
+        rows = delta.scan(
+            self._path(table_name), schema, buckets=buckets, at_version=version, condition=condition
+        )
+        return in_order(rows, contract).select(names)
 
-    def _delta(self, path: Path, version: int | None) -> DeltaTable:
-        try:
-            return DeltaTable(path, version=version)
-        except Exception as error:
-            if version is None:
-                raise
-            what = f"no version {version} of table {path.name}"
-            raise NotFound(what, where=str(self.root), mend="it may have been vacuumed; build again") from error
+    def stored(self, contract: TableContract, bucket: int) -> pa.Table:
+        """All versions of the rows of one bucket, in no particular order."""
+        return delta.scan(self._path(contract.name), contract.arrow, buckets=[bucket])
 
     def versions(self) -> dict[str, int]:
         """The current Delta version of every table that holds rows."""
-        return {name: int(DeltaTable(self._path(name)).version()) for name in self.tables()}
+        return {name: delta.version(self._path(name)) for name in self.tables()}
 
     def machines(self) -> pa.Table:
         """All versions of all machines."""
@@ -304,12 +228,8 @@ class Lake:
 
     def quarantined(self, *, table: str | None = None, limit: int | None = 100) -> pa.Table:
         """Quarantined rows, by table, file and row: at most `limit` of them, of one `table` or of all."""
-        path = self.root / "quarantine"
-        if not (path / "_delta_log").is_dir():
-            return QUARANTINE.empty_table()
-        condition = None if table is None else ds.field("table") == table
-        rows = DeltaTable(path).to_pyarrow_dataset(as_large_types=False).to_table(filter=condition)
-        rows = rows.sort_by([("table", "ascending"), ("file", "ascending"), ("row", "ascending")])
+        condition = None if table is None else pc.field("table") == table
+        rows = delta.in_file_order(delta.scan(self.root / "quarantine", delta.QUARANTINE, condition=condition))
         return rows if limit is None else rows.slice(0, limit)
 
     def _path(self, table_name: str) -> Path:

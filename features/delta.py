@@ -1,0 +1,115 @@
+"""Delta tables on disk: append at once, scan a version by bucket. The only importer of deltalake."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from features.errors import NotFound
+from features.schema import TEXT, TIME
+
+BUCKET = "bucket"
+_BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
+_WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+
+QUARANTINE = pa.schema(
+    [
+        ("source", TEXT),
+        ("file", TEXT),
+        ("row", pa.int64()),
+        ("table", TEXT),
+        ("column", TEXT),
+        ("reason", TEXT),
+        ("value", TEXT),
+        ("imported_at", TIME),
+    ]
+)
+
+
+def exists(path: Path) -> bool:
+    """Whether a Delta table with at least one commit is there."""
+    return (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path))
+
+
+def version(path: Path) -> int:
+    """The current version of the table at `path`."""
+    return int(DeltaTable(path).version())
+
+
+def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]]) -> None:
+    """Commit (bucket, rows) pairs at once, partitioned by bucket; no pair, no new version.
+
+    A process killed before the commit leaves files that no version names, and nothing else.
+    """
+    first = next(buckets, None)
+    if first is None:
+        return
+    batches = (batch for bucket, table in chain([first], buckets) for batch in _with_bucket(table, bucket))
+    write_deltalake(
+        path,
+        pa.RecordBatchReader.from_batches(schema.append(_BUCKET), batches),
+        mode="append",
+        partition_by=BUCKET,
+        schema_mode="merge",
+        writer_properties=_WRITER,
+    )
+
+
+def _with_bucket(table: pa.Table, bucket: int) -> list[pa.RecordBatch]:
+    """Record batches of `table` with its bucket as the last column."""
+    bucketed = table.append_column(_BUCKET, pa.repeat(pa.scalar(bucket, pa.int32()), table.num_rows))
+    return list(bucketed.combine_chunks().to_batches())
+
+
+def scan(
+    path: Path,
+    schema: pa.Schema,
+    *,
+    buckets: Sequence[int] | None = None,
+    at_version: int | None = None,
+    condition: ds.Expression | None = None,
+) -> pa.Table:
+    """The columns of `schema`, in no particular row order; a column that the table does not have yet is null.
+
+    Only files of `buckets` are opened. No table at `path` reads as empty. Raises NotFound for a version that is not there.
+    """
+    if not exists(path) or (buckets is not None and not len(buckets)):
+        return schema.empty_table()
+    try:
+        table = DeltaTable(path, version=at_version)
+    except (DeltaError, TableNotFoundError):
+        if at_version is None:
+            raise
+        what = f"no version {at_version} of table {path.name}"
+        raise NotFound(what, where=str(path), mend="it may have been removed; build anew from the current version") from None
+    partitions: list[tuple[str, str, Any]] | None = None
+    if buckets is not None:
+        partitions = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
+    dataset = table.to_pyarrow_dataset(partitions=partitions, as_large_types=False)
+    present = [name for name in schema.names if name in dataset.schema.names]
+    rows = dataset.to_table(columns=present, filter=condition)
+    for field in schema:
+        if field.name not in present:
+            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
+
+
+def add_quarantined(path: Path, rows: pa.Table) -> None:
+    """Append those `rows` (QUARANTINE schema) that are not in the table yet, whenever they came in."""
+    same = [name for name in QUARANTINE.names if name != "imported_at"]
+    rows = rows.cast(QUARANTINE).group_by(same, use_threads=False).aggregate([("imported_at", "min")])
+    rows = rows.rename_columns([*same, "imported_at"]).select(QUARANTINE.names)
+    if exists(path):
+        stored = DeltaTable(path).to_pyarrow_table(columns=same)
+        rows = rows.join(stored, keys=same, join_type="left anti")
+    if rows.num_rows:
+        write_deltalake(path, in_file_order(rows.cast(QUARANTINE)), mode="append", writer_properties=_WRITER)
+
+
+def in_file_order(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([(name, "ascending") for name in ("table", "file", "row", "column")])

@@ -75,12 +75,20 @@ def header(path: Path, form: Form = Form()) -> dict[str, pa.DataType]:
         schema = _parquet(path).schema_arrow
         names, kinds = schema.names, schema.types
     else:
-        names = _csv(path, form, None, lambda _: "skip", path).schema.names
+        names = _csv(path, form, None, lambda _: "skip", _first_line(path)).schema.names
         kinds = [pa.string()] * len(names)
     for name in names:
         if names.count(name) > 1:
             raise BadInput(f"column {name!r} is there twice", where=str(path), mend="rename or drop one of them")
     return dict(zip(names, kinds, strict=True))
+
+
+def _first_line(path: Path) -> Path | BytesIO:
+    """The first line that is not blank: a header without the block of rows that a CSV reader parses on opening."""
+    if not path.is_file():
+        return path
+    with path.open("rb") as file:
+        return BytesIO(next((line for line in file if line.strip()), b""))
 
 
 def check_columns(

@@ -59,6 +59,22 @@ def import_mapped(
     take_in(mapped.read(directory, mapping or directory / "mapping.toml", kinds), json_)
 
 
+@simulate.command()
+def simulate_fleet(
+    machines: Annotated[int, typer.Option(help="How many machines.")] = 80,
+    days: Annotated[int, typer.Option(help="How many days from the world's start.")] = 300,
+    every: Annotated[str, typer.Option(help="Time between readings: 1h, 6h, 1d.")] = "1h",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 1,
+    world: Annotated[Path | None, typer.Option(help="A world file (TOML); by default a fleet of pumps and presses.")] = None,
+    json_: Json = False,
+) -> None:
+    """Simulate a fleet with wear, errors, maintenance and failures into the lake."""
+    from features.simulator import fleet
+    from features.simulator.world import DEFAULT, load_world, whole_hours
+
+    take_in(fleet.simulate(load_world(world or DEFAULT), machines, days, whole_hours(every), seed), json_)
+
+
 @lake.command("accounts")
 def lake_accounts(json_: Json = False) -> None:
     """What became of the rows of each import."""

@@ -62,10 +62,10 @@ def machine_id(kind: KindWorld, index: int) -> str:
     return f"{kind.name}-{index:05d}"
 
 
-def simulate(world: World, machines: int, days: int, every_hours: float, seed: int) -> Source:
+def simulate(world: World, machines: int, days: int, every_hours: int, seed: int) -> Source:
     """A fleet of `machines` over `days` with a reading every `every_hours`.
 
-    Raises BadInput unless the fleet has a machine, a day, a whole number of hours between readings, and ends in the past.
+    Raises BadInput unless the fleet has a machine, a day, an hour or more between readings, and ends in the past.
     """
     _check(world, machines, days, every_hours, seed)
     kinds = tuple(kind.kind(every_hours) for kind in world.kinds)
@@ -73,7 +73,7 @@ def simulate(world: World, machines: int, days: int, every_hours: float, seed: i
     def batches() -> Iterator[Batch]:
         numbers: dict[str, int] = {}
         for cohort in cohorts(world, machines, days, seed):
-            for contract, table in _tables(world, cohort, int(every_hours), seed):
+            for contract, table in _tables(world, cohort, every_hours, seed):
                 first = numbers.get(contract.name, 0) + 1
                 numbers[contract.name] = first + len(table) - 1
                 yield Batch(contract, table, NAME, np.arange(first, first + len(table), dtype=np.int64))
@@ -81,12 +81,12 @@ def simulate(world: World, machines: int, days: int, every_hours: float, seed: i
     return Source(NAME, kinds, batches, (f"simulated: seed {seed}, {machines} machines, {days} days",))
 
 
-def _check(world: World, machines: int, days: int, every_hours: float, seed: int) -> None:
+def _check(world: World, machines: int, days: int, every_hours: int, seed: int) -> None:
     mend = "see forewarn simulate --help"
     if machines < 1 or days < 1:
         raise BadInput("a fleet needs at least one machine and one day", where="simulate", mend=mend)
-    if every_hours < 1 or every_hours != int(every_hours):
-        raise BadInput(f"readings every {every_hours:g} h", where="simulate --every", mend="give a whole number of hours")
+    if every_hours < 1:
+        raise BadInput(f"readings every {every_hours} h", where="simulate --every", mend="give 1h or more")
     if seed < 0:
         raise BadInput("a negative seed", where="simulate --seed", mend="give 0 or more")
     if world.begin + timedelta(days=days) > datetime.now(UTC):

@@ -1,5 +1,6 @@
 """The simulated world's parameters: what machines are made of, how they wear, and how people report. All of it is TOML."""
 
+import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,6 +192,14 @@ class World(Strict):
 
 def _term(thing: Part | Fault | Mode) -> Term:
     return Term(code=thing.code, words_en=thing.words_en, words_zh=thing.words_zh)
+
+
+def whole_hours(text: str) -> int:
+    """Hours of a span such as `1h`, `6h` or `1d`. Raises BadInput on anything else."""
+    found = re.fullmatch(r"(\d{1,5})([hd])", text.strip())
+    if not found or int(found[1]) < 1:
+        raise BadInput(f"{text!r} is no span of whole hours", where="--every", mend="write 1h, 6h or 1d")
+    return int(found[1]) * (24 if found[2] == "d" else 1)
 
 
 def load_world(path: Path = DEFAULT) -> World:

@@ -51,7 +51,8 @@ class MachineKind(BaseModel):
     words_zh: str
     sampling: Literal["regular", "on_change"] = "regular"
     period_hours: float = Field(default=1.0, gt=0)
-    window_hours: tuple[float, ...] = (3, 12, 24, 72, 168)
+    # Floats, as they come back from JSON: the digest sees the difference between 3 and 3.0.
+    window_hours: tuple[float, ...] = (3.0, 12.0, 24.0, 72.0, 168.0)
     past_hours: float | None = Field(default=None, gt=0)
     sensors: tuple[Sensor, ...]
     error_codes: tuple[Term, ...] = ()

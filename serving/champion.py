@@ -41,6 +41,10 @@ def pointers(home: Path) -> Path:
     return home / "champion" / "machine"
 
 
+def kinds_with_champion(home: Path) -> list[str]:
+    return sorted(entry.stem for entry in pointers(home).glob("*.json"))
+
+
 def load_bundle(home: Path, bundle_id: str) -> Champion:
     """A bundle by id. Raises NotFound if it is not under `home`, BadInput if it is damaged or misses its golden row."""
     path = home / "bundles" / bundle_id
@@ -62,7 +66,7 @@ def load_champion(home: Path, kind: str) -> Champion:
         document = json.loads(pointer.read_text(encoding="utf-8"))
         path = home / document["path"]
     except FileNotFoundError:
-        raise unknown_kind(kind, [entry.stem for entry in pointers(home).glob("*.json")]) from None
+        raise unknown_kind(kind, kinds_with_champion(home)) from None
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"not a champion pointer: {error}", where=str(pointer), mend="promote a bundle again") from None
     if not path.is_dir():

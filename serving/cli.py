@@ -35,17 +35,16 @@ def machine(
     """Score every machine at one moment; store the scores; print the riskiest with reasons."""
     from features.lake import Lake
     from serving import batch
-    from serving.champion import Champions
+    from serving.champion import kinds_with_champion, load_champion
     from serving.store import opened
 
     home = settings().home
     at = moment(as_of) if as_of is not None else None
     lake = Lake.open(settings().lake)
-    champions = Champions(home)
-    champions.refresh()
-    chosen = [champions.get(kind)] if kind is not None else champions.all()
-    if not chosen:
+    kinds = [kind] if kind is not None else kinds_with_champion(home)
+    if not kinds:
         raise NotFound("no machine kind has a champion", where=str(home / "champion"), mend="train and promote a bundle")
+    chosen = [load_champion(home, name) for name in kinds]
     results: list[dict[str, Any]] = []
     with opened(settings().store) as store:
         for champion in chosen:
@@ -110,11 +109,11 @@ def _serve(
     as_json: AsJson = False,
 ) -> None:
     """Serve scores over HTTP until interrupted."""
-    from serving.champion import pointers
+    from serving.champion import kinds_with_champion
 
     config = settings()
     host, port, workers = host or config.host, port or config.port, workers or config.workers
-    if not any(pointers(config.home).glob("*.json")):
+    if not kinds_with_champion(config.home):
         raise NotFound("no champion to serve", where=str(config.home / "champion"), mend="train and promote a bundle first")
     _free(host, port)
     url = f"http://{host}:{port}"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from features import schema
 from features.clock import micros
 from features.errors import BadInput
-from features.history import HOUR
+from features.history import CODED, HOUR, vocabulary
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, RECORDED_AT, Column, TableContract
 from serving.contracts import ScoreRequest, checked_request
@@ -28,6 +28,7 @@ MAX_ROWS = 50_000
 TOLERANCE = timedelta(minutes=5)  # clocks of devices run ahead; rows past as_of are not used, and said so
 TABLES = ("readings", "events", "maintenance", "failures", "operations", "environment")
 
+_NUMBERS = {float, int, type(None)}
 Arrays = dict[str, Any]
 
 
@@ -71,11 +72,14 @@ def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, 
             raise BadInput("empty history", where="readings", mend="send at least one reading")
         if rows == 0:
             continue
+        _none_undeclared(name, columns, kind)
         arrays = _checked(name, columns, contract, until=min(moment + TOLERANCE, latest), known_by=latest)
         later = int((arrays[EVENT_TIME] > micros(moment)).sum())
         if later:
             notes.append(f"{later} row(s) of {name} happened after as_of and were not used")
         tables[contract.name] = arrays
+    if request.machine.model is not None and request.machine.model not in kind.models:
+        notes.append(f"model {_shown(request.machine.model)} is not one that the bundle knows")
     machine = _machine(request, tables, moment, latest)
     return Posted(request, kind, moment, {"machine": machine, "tables": tables}, tuple(notes))
 
@@ -151,6 +155,7 @@ def _turned(name: str, rows: list[Any], wanted: list[str], required: list[str]) 
     except (KeyError, TypeError):
         pass
     # Rows that differ in their keys: some carry recorded_at, some do not; or one is broken, and is named.
+    seen = {column for row in rows if isinstance(row, dict) for column in row}
     for number, row in enumerate(rows):
         where = f"{name}[{number}]"
         if not isinstance(row, dict):
@@ -159,9 +164,9 @@ def _turned(name: str, rows: list[Any], wanted: list[str], required: list[str]) 
             if column not in wanted:
                 raise BadInput("unknown column", where=f"{where}.{column}", mend=f"the columns are {', '.join(wanted)}")
         for column in required:
-            if column not in row and column in present:
+            if column not in row and column in seen:
                 raise BadInput("missing column", where=f"{where}.{column}", mend="send it; null where it was not measured")
-    return {column: [row.get(column) for row in rows] for column in wanted if any(column in row for row in rows)}
+    return {column: [row.get(column) for row in rows] for column in wanted if column in seen}
 
 
 def _checked(name: str, lists: Arrays, contract: TableContract, *, until: datetime, known_by: datetime) -> Arrays:
@@ -193,12 +198,18 @@ def _times(name: str, column: str, values: list[Any]) -> npt.NDArray[np.int64]:
         where = f"{name}[{number}].{column}"
         if not isinstance(value, str):
             raise BadInput(f"{_shown(value)} is not a time", where=where, mend="write it as 2026-01-31T08:00:00Z")
-        try:
-            pa.scalar(value, pa.string()).cast(schema.TIME)
-        except (pa.ArrowInvalid, OverflowError) as error:
-            what = "time without zone" if "zone offset" in str(error) else f"{_shown(value)} is not a time"
-            raise BadInput(what, where=where, mend="write it as 2026-01-31T08:00:00Z") from None
+        if not _is_a(value, schema.TIME):
+            what = "time without zone" if _is_a(value, pa.timestamp("us")) else f"{_shown(value)} is not a time"
+            raise BadInput(what, where=where, mend="write it as 2026-01-31T08:00:00Z")
     raise BadInput("not readable as times", where=f"{name}.{column}", mend="write each as 2026-01-31T08:00:00Z")
+
+
+def _is_a(value: str, kind: pa.DataType) -> bool:
+    try:
+        pa.scalar(value, pa.string()).cast(kind)
+    except (pa.ArrowInvalid, OverflowError):
+        return False
+    return True
 
 
 def _none_after(name: str, column: str, stamps: npt.NDArray[np.int64], until: datetime, what: str) -> None:
@@ -210,15 +221,13 @@ def _none_after(name: str, column: str, stamps: npt.NDArray[np.int64], until: da
 def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> npt.NDArray[np.float64]:
     if values is None:
         return np.full(rows, np.nan)
-    try:
-        array = pa.array(values, pa.float64())
-        missing = array.null_count
-        numbers = np.asarray(array.to_numpy(zero_copy_only=missing == 0), dtype=np.float64)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        row = next(i for i, value in enumerate(values) if not _is_number(value))
+    kinds = set(map(type, values))
+    if not kinds <= _NUMBERS:
+        row = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
         where = f"{name}[{row}].{column.name}"
-        raise BadInput(f"{_shown(values[row])} is not a number", where=where, mend="send a number or null") from None
-    if missing and not column.nullable:
+        raise BadInput(f"{_shown(values[row])} is not a number", where=where, mend="send a number or null")
+    numbers = np.array(values, dtype=np.float64)  # None becomes NaN; an integer of JSON is too short to overflow
+    if type(None) in kinds and not column.nullable:
         row = next(i for i, value in enumerate(values) if value is None)
         raise BadInput("missing value", where=f"{name}[{row}].{column.name}", mend="send a number")
     low = -np.finfo(np.float64).max if column.low is None else column.low
@@ -233,8 +242,15 @@ def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> 
     return numbers
 
 
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e308)
+def _none_undeclared(name: str, columns: Arrays, kind: MachineKind) -> None:
+    """Refuse codes that the kind does not declare, as an import quarantines them: a misspelt one would count for nothing."""
+    declared = vocabulary(kind, name) if name in CODED else []
+    if not declared:
+        return
+    for row, code in enumerate(columns.get(CODED[name], ())):
+        if isinstance(code, str) and code not in declared:
+            where = f"{name}[{row}].{CODED[name]}"
+            raise BadInput(f"{_shown(code)} is not declared", where=where, mend=f"there are: {', '.join(declared)}")
 
 
 def _texts(name: str, column: Column, values: list[Any] | None, rows: int) -> list[str | None]:

@@ -1,0 +1,81 @@
+"""The store: what is written comes back to the bit; tables come from migrations alone."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from features.errors import BadInput, NotFound
+from serving.scoring import new_score_id
+from serving.store import Store, StoredScore, metadata, opened
+
+ROW = StoredScore(
+    score_id="s_1",
+    entity="machine",
+    entity_id="泵-1",
+    kind="pump",
+    as_of=datetime(2026, 1, 1, tzinfo=UTC),
+    scored_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    bundle_id="b",
+    snapshot_id=None,
+    risk=0.1 + 0.2,
+    result={"p": [0.1 + 0.2, 1e-17, 5e-324], "low": [0.0], "high": [1.0]},
+    features=b"\x00\x01\xff",
+    source="posted",
+    evidence=b"\x00",
+)
+
+
+def test_a_score_comes_back_as_it_was(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/er/store.db"
+    with opened(url) as store:
+        store.record([ROW])
+    with opened(url) as store:
+        assert store.get("s_1") == ROW
+
+
+def test_a_time_in_another_zone_is_the_same_moment(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        store.record([replace(ROW, as_of=datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8))))])
+        assert store.get("s_1").as_of == ROW.as_of
+
+
+def test_an_unknown_score_is_named(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/store.db") as store, pytest.raises(NotFound, match="no score s_2"):
+        store.get("s_2")
+
+
+def test_a_group_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        with pytest.raises(sa.exc.IntegrityError):
+            store.record([ROW, replace(ROW, score_id="s_2"), ROW])
+        assert store.count() == 0
+
+
+def test_migrations_make_the_tables_that_the_code_declares(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with opened(f"sqlite:///{tmp_path}/store.db") as store, store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(tmp_path: Path) -> None:
+    for url in ("nonsense", f"sqlite:////proc/none/{tmp_path.name}/x.db", "postgresql://me:secret@127.0.0.1:1/none"):
+        with pytest.raises(BadInput) as caught:
+            Store.open(url)
+        assert "store not usable" in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+
+def test_score_ids_sort_by_time_and_do_not_repeat() -> None:
+    ids = []
+    for _ in range(50):
+        ids.append(new_score_id())
+        time.sleep(0.0011)
+    assert ids == sorted(ids)
+    assert len({*ids, *(new_score_id() for _ in range(10_000))}) == 10_050
+    assert {len(score_id) for score_id in ids} == {28}

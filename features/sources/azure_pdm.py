@@ -102,9 +102,9 @@ def _models(path: Path) -> tuple[str, ...]:
 
 
 def _machines(path: Path, kind: MachineKind) -> Iterator[Batch]:
-    for chunk in files.chunks(path, ["machineID", "model", "age"]):
-        years = files.numbers(chunk.table["age"])
-        hours = pc.multiply(years, HOURS_PER_YEAR) if pa.types.is_floating(years.type) else years
+    for raw in files.chunks(path, ["machineID", "model", "age"]):
+        chunk = files.numeric(raw, "age")
+        hours = pc.multiply(files.numbers(chunk.table["age"]), HOURS_PER_YEAR)
         count = len(chunk.table)
         table = pa.table(
             {

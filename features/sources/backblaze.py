@@ -99,7 +99,8 @@ def _kind(paths: list[Path]) -> MachineKind:
 def _stretches(path: Path, kind: MachineKind) -> Iterator[Batch]:
     yield from _drives(path, kind)
     contract = readings(kind)
-    for chunk in files.chunks(path, _STRETCH):
+    for raw in files.chunks(path, _STRETCH):
+        chunk = files.numeric(raw, "min_hours", "tstart")
         table = chunk.table
         when = _calendar(table, "tstart")
         columns = {name: files.numbers(table[name]) for name in SENSORS}
@@ -109,22 +110,23 @@ def _stretches(path: Path, kind: MachineKind) -> Iterator[Batch]:
 
 def _calendar(table: pa.Table, hour: str) -> pa.ChunkedArray:
     """Calendar time of a column of power-on hours."""
-    hours = pc.subtract(table[hour].cast(pa.int64()), table["min_hours"].cast(pa.int64()))
-    begin = files.utc(table["min_date"]).cast(pa.int64())
-    return pc.add(begin, pc.multiply(hours, _HOUR)).cast(TIME)
+    hours = pc.subtract(files.numbers(table[hour]), files.numbers(table["min_hours"]))
+    micros_passed = pc.multiply(hours, float(_HOUR)).cast(pa.int64(), safe=False)
+    return pc.add(files.utc(table["min_date"]).cast(pa.int64()), micros_passed).cast(TIME)
 
 
 def _drives(path: Path, kind: MachineKind) -> Iterator[Batch]:
     """One row per drive: machines at its first hour, coverage at its last, failures at the end of a failed stretch."""
     gathered = []
-    for chunk in files.chunks(path, _DRIVE):
+    for raw in files.chunks(path, _DRIVE):
+        chunk = files.numeric(raw, "min_hours", "tstop", "fails", "size_tb")
         part = chunk.table.append_column("row", pa.array(chunk.rows))
         part = part.set_column(0, MACHINE, part["serial_number"].cast(TEXT)).append_column("end", _calendar(part, "tstop"))
         gathered.append(_fold(part.select([MACHINE, "model", "size_tb", "min_date", "min_hours", "end", "row"])))
-        failed = part.filter(pc.equal(part["fails"].cast(pa.int64()), 1))
-        if len(failed):
+        failed = part.filter(pc.equal(files.numbers(part["fails"]), 1.0))
+        if len(failed) or chunk.refused:
             table = pa.table({MACHINE: failed[MACHINE], EVENT_TIME: failed["end"], "component": _all(COMPONENT, failed)})
-            yield Batch(FAILURES, table, path.name, failed["row"].to_numpy())
+            yield Batch(FAILURES, table, path.name, failed["row"].to_numpy(), chunk.refused)
     drives = _fold(pa.concat_tables(gathered)) if gathered else None
     if drives is None:
         return
@@ -246,8 +248,7 @@ def _usable(seen: _Seen, chunk: Chunk, number: int, day: str) -> Chunk:
     dates = pc.utf8_slice_codeunits(chunk.table["date"].cast(TEXT), 0, 10)
     same = pc.fill_null(pc.equal(dates, day), False)
     chunk = files.keep(chunk, np.asarray(same.to_numpy(), dtype=bool), "date", f"not the day of the file, {day}")
-    for name in [*_RAW, _AGE, "capacity_bytes"]:
-        chunk = _numeric(chunk, name)
+    chunk = files.numeric(chunk, *_RAW, _AGE, "capacity_bytes")
     flag = pc.fill_null(pc.is_in(chunk.table["failure"].cast(TEXT), pa.array(["0", "1", "0.0", "1.0"])), False)
     chunk = files.keep(chunk, np.asarray(flag.to_numpy(), dtype=bool), "failure", "neither 0 nor 1")
     return files.keep(chunk, _first_today(seen, chunk, number), "serial_number", "a second row of this drive on the day")
@@ -255,21 +256,6 @@ def _usable(seen: _Seen, chunk: Chunk, number: int, day: str) -> Chunk:
 
 def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return np.asarray(column.is_valid().to_numpy(), dtype=bool)
-
-
-def _numeric(chunk: Chunk, name: str) -> Chunk:
-    column = chunk.table[name]
-    if pa.types.is_floating(files.numbers(column).type):
-        return chunk
-    good = np.array([_is_number(text) for text in column.to_pylist()])
-    return files.keep(chunk, good, name, "not a number")
-
-
-def _is_number(text: str | None) -> bool:
-    try:
-        return text is None or float(text) is not None
-    except ValueError:
-        return False
 
 
 def _first_today(seen: _Seen, chunk: Chunk, number: int) -> npt.NDArray[np.bool_]:

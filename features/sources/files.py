@@ -251,6 +251,24 @@ def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
 
 
+def numeric(chunk: Chunk, *names: str) -> Chunk:
+    """The chunk with the rows refused whose field in one of the columns is there and is no number."""
+    for name in names:
+        column = chunk.table[name]
+        if not pa.types.is_floating(numbers(column).type):
+            good = np.array([_is_number(field) for field in column.to_pylist()], dtype=bool)
+            chunk = keep(chunk, good, name, "not a number")
+    return chunk
+
+
+def _is_number(field: object) -> bool:
+    try:
+        float("0" if field is None else str(field))
+    except ValueError:
+        return False
+    return True
+
+
 def floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """A numeric column as float64 with NaN for null. Raises ArrowInvalid on text that is no number."""
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
@@ -262,7 +280,7 @@ def utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         return column.cast(TIME)
     naive = column if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else _parse(column.cast(pa.string()))
-    return pc.assume_timezone(naive.cast(pa.timestamp("us")), "UTC")
+    return pc.assume_timezone(naive.cast(pa.timestamp("us"), safe=False), "UTC")
 
 
 def _parse(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -122,7 +122,8 @@ def _fit_one(
     dataset: lgb.Dataset, outcome: npt.NDArray[np.float32], weight: Floats, params: dict[str, object], rounds: int
 ) -> str:
     at_risk = np.flatnonzero(~np.isnan(outcome) & (weight > 0))
-    part = dataset.subset(at_risk.tolist())
+    # Constructed first: a subset that is constructed later would take over the parent's labels.
+    part = dataset.subset(at_risk.tolist()).construct()
     part.set_label(outcome[at_risk])
     part.set_weight(weight[at_risk])
     return str(lgb.train(params, part, rounds).model_to_string())

@@ -54,7 +54,7 @@ def hazards(p: Floats) -> Floats:
     """[n, k] cumulative probabilities to interval hazards: the inverse of `cumulative`."""
     before = np.concatenate([np.zeros((len(p), 1)), p[:, :-1]], axis=1)
     alive = 1.0 - before
-    return np.divide(p - before, alive, out=np.zeros_like(p), where=alive > 0)
+    return np.asarray(np.divide(p - before, alive, out=np.zeros_like(p), where=alive > 0))
 
 
 def cloglog(p: Floats) -> Floats:

@@ -40,7 +40,7 @@ def merge(
     """
     stored = existing.num_rows
     both = pa.concat_tables([existing.select(contract.arrow.names), incoming.select(contract.arrow.names)])
-    recorded = times(both, RECORDED_AT)
+    recorded = times(both, RECORDED_AT).copy()
     is_incoming = np.arange(both.num_rows) >= stored
     keys = [ranks(both.column(name)) for name in contract.key]
     # Stored versions first, then the incoming ones in the order in which they became known; lexsort is stable.

@@ -100,7 +100,7 @@ def _iso(column: pa.Array) -> pa.Array:
             continue
     values = pd.Series(column.to_numpy(zero_copy_only=False), dtype=object)
     moments = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
-    return pa.array(moments.dt.as_unit("us"), from_pandas=True).cast(pa.timestamp("us"))
+    return pa.array(moments.dt.tz_convert(None).to_numpy()).cast(pa.timestamp("us"))
 
 
 def _local(wall: pa.Array, zone: ZoneInfo | None) -> Parsed:
@@ -111,7 +111,7 @@ def _local(wall: pa.Array, zone: ZoneInfo | None) -> Parsed:
     if zone.key == "UTC" or not given.any():
         return Parsed(wall.cast(TIME))
     local = pd.Series(wall.to_numpy(zero_copy_only=False)).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    moments = pa.array(local.dt.tz_convert("UTC"), from_pandas=True).cast(TIME)
+    moments = pa.array(local.dt.tz_convert(None).to_numpy()).cast(TIME)
     return Parsed(moments, ((given & ~present(moments), f"a clock change of {zone.key} skips or repeats this time"),))
 
 

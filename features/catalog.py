@@ -64,9 +64,11 @@ class Catalog:
         return tuple(self._plan(table, name, indices) for (table, name), indices in groups.items())
 
     def _plan(self, table: str, name: str, indices: list[int]) -> Plan:
+        # Like operations side by side: the kernel's branches are then foreseen.
+        indices = sorted(indices, key=lambda index: (OPS[name].index(self.specs[index].op), index))
         chosen = [self.specs[index] for index in indices]
-        spans = [hours for spec in chosen for hours in (spec.window_hours, spec.against_hours)]
-        windows = sorted({_micros(hours) for hours in spans})
+        spans = {_micros(spec.window_hours) for spec in chosen}
+        windows = sorted(spans | {_micros(spec.against_hours) for spec in chosen if spec.against_hours is not None})
         columns = columns_of(self.kind, table)
         # "All together" is the place after the last code; the step kernel calls it -1.
         everything = len(columns) if table in CODED or table == REPLACEMENTS else -1

@@ -27,9 +27,11 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Out = npt.NDArray[np.float32]
 jit = njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
+# For what is called once per feature: a call with a dozen arrays costs more than the work.
+inlined = njit(nogil=True, cache=True, fastmath=False, error_model="numpy", forceinline=True)
 
 
-@jit
+@inlined
 def _after(event, low, high, moment):  # type: ignore[no-untyped-def]
     """First row in [low, high) whose event time is later than `moment`."""
     while low < high:
@@ -41,7 +43,7 @@ def _after(event, low, high, moment):  # type: ignore[no-untyped-def]
     return low
 
 
-@jit
+@inlined
 def _newest(values, known_from, known_to, low, high, now):  # type: ignore[no-untyped-def]
     """Position of the last visible number in [low, high), or -1."""
     for row in range(high - 1, low - 1, -1):
@@ -50,7 +52,7 @@ def _newest(values, known_from, known_to, low, high, now):  # type: ignore[no-un
     return -1
 
 
-@jit
+@inlined
 def _piece(values, hours, known_from, known_to, low, high, now, now_hours, check, into):  # type: ignore[no-untyped-def]
     """Moments of the visible numbers in rows [low, high) about the piece's own first one.
 
@@ -89,13 +91,14 @@ def _piece(values, hours, known_from, known_to, low, high, now, now_hours, check
         into[7] = tx - t1 * s1 / n
 
 
-@jit
+@inlined
 def _merge(whole, part):  # type: ignore[no-untyped-def]
     """Add the moments of `part` to `whole` (Chan, Golub, LeVeque 1979)."""
     if part[0] == 0.0:
         return
     if whole[0] == 0.0:
-        whole[:] = part
+        for moment in range(8):
+            whole[moment] = part[moment]
         return
     n = whole[0] + part[0]
     weight = whole[0] * part[0] / n
@@ -138,11 +141,9 @@ def window_stats(  # type: ignore[no-untyped-def]
         for c in range(n_columns):
             for k in range(n_windows):
                 _piece(values[c], hours, known_from, known_to, bounds[k + 1], bounds[k], now, now_hours, check, piece)
-                if k == 0:
-                    moments[c, 0] = piece
-                else:
-                    moments[c, k] = moments[c, k - 1]
-                    _merge(moments[c, k], piece)
+                for moment in range(8):
+                    moments[c, k, moment] = moments[c, k - 1, moment] if k else 0.0
+                _merge(moments[c, k], piece)
         for j in range(n_specs):
             op, c, k, against = program[j]
             out[target[j], i] = _window_value(
@@ -150,33 +151,31 @@ def window_stats(  # type: ignore[no-untyped-def]
             )
 
 
-@jit
+@inlined
 def _window_value(  # type: ignore[no-untyped-def]
     op, c, k, against, moments, values, event, known_from, known_to, bounds, now, windows, period
 ):
-    stats = moments[c, k]
-    n = stats[0]
+    n = moments[c, k, 0]
     if op == 6:  # missing
         return max(0.0, 1.0 - n * period / (windows[k] / HOUR))
     if n == 0.0:
         return NAN
     if op == 0:  # mean
-        return stats[1]
+        return moments[c, k, 1]
     if op == 1:  # std
-        return np.sqrt(stats[2] / (n - 1.0)) if n > 1.0 else NAN
+        return np.sqrt(moments[c, k, 2] / (n - 1.0)) if n > 1.0 else NAN
     if op == 2:  # min
-        return stats[3]
+        return moments[c, k, 3]
     if op == 3:  # max
-        return stats[4]
+        return moments[c, k, 4]
     if op == 4:  # slope
-        return stats[7] / stats[6] if n > 1.0 and stats[6] > 0.0 else NAN
+        return moments[c, k, 7] / moments[c, k, 6] if n > 1.0 and moments[c, k, 6] > 0.0 else NAN
     if op == 9:  # range
-        return stats[4] - stats[3]
+        return moments[c, k, 4] - moments[c, k, 3]
     if op == 7:  # deviation
-        past = moments[c, against]
-        if past[0] < 2.0 or past[2] <= 0.0:
+        if moments[c, against, 0] < 2.0 or moments[c, against, 2] <= 0.0:
             return NAN
-        return (stats[1] - past[1]) / np.sqrt(past[2] / (past[0] - 1.0))
+        return (moments[c, k, 1] - moments[c, against, 1]) / np.sqrt(moments[c, against, 2] / (moments[c, against, 0] - 1.0))
     row = _newest(values[c], known_from, known_to, bounds[len(windows)], bounds[0], now)
     if op == 5:  # last
         return values[c, row]
@@ -268,7 +267,7 @@ def _steps(  # type: ignore[no-untyped-def]
     state[0] = last
 
 
-@jit
+@inlined
 def _step_value(op, k, now, state, base, changes, increases):  # type: ignore[no-untyped-def]
     if op == 0:  # value
         return state[0]
@@ -291,7 +290,7 @@ def _step_value(op, k, now, state, base, changes, increases):  # type: ignore[no
     return NAN
 
 
-@jit
+@inlined
 def _row_value(op, event, known_from, known_to, first, bounds, k, now):  # type: ignore[no-untyped-def]
     """`rows` in a window and hours `since_row`, over all columns together."""
     if op == 9:  # rows
@@ -374,7 +373,7 @@ def _rhythm(event, known_from, known_to, low, high, now, gaps):  # type: ignore[
     return 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
 
 
-@jit
+@inlined
 def _point_value(op, c, k, now, counts, newest, oldest, n_codes, rhythm):  # type: ignore[no-untyped-def]
     if op == 0:  # count
         return counts[c, k]

@@ -191,9 +191,7 @@ def _triples(found: list[tuple[int, int, int]]) -> Ints:
     return np.array(found, dtype=np.int64).reshape(-1, 3)
 
 
-def _part_draws(
-    kind: KindWorld, habits: list[Habit], machines: list[int], seed: int
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _part_draws(kind: KindWorld, habits: list[Habit], machines: list[int], seed: int) -> tuple[Floats, Floats, Floats, Floats]:
     """(quality, slack, first, repair): log-normal pace of each part fitted, jitter of each planned interval, the state of the
     first parts in [0, 1), and the place of each repair within its range; [machine, nth part, part], first [machine, part]."""
     shape = (_PARTS_DRAWN, len(kind.parts))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-VERSION = 1
+VERSION = 2
 NAN = np.nan
 HOUR = 3_600_000_000.0
 
@@ -20,8 +20,9 @@ STEP_OPS = (
     "value", "change", "since_change", "since_increase", "changes", "increases", "peak", "drop", "growth", "rows", "since_row",
 )  # fmt: skip
 POINT_OPS = ("count", "since", "since_first", "youngest", "oldest", "gap", "to_next", "since_at_next")
-# The rhythm of a series is the median of at most this many of its latest gaps.
-GAPS = 32
+# The rhythm of a series is the commonest of at most this many of its latest gaps; gaps this close to one another are like.
+GAPS = 12
+LIKE = 0.05
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -355,7 +356,10 @@ def point_stats(  # type: ignore[no-untyped-def]
 
 @jit
 def _rhythm(event, known_from, known_to, low, high, now, gaps):  # type: ignore[no-untyped-def]
-    """Median of the latest gaps between distinct visible moments, in hours; NaN before the first gap."""
+    """The latest gap between distinct visible moments that most of the others are like, in hours; NaN before the first gap.
+
+    Of equally common ones the shortest: a skipped visit doubles a gap, it never halves one.
+    """
     n = 0
     later = -1
     for row in range(high - 1, low - 1, -1):
@@ -367,10 +371,15 @@ def _rhythm(event, known_from, known_to, low, high, now, gaps):  # type: ignore[
             gaps[n] = (event[later] - event[row]) / HOUR
             n += 1
         later = row
-    if n == 0:
-        return NAN
-    ordered = np.sort(gaps[:n])
-    return 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+    best, most = NAN, 0
+    for i in range(n):
+        like = 0
+        for j in range(n):
+            if abs(gaps[j] - gaps[i]) <= LIKE * gaps[i]:
+                like += 1
+        if like > most or (like == most and gaps[i] < best):
+            best, most = gaps[i], like
+    return best
 
 
 @inlined

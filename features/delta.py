@@ -87,10 +87,10 @@ def scan(
             raise
         what = f"no version {at_version} of table {path.name}"
         raise NotFound(what, where=str(path), mend="it may have been removed; build anew from the current version") from None
-    partitions: list[tuple[str, str, Any]] | None = None
+    pruning: list[tuple[str, str, Any]] | None = None
     if buckets is not None:
-        partitions = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
-    dataset = table.to_pyarrow_dataset(partitions=partitions, as_large_types=False)
+        pruning = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
+    dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning, as_large_types=False)
     present = [name for name in schema.names if name in dataset.schema.names]
     rows = dataset.to_table(columns=present, filter=condition)
     for field in schema:

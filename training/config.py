@@ -1,6 +1,7 @@
 """What a training run is told: one frozen TOML document. Unknown or misspelt keys are refused by name."""
 
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +17,17 @@ class _Frozen(BaseModel):
 
 
 class SplitConfig(_Frozen):
-    """Train | calibration | test in time order. A date, where given, overrules its share."""
+    """Train | calibration | test in time order. A date, where given, overrules its share.
+
+    refit: after the map is fitted, fit the boosters again with the calibration period among their rows; the map stays.
+    """
 
     calibration_share: float = Field(default=0.15, gt=0, lt=0.5)
     test_share: float = Field(default=0.2, gt=0, lt=0.6)
     gap_hours: float = Field(default=72.0, ge=72.0)
     calibration_from: AwareDatetime | None = None
     test_from: AwareDatetime | None = None
+    refit: bool = False
 
 
 class SamplingConfig(_Frozen):
@@ -39,12 +44,9 @@ class ComponentConfig(_Frozen):
     own: tuple[str, ...] = ()
 
 
-class GbmConfig(_Frozen):
-    """The boosters. `members` models are fitted on resampled machines; they give the range and, averaged, the score.
-
-    point: `mean` averages the members on the cloglog scale; `full` fits one more model on all machines for the score.
-    components: where given, one pooled booster sees the components as competing risks.
-    """
+class BoosterConfig(_Frozen):
+    """One booster. features: patterns of the names of the features that it may split on, as a shell would match them; with
+    components, what is a component's own goes by the name that it has for the first one."""
 
     rounds: int = Field(default=200, gt=0, le=5000)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
@@ -54,10 +56,32 @@ class GbmConfig(_Frozen):
     feature_fraction: float = Field(default=0.7, gt=0, le=1)
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)
     l2: float = Field(default=5.0, ge=0)
+    features: tuple[str, ...] = ("*",)
+
+    def sees(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.features)
+
+
+class GbmConfig(BoosterConfig):
+    """The boosters. `members` models are fitted on resampled machines; they give the range and, averaged, the score.
+
+    point: `mean` averages the members on the cloglog scale; `full` fits one more model on all machines for the score.
+    components: where given, one pooled booster sees the components as competing risks.
+    first_day, second_day, third_day: where given, the booster of that interval in place of the common settings.
+    """
+
     max_bin: int = Field(default=255, ge=2, le=255)
     members: int = Field(default=5, ge=2, le=50)
     point: Literal["mean", "full"] = "mean"
     components: tuple[ComponentConfig, ...] = ()
+    first_day: BoosterConfig | None = None
+    second_day: BoosterConfig | None = None
+    third_day: BoosterConfig | None = None
+
+    @property
+    def boosters(self) -> tuple[BoosterConfig, ...]:
+        """One per interval."""
+        return tuple(one or self for one in (self.first_day, self.second_day, self.third_day))
 
 
 class CalibrationConfig(_Frozen):

@@ -5,7 +5,7 @@ a machine are competing risks: one pooled booster sees each component's own colu
 is the sum of its components' (Prentice et al. 1978).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.errors import BadInput
-from training.config import GbmConfig
+from training.config import BoosterConfig, GbmConfig
 from training.hazard import INTERVAL_ENDS, Floats, interval_outcomes
 from training.model import HazardModel, Matrix, Structure, stacked
 from training.trees import Forest, merge
 
 INTERVALS = len(INTERVAL_ENDS)
+COMPONENT = "component"
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,16 @@ def fit(
                 where="training rows", mend="train on a longer history or more machines",
             )  # fmt: skip
     dataset, copies = _binned(rows, structure, config), max(1, len(structure.views))
+    names = _columns(rows, structure)
+    boosters = [(_params(one, names, config.max_bin, threads), one.rounds) for one in config.boosters]
     fitted: list[str] = []
     for number, weight in enumerate(_resampled(rows, config.members, seed)):
         if progress:
             progress(f"fit member {number + 1} of {config.members}")
-        fitted += _fit_intervals(dataset, outcomes, np.tile(weight, copies), config, seed + 1000 * (number + 1), threads)
+        fitted += _fit_intervals(dataset, outcomes, np.tile(weight, copies), boosters, seed + 1000 * (number + 1))
     full = None
     if config.point == "full":
-        full = Forest(merge(_fit_intervals(dataset, outcomes, np.tile(rows.weight, copies), config, seed, threads)))
+        full = Forest(merge(_fit_intervals(dataset, outcomes, np.tile(rows.weight, copies), boosters, seed)))
     return HazardModel(structure, Forest(merge(fitted)), full)
 
 
@@ -87,11 +90,14 @@ def _outcomes(rows: TrainingRows, structure: Structure) -> npt.NDArray[np.float3
     return np.concatenate(parts)
 
 
+def _columns(rows: TrainingRows, structure: Structure) -> list[str]:
+    """Names of the boosters' columns; a view's own columns go by the names that they have for the first component."""
+    return [rows.names[column] for column in structure.views[0]] + [COMPONENT] if structure.views else list(rows.names)
+
+
 def _binned(rows: TrainingRows, structure: Structure, config: GbmConfig) -> lgb.Dataset:
-    names, categorical = list(rows.names), list(rows.categorical)
-    if structure.views:
-        names = [rows.names[column] for column in structure.views[0]] + ["component"]
-        categorical = [name for name in categorical if name in names] + ["component"]
+    names = _columns(rows, structure)
+    categorical = [name for name in (*rows.categorical, COMPONENT) if name in names]
     return lgb.Dataset(
         stacked(rows.x, structure.views),
         np.zeros(len(rows.x) * max(1, len(structure.views))),
@@ -110,11 +116,15 @@ def _resampled(rows: TrainingRows, members: int, seed: int) -> Iterator[Floats]:
 
 
 def _fit_intervals(
-    dataset: lgb.Dataset, outcomes: npt.NDArray[np.float32], weight: Floats, config: GbmConfig, seed: int, threads: int
+    dataset: lgb.Dataset,
+    outcomes: npt.NDArray[np.float32],
+    weight: Floats,
+    boosters: Sequence[tuple[dict[str, object], int]],
+    seed: int,
 ) -> list[str]:
     return [
-        _fit_one(dataset, outcomes[:, interval], weight, _params(config, seed + interval, threads), config.rounds)
-        for interval in range(INTERVALS)
+        _fit_one(dataset, outcomes[:, interval], weight, params | {"seed": seed + interval}, rounds)
+        for interval, (params, rounds) in enumerate(boosters)
     ]
 
 
@@ -129,7 +139,8 @@ def _fit_one(
     return str(lgb.train(params, part, rounds).model_to_string())
 
 
-def _params(config: GbmConfig, seed: int, threads: int) -> dict[str, object]:
+def _params(config: BoosterConfig, names: Sequence[str], max_bin: int, threads: int) -> dict[str, object]:
+    seen = [name == COMPONENT or config.sees(name) for name in names]
     return {
         "objective": "binary",
         "learning_rate": config.learning_rate,
@@ -140,10 +151,11 @@ def _params(config: GbmConfig, seed: int, threads: int) -> dict[str, object]:
         "bagging_fraction": config.bagging_fraction,
         "bagging_freq": 1 if config.bagging_fraction < 1 else 0,
         "lambda_l2": config.l2,
-        "max_bin": config.max_bin,
+        "max_bin": max_bin,
         "min_data_in_bin": 3,
         "feature_pre_filter": False,
-        "seed": seed,
+        # A split's gain times 0 is never the best: all boosters keep the same columns, each splits on its own.
+        **({} if all(seen) else {"feature_contri": [float(one) for one in seen]}),
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": threads,

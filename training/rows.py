@@ -13,7 +13,7 @@ from features.kinds import MachineKind
 from features.lake import Lake
 from features.observations import AS_OF
 from features.schema import EVENT_TIME, MACHINE
-from training.config import ComponentConfig
+from training.config import GbmConfig
 from training.gbm import TrainingRows
 from training.model import Matrix, Structure
 from training.sampling import Sample, sample
@@ -71,12 +71,14 @@ def machine_codes(observations: pa.Table) -> npt.NDArray[np.int64]:
     return np.asarray(pc.rank(column.cast(pa.string()), tiebreaker="dense").to_numpy(), dtype=np.int64)
 
 
-def structure_of(kind: MachineKind, components: tuple[ComponentConfig, ...]) -> Structure:
-    """The views of a kind's components: shared columns first, then what is its own, the same quantity at the same place.
+def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:
+    """The views of a kind's components: what is its own first, the same quantity at the same place, then what they share.
 
-    A component's own columns are those of its maintenance and of the sensors and error codes that the config gives it.
+    A component's own columns are those of its maintenance and of the sensors and error codes that the config gives it. Columns
+    that no booster may split on are left out.
     Raises BadInput if a component owns something that another has no counterpart of.
     """
+    components = config.components
     if not components:
         return Structure()
     owned = [(one.code, *one.own) for one in components]
@@ -95,7 +97,14 @@ def structure_of(kind: MachineKind, components: tuple[ComponentConfig, ...]) -> 
                 f"component {component.code} and {components[0].code} do not own the same sorts of columns",
                 where="gbm.components", mend="give each component as many sensors and error codes, in the same order",
             )  # fmt: skip
-    return Structure(views=tuple((*own.values(), *shared) for own in ({key: part[key] for key in slots[0]} for part in slots)))
+    names = catalog(kind).names
+    kept = [key for key, index in slots[0].items() if _seen(names[index], config)]
+    shared = [index for index in shared if _seen(names[index], config)]
+    return Structure(views=tuple((*(part[key] for key in kept), *shared) for part in slots))
+
+
+def _seen(name: str, config: GbmConfig) -> bool:
+    return any(booster.sees(name) for booster in config.boosters)
 
 
 def predictions_frame(

@@ -4,7 +4,7 @@ snapshot -> labels -> train | calibration | test -> sample -> fit -> calibrate -
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -60,12 +60,12 @@ def train_machine(
     failures = lake.read("failures", version=versions.get("failures"))
     labels = label(observations, failures, followed(lake, kind, versions), components=components)
     as_of = times(observations, AS_OF)
-    periods = splits.by_time(as_of, **dict(config.split))
+    periods = splits.by_time(as_of, **config.split.model_dump(exclude={"refit"}))
 
     say("fit")
     chosen = draw(labels, periods.train, config.sampling.max_negatives, config.seed)
     rows = training_rows(snapshot, observations, labels, chosen, components)
-    structure = structure_of(kind, config.gbm.components)
+    structure = structure_of(kind, config.gbm)
     model = gbm.fit(rows, config.gbm, structure, seed=config.seed, threads=config.threads, progress=say)
 
     say("calibrate")
@@ -74,6 +74,13 @@ def train_machine(
     scores = model.point_scores(unseen.x, threads=config.threads)
     outcomes = labels[TARGETS].to_numpy()[later.rows]
     monotone = calibration.fit(scores, outcomes, unseen.weight, unseen.machine, config.calibration)
+
+    if config.split.refit:
+        say("fit again, with the calibration period")
+        periods = replace(periods, train=np.flatnonzero(as_of <= as_of[periods.calibration].max()))
+        chosen = draw(labels, periods.train, config.sampling.max_negatives, config.seed)
+        rows = training_rows(snapshot, observations, labels, chosen, components)
+        model = gbm.fit(rows, config.gbm, structure, seed=config.seed, threads=config.threads, progress=say)
 
     facts = Facts(
         kind=kind,

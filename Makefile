@@ -24,7 +24,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)
-	$(BIN)/python tests/speed/$(NAME).py
+	$(BIN)/python -m tests.speed.$(NAME)
 
 clean:
 	rm -rf .venv data/demo

@@ -18,9 +18,7 @@ def strongest(effects: npt.NDArray[np.float64], count: int) -> list[int]:
     return [int(i) for i in order if effects[i] != 0.0]
 
 
-def reasons(
-    catalog: Catalog, x: npt.NDArray[np.float32], effects: npt.NDArray[np.float64], count: int
-) -> list[dict[str, Any]]:
+def reasons(catalog: Catalog, x: npt.NDArray[np.float32], effects: npt.NDArray[np.float64], count: int) -> list[dict[str, Any]]:
     """The strongest `count` reasons of one score.
 
     x: float32[features].  effects: float64[features], what each adds to the 72-hour score on the complementary log-log scale.

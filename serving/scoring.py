@@ -93,9 +93,7 @@ def answer(
         "as_of": as_of,
         "bundle": champion.bundle_id,
         **dict(zip(names, result.p, strict=True)),
-        "ranges": {
-            name: {"low": low, "high": high} for name, low, high in zip(names, result.low, result.high, strict=True)
-        },
+        "ranges": {name: {"low": low, "high": high} for name, low, high in zip(names, result.low, result.high, strict=True)},
         "reasons": result.reasons,
         "notes": notes,
     }

@@ -9,16 +9,27 @@ import orjson
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import BadInput, UserError
 from serving import metrics
 from serving.contracts import Moment, Problem, ScoreResponse, how_many_reasons
-from serving.errors import PROBLEM, Unavailable, plain_problem, problem
+from serving.errors import PROBLEM, Unavailable, WrongMediaType, plain_problem, problem
 from serving.runtime import Runtime
 
 log = logging.getLogger("forewarn.service")
-TITLES = {404: "No such path", 405: "Method not allowed", 429: "Too many requests", 503: "Not ready", 504: "Timed out"}
+TITLES = {
+    400: "Bad input",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Too large",
+    415: "Not JSON",
+    500: "Internal error",
+    503: "Not ready",
+    504: "Timed out",
+}
+NOT_JSON = WrongMediaType("the body is not declared as JSON", where="content-type", mend="send application/json")
 SCORE_ROUTE, KNOWN_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score"
 
 
@@ -32,6 +43,8 @@ def problem_response(error: Exception) -> Response:
         document = problem(error)
     elif isinstance(error, Unavailable):
         document = plain_problem(503, "Unavailable", str(error))
+    elif isinstance(error, ClientDisconnect):
+        document = plain_problem(400, "Bad input", "the client left before its request was read")
     else:
         log.error("a request failed", exc_info=error)
         document = plain_problem(500, "Internal error", "the service failed; its log has the cause")
@@ -46,8 +59,8 @@ async def guarded(work: Awaitable[bytes]) -> Response:
         return problem_response(error)
 
 
-def lookups(runtime: Callable[[], Runtime]) -> FastAPI:
-    """The mounted application. runtime: gives the worker's Runtime once the service has started."""
+def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str, Any]]) -> FastAPI:
+    """The mounted application. runtime: gives the worker's Runtime once the service has started; described_by: its OpenAPI."""
     app = FastAPI(title="forewarn", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get(
@@ -62,6 +75,10 @@ def lookups(runtime: Callable[[], Runtime]) -> FastAPI:
         reasons: Annotated[str, Query(description="true, false, or how many")] = "false",
     ) -> Response:
         return await guarded(runtime().score_known(machine_id, as_of, asked_reasons(reasons)))
+
+    @app.get("/docs.json", include_in_schema=False)
+    async def described() -> Response:
+        return json_response(orjson.dumps(with_problems(described_by())))
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
@@ -79,6 +96,20 @@ def lookups(runtime: Callable[[], Runtime]) -> FastAPI:
         return problem_response(BadInput(what, where=where, mend="correct the parameter; a time is 2026-01-31T08:00:00Z"))
 
     return app
+
+
+def with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the errors as they are answered: problem details, never the framework's own forms."""
+    schemas = document["components"]["schemas"]
+    for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
+        schemas.pop(name, None)
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in (SCORE_ROUTE, KNOWN_ROUTE):
+        for operation in document["paths"][path].values():
+            operation["responses"] = {"200": operation["responses"]["200"]} | {
+                str(status): {"description": title, "content": content} for status, title in TITLES.items()
+            }
+    return document
 
 
 def asked_reasons(text: str) -> int:
@@ -103,6 +134,10 @@ class Edge:
         started = time.perf_counter()
         status = 0
         replaced = False
+        if scope["method"] == "POST" and not _is_json(scope["headers"]):
+            metrics.answered(route_of(scope["path"]), 415, 0.0)
+            await problem_response(NOT_JSON)(scope, receive, send)
+            return
 
         async def passing(message: Message) -> None:
             nonlocal status, replaced
@@ -127,6 +162,11 @@ def route_of(path: str) -> str:
     if path == SCORE_ROUTE or path in ("/readyz", "/livez", "/metrics", "/docs.json"):
         return path
     return KNOWN_ROUTE if path.startswith("/v1/machines/") and path.endswith("/score") else "other"
+
+
+def _is_json(headers: Any) -> bool:
+    kinds = [value for name, value in headers if name == b"content-type"]
+    return all(value.partition(b";")[0].strip().lower() == b"application/json" for value in kinds)
 
 
 def _is_problem(headers: Any) -> bool:

@@ -23,6 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 24 * 12
 END = START + timedelta(hours=HOURS)
 MACHINES = 24
+SMALL = GbmConfig(rounds=20, members=3, min_data_in_leaf=5)
 SENSORS = {"volt": (170.0, "V", "电压"), "rotate": (450.0, "rpm", "转速"), "pressure": (100.0, "kPa", "压力"),
            "vibration": (40.0, "mm/s", "振动")}  # fmt: skip
 
@@ -73,16 +74,14 @@ def tables_of_fleet() -> dict[str, pa.Table]:
         parts["maintenance"].append(own | _at(60 + number) | {"component": "seal", "action": "replace"})
         parts["coverage"].append(own | _at(HOURS) | {"state": None})
     contracts = {**schema.FIXED, "readings": schema.readings(PUMP)}
-    return {
-        contracts[name].name: pa.Table.from_pylist(rows, schema=contracts[name].arrow) for name, rows in parts.items()
-    }
+    return {contracts[name].name: pa.Table.from_pylist(rows, schema=contracts[name].arrow) for name, rows in parts.items()}
 
 
 def _at(number: float, late: float = 0.0) -> dict[str, datetime]:
     return {"event_time": hour(number), "recorded_at": hour(number + late)}
 
 
-def made_bundle(tables: dict[str, pa.Table], seed: int) -> Bundle:
+def made_bundle(tables: dict[str, pa.Table], seed: int, config: GbmConfig = SMALL) -> Bundle:
     """A bundle fitted on invented outcomes that follow the vibration, so that reasons have something to say."""
     features = catalog(PUMP)
     ids = sorted({str(machine) for machine in tables["machines"].column("machine_id").to_pylist()})
@@ -102,7 +101,6 @@ def made_bundle(tables: dict[str, pa.Table], seed: int) -> Bundle:
         machine=entity,
         names=tuple(features.names),
     )
-    config = GbmConfig(rounds=20, members=3, min_data_in_leaf=5)
     facts = Facts(
         kind=PUMP,
         snapshot_id="pump-20260112-000000000000",
@@ -129,16 +127,16 @@ def point_at(home: Path, bundle: Bundle) -> None:
     draft.replace(folder / "pump.json")
 
 
-def made_world(home: Path) -> World:
+def made_world(home: Path, config: GbmConfig = SMALL) -> World:
     """A home with the lake, and the first bundle as champion."""
     tables = tables_of_fleet()
     lake = Lake.open(home / "lake", create=True, buckets=2)
     lake.put_kind(PUMP)
     for name, table in tables.items():
         lake.append_rows(lake.contract(name), table, datetime.now(UTC), "fleet")
-    bundle = made_bundle(tables, seed=1)
+    bundle = made_bundle(tables, 1, config)
     point_at(home, bundle)
-    return World(home, lake, bundle, made_bundle(tables, seed=2), tables)
+    return World(home, lake, bundle, made_bundle(tables, 2, config), tables)
 
 
 def posted(world: World, machine_id: str, as_of: datetime, *, hours: int = 168) -> dict[str, Any]:

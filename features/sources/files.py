@@ -75,7 +75,10 @@ def header(path: Path, form: Form = Form()) -> dict[str, pa.DataType]:
         schema = _parquet(path).schema_arrow
         names, kinds = schema.names, schema.types
     else:
-        names = _csv(path, form, None, lambda _: "skip", _first_line(path)).schema.names
+        try:
+            names = _csv(path, form, None, lambda _: "skip", _first_line(path)).schema.names
+        except UnicodeDecodeError as error:
+            raise _unreadable(path, "CSV", error) from None
         kinds = [pa.string()] * len(names)
     for name in names:
         if names.count(name) > 1:
@@ -134,7 +137,9 @@ def _unreadable(path: Path, form: str, error: Exception) -> BadInput:
     if path.exists() and path.stat().st_size == 0:
         return BadInput("the file is empty", where=str(path), mend="fetch it again")
     reason = str(error).splitlines()[0].rstrip(".")
-    return BadInput(f"not readable as {form} ({reason})", where=str(path), mend="fetch it again, it may be cut short")
+    in_text = isinstance(error, UnicodeDecodeError) or "UTF8" in reason
+    mend = "save it as UTF-8, or name its encoding in a mapping" if in_text else "fetch it again, it may be cut short"
+    return BadInput(f"not readable as {form} ({reason})", where=str(path), mend=mend)
 
 
 def _parquet_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
@@ -178,7 +183,7 @@ def _csv(
         )
     except FileNotFoundError:
         raise BadInput("no such file", where=str(path), mend="name an existing file") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, "CSV", error) from None
 
 
@@ -201,7 +206,7 @@ def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
         for batch in reader:
             rows, next_row, passed = _number(next_row, batch.num_rows, broken)
             yield Chunk(pa.Table.from_batches([batch]).select(names), rows, passed)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, "CSV", error) from None
     if broken or next_row == 1:
         left = tuple(Refusal(row, "", *said) for row, said in sorted(broken.items()))

@@ -174,7 +174,7 @@ def test_codes_that_the_kind_does_not_declare(plant: Path, tmp_path: Path) -> No
         ('table = "events"', 'table = "event"', "tables.2 (event): unknown table 'event'; did you mean 'events'?"),
         ('code = "alarm"', 'cod = "alarm"', "tables.2 (events): unknown column 'cod' for table events; did you mean 'code'?"),
         (', code = "alarm"', "", "tables.2 (events): column 'code' of table events is missing"),
-        ('"oil_f"', '"Oil_F"', "may.csv: no column 'Oil_F'; did you mean 'oil_f'? ("),
+        ('"oil_f"', '"Oil_F"', "later.parquet: no column 'Oil_F'; did you mean 'oil_f'? ("),
         ('"Asia/Shanghai"', '"Asia/Schanghai"', "timezone: no zone 'Asia/Schanghai'"),
         ('timezone = "Asia/Shanghai"', "", "later.parquet: column 'ts' holds times without zone; say whose clock it was"),
         ("convert = { age_hours", "convert = { model", "convert: 'model' is no mapped number"),
@@ -183,7 +183,7 @@ def test_codes_that_the_kind_does_not_declare(plant: Path, tmp_path: Path) -> No
         ('"register.csv"', '"registry.csv"', "tables.0 (machines): files: nothing in "),
         ('"register.csv"', '"mapping.*"', "mapping.toml is neither .csv nor .parquet"),
         ('"gb18030"', '"gb1803"', "alarms.csv: no encoding 'gb1803'"),
-        ('"gb18030"', '"utf-8"', "alarms.csv: not readable as CSV"),
+        ('"gb18030"', '"utf-8"', "name its encoding in a mapping"),
     ],
 )
 def test_a_wrong_mapping_is_one_clear_line(plant: Path, tmp_path: Path, old: str, new: str, line: str) -> None:

@@ -6,11 +6,14 @@ afternoon sees plain columns (last values, counts, times since), because that is
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from features.spec import FeatureSpec
 from training.report_words import Text
@@ -35,7 +38,6 @@ class Sample:
     weight: Floats
     specs: Sequence[FeatureSpec]
     seed: int = 0
-    threads: int = 1
 
     @property
     def base_rate(self) -> float:
@@ -65,17 +67,19 @@ def forecasts(
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Floats]:
     """Fit every possible rival at each horizon on its ripe rows: name -> probabilities [n, 3], rising with the horizon."""
+    samples = []
+    for target in TARGETS:
+        y = train_labels[target].to_numpy(np.float64)
+        known = ~np.isnan(y)
+        samples.append(Sample(train_x[known], y[known] > 0.5, weight[known], specs, seed))
     said: dict[str, Floats] = {}
-    for rival in [one for one in (RIVALS if rivals is None else rivals) if one.possible(specs)]:
-        if progress:
-            progress(f"rival: {rival.words.en}")
-        columns = []
-        for target in TARGETS:
-            y = train_labels[target].to_numpy(np.float64)
-            known = ~np.isnan(y)
-            sample = Sample(train_x[known], y[known] > 0.5, weight[known], specs, seed, threads)
-            columns.append(_guarded(rival, sample, test_x))
-        said[rival.name] = np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
+    # Horizons side by side, each on one thread: boosters and BLAS that share cores with anything else crawl otherwise.
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
+        for rival in [one for one in (RIVALS if rivals is None else rivals) if one.possible(specs)]:
+            if progress:
+                progress(f"rival: {rival.words.en}")
+            columns = list(pool.map(partial(_guarded, rival, test_x=test_x), samples))
+            said[rival.name] = np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
     return said
 
 
@@ -123,7 +127,7 @@ def forest(sample: Sample) -> Callable[[Matrix], Floats]:
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(
-        200, min_samples_leaf=5, max_features="sqrt", n_jobs=sample.threads, random_state=sample.seed,
+        200, min_samples_leaf=5, max_features="sqrt", random_state=sample.seed,
         max_samples=_FOREST_ROWS if len(sample.y) > _FOREST_ROWS else None,
     )  # fmt: skip
     model.fit(sample.x, sample.y, sample.weight)
@@ -141,10 +145,10 @@ def afternoon(sample: Sample) -> Callable[[Matrix], Floats]:
         categorical_feature=categorical, free_raw_data=False, params={"verbosity": -1},
     )  # fmt: skip
     options = {
-        "objective": "binary", "verbosity": -1, "num_threads": sample.threads, "seed": sample.seed, "deterministic": True,
+        "objective": "binary", "verbosity": -1, "num_threads": 1, "seed": sample.seed, "deterministic": True,
     }  # fmt: skip
     booster = lightgbm.train(options, data, num_boost_round=100)
-    return lambda x: np.asarray(booster.predict(x[:, columns], num_threads=sample.threads))
+    return lambda x: np.asarray(booster.predict(x[:, columns], num_threads=1))
 
 
 def smart_rule(sample: Sample) -> Callable[[Matrix], Floats]:

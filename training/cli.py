@@ -1,0 +1,132 @@
+"""The verbs of training: train, promote, benchmark."""
+
+import importlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from features.errors import BadInput, NotFound
+from features.settings import settings
+
+train = typer.Typer(help="Train and register a model.", no_args_is_help=True, add_completion=False)
+promote = typer.Typer(help="Make a bundle the champion that serving reads.", no_args_is_help=True, add_completion=False)
+benchmark = typer.Typer(help="Run a published protocol on a public set.", add_completion=False)
+
+BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
+Kind = Annotated[str, typer.Option(help="The machine kind.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@train.callback()
+def _train() -> None:
+    """Train, calibrate, judge against the rivals, report and register a model of: machine."""
+
+
+@promote.callback()
+def _promote() -> None:
+    """Make a bundle the champion that serving reads, for: machine."""
+
+
+@train.command("machine")
+def train_machine(
+    kind: Kind,
+    snapshot: Annotated[str, typer.Option(help="Snapshot id, or the latest of the kind.")] = "latest",
+    config: Annotated[str, typer.Option(help="Experiment: a TOML file or the name of a shipped one.")] = "machine",
+    json_: Json = False,
+) -> None:
+    """Train the 72-hour failure model of one machine kind and register it as challenger."""
+    from training import runs, tables
+    from training.config import load_config
+
+    outcome = runs.run_machine(settings(), kind, load_config(config), snapshot_id=snapshot, progress=announce())
+    if json_:
+        typer.echo(json.dumps(outcome.document(), ensure_ascii=False))
+        return
+    typer.echo(tables.text_table(tables.summary(outcome.evaluation, runs.WORDS)))
+    typer.echo("")
+    for sentence in outcome.verdict():
+        typer.echo(f"- {sentence.en}")
+    typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
+    typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")
+    typer.echo(f"report   {outcome.report}")
+
+
+@promote.command("machine")
+def promote_machine(
+    kind: Kind,
+    bundle: Annotated[str | None, typer.Option(help="Bundle id; by default the newest of the kind.")] = None,
+    json_: Json = False,
+) -> None:
+    """Check a bundle and make it the champion of its kind."""
+    from training import tracking
+    from training.promote import promote as point
+
+    pointer = point(settings().home, kind, bundle)
+    version = tracking.mark_champion(settings(), kind, pointer.bundle)
+    if json_:
+        typer.echo(json.dumps({**pointer.model_dump(mode="json"), "version": version}))
+        return
+    registered = f"version {version} of {tracking.model_name(kind)}" if version else "not in this registry"
+    typer.echo(f"champion of {kind}: {pointer.bundle} ({registered}); before: {pointer.previous or 'none'}")
+
+
+@benchmark.command()
+def run_benchmark(
+    name: Annotated[str, typer.Argument(metavar="SET", help="The public set, e.g. azure-pdm, backblaze.", show_default=False)],
+    train_: Annotated[Path, typer.Option("--train", help="Folder of the set to train on.", show_default=False)],
+    predict: Annotated[Path | None, typer.Option(help="Another folder of the same form to predict.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file for the predictions.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train by the set's protocol on a folder and print the table against the rivals, or predict another folder."""
+    from training import tables
+
+    module = _benchmark_module(name)
+    if (predict is None) != (out is None):
+        raise BadInput("--predict and --out belong together", where="benchmark", mend="give both or neither")
+    for folder in (train_, predict):
+        if folder is not None and not folder.is_dir():
+            raise NotFound("no such folder", where=str(folder), mend="name the folder that holds the set")
+    if out is not None and out.suffix != ".parquet":
+        raise BadInput("predictions are written as Parquet", where=str(out), mend="name a file that ends in .parquet")
+    started = time.monotonic()
+    result = module.run(train_, predict, out, announce())
+    seconds = round(time.monotonic() - started, 1)
+    if json_:
+        document = {
+            "benchmark": result.name, "table": result.table, "facts": result.facts, "notes": list(result.notes),
+            "report": result.report, "predictions": result.predictions, "seconds": seconds,
+        }  # fmt: skip
+        typer.echo(json.dumps(tables.plain(document), ensure_ascii=False, default=str))
+        return
+    if result.table:
+        typer.echo(tables.text_table(result.table))
+    for note in result.notes:
+        typer.echo(f"- {note}")
+    for label, path in (("report", result.report), ("predictions", result.predictions)):
+        if path is not None:
+            typer.echo(f"{label}: {path}")
+    typer.echo(f"{seconds:g} s")
+
+
+def _benchmark_module(name: str) -> Any:
+    known = sorted(path.stem.replace("_", "-") for path in BENCHMARKS.glob("[a-z]*.py") if path.stem != "result")
+    if name not in known:
+        raise NotFound(f"no benchmark {name!r}", where="benchmark SET", mend=f"one of: {', '.join(known)}")
+    return importlib.import_module(f"training.benchmarks.{name.replace('-', '_')}")
+
+
+def announce() -> Callable[[str], None]:
+    """Progress to stderr: the step that begins, and how long the run has taken so far."""
+    from rich.console import Console
+
+    console, started = Console(stderr=True, highlight=False), time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:7.1f} s[/dim]  {text}")
+
+    return say

@@ -1,0 +1,166 @@
+"""A run from a snapshot to a registered challenger: train, judge against the rivals, report, track.
+
+snapshot -> bundle -> rivals on the same rows -> evaluation -> report -> tracking and registry
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.build import Snapshot, open_snapshot
+from features.lake import Lake
+from features.settings import Settings
+from training import evaluation, report, rivals, tables, tracking
+from training.bundle import Bundle
+from training.config import TrainConfig
+from training.evaluation import Evaluation
+from training.report_notes import notes, period
+from training.report_words import Text, verdict
+from training.train import Training, train_machine
+
+OWN = "forewarn"
+OWN_WORDS = Text("Forewarn", "本模型")
+WORDS: dict[str, Text] = {OWN: OWN_WORDS, **{rival.name: rival.words for rival in rivals.RIVALS}}
+TITLE = Text("Machine failure within 72 hours", "72 小时机器故障预测")
+_SHOWN = 20  # features in the report
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    bundle: Bundle
+    path: Path
+    report: Path
+    evaluation: Evaluation
+    registered: tracking.Registered
+
+    def verdict(self) -> list[Text]:
+        """The run in a few sentences."""
+        return verdict(self.evaluation, WORDS)
+
+    def document(self) -> dict[str, Any]:
+        """The run as JSON."""
+        return {
+            "bundle": self.bundle.manifest.bundle_id,
+            "path": str(self.path),
+            "report": str(self.report),
+            "run_id": self.registered.run_id,
+            "model": self.registered.model,
+            "version": self.registered.version,
+            "table": tables.plain(tables.summary(self.evaluation, WORDS)),
+            "metrics": tables.plain(tables.flat(self.evaluation)),
+        }
+
+
+def run_machine(
+    settings: Settings,
+    kind: str,
+    config: TrainConfig,
+    *,
+    snapshot_id: str = "latest",
+    progress: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Train and judge a model of one kind on a snapshot, write bundle and report under home, register it as challenger.
+
+    Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by.
+    """
+    say = progress or (lambda text: None)
+    snapshot = open_snapshot(settings.home, snapshot_id, kind)
+    lake = Lake.open(Path(snapshot.manifest["lake"]))
+    training = train_machine(config, snapshot, lake, progress=say)
+    judged = judge(training, config, progress=say)
+
+    say("write bundle and report")
+    bundle = training.bundle.with_metrics(tables.flat(judged))
+    path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
+    page = describe(bundle, snapshot, judged)
+    written = report.write(page, judged, settings.reports / f"{bundle.manifest.bundle_id}.html")
+
+    say("register")
+    registered = tracking.record(settings, _record(bundle, path, written, page, judged))
+    return Outcome(bundle, path, written, judged, registered)
+
+
+def judge(training: Training, config: TrainConfig, *, progress: Callable[[str], None] | None = None) -> Evaluation:
+    """The bundle and its rivals on the same out-of-time rows."""
+    say = progress or (lambda text: None)
+    said = rivals.forecasts(
+        training.train_x, training.train_labels, training.train_weight, training.test_x, training.bundle.catalog.specs,
+        seed=config.seed, threads=config.threads, progress=say,
+    )  # fmt: skip
+    own = training.predictions[["p24", "p48", "p72"]].to_numpy(np.float64)
+    say("evaluate")
+    return evaluation.evaluate(training.predictions, {OWN: own, **said})
+
+
+def describe(bundle: Bundle, snapshot: Snapshot, judged: Evaluation) -> report.Run:
+    """What the report says about the run itself."""
+    manifest = bundle.manifest
+    versions = " · ".join(f"{name} {version}" for name, version in sorted(manifest.lake_versions.items()))
+    identity = {
+        "Bundle 模型包": manifest.bundle_id,
+        "Snapshot 特征快照": manifest.snapshot_id,
+        "Feature catalog 特征目录": f"{manifest.catalog_hash} · {len(manifest.feature_names)}",
+        "Grid 观测网格": f"{snapshot.manifest['grid']['every_hours']:g} h",
+        "Trained on 训练": period(manifest.train_from, manifest.train_until),
+        "Calibrated until 校准至": f"{manifest.calibrated_until:%Y-%m-%d}",
+        "Judged on 评估": period(judged.first, judged.last),
+        "Judged by 评估样本": f"{judged.machines:,} machines 台 · {judged.failures:,} failures 次故障",
+        "Lake versions 数据版本": versions,
+    }
+    subject = Text(f"{manifest.kind.words_en} ({manifest.kind.name})", manifest.kind.words_zh)
+    return report.Run(
+        TITLE,
+        subject,
+        manifest.created_at,
+        identity,
+        WORDS,
+        importance(bundle),
+        notes(bundle.manifest, judged),
+        _flat_params(manifest.params),
+    )
+
+
+def importance(bundle: Bundle) -> list[report.Importance]:
+    """Features by share of the boosters' gain. A column shared by component views counts once, a view's own for its part."""
+    forest = bundle.model.full or bundle.model.members
+    gains, views = forest.gains(), bundle.model.structure.views
+    if views:
+        by_feature = np.zeros(len(bundle.catalog.specs))
+        for view in views:
+            by_feature[list(view)] += gains[: len(view)] / len(views)
+        gains = by_feature
+    share = gains / max(float(gains.sum()), 1e-12)
+    specs = bundle.catalog.specs
+    order = [int(index) for index in np.argsort(-share, kind="stable")[:_SHOWN] if share[index] > 0]
+    return [report.Importance(specs[i].name, float(share[i]), Text(specs[i].words_en, specs[i].words_zh)) for i in order]
+
+
+def _record(bundle: Bundle, path: Path, page: Path, about: report.Run, judged: Evaluation) -> tracking.Record:
+    manifest = bundle.manifest
+    versions = {"snapshot": manifest.snapshot_id, "catalog": manifest.catalog_hash}
+    versions |= {f"lake.{name}": str(version) for name, version in manifest.lake_versions.items()}
+    return tracking.Record(
+        kind=manifest.kind.name,
+        bundle_id=manifest.bundle_id,
+        bundle=path,
+        report=page,
+        parameters=about.parameters,
+        versions=versions,
+        metrics=tables.flat(judged),
+        pictures=report.pictures(about, judged),
+    )
+
+
+def _flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            found |= _flat_params(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = str(value)
+    return found

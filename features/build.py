@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel, snapshots
+from features import engine, kernel, kernel_points, kernel_steps, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.errors import BadInput
-from features.history import HOUR, READINGS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
+from features.history import READINGS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
+from features.kernel_steps import FAULT, PACKED
+from features.kinds import MachineKind
 from features.observations import Grid, entities, observations
 from features.schema import MACHINE
 from features.settings import settings
@@ -43,34 +45,31 @@ def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Mat
 
 def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, out: Matrix) -> None:
     if plan.kernel == "static":
-        _static(plan, rows, entity, as_of, out)
+        _static(plan, rows, wanted.kind, entity, as_of, out)
         return
     spans = (rows.offsets, rows.event, rows.known_from, rows.known_to)
     if plan.kernel == "points":
         codes = len(vocabulary(wanted.kind, plan.table))
-        kernel.point_stats(*spans, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out)
+        kernel_points.point_stats(*spans, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out)
         return
-    statistics = kernel.window_stats if plan.kernel == "windows" else kernel.step_stats
-    tail = (plan.windows, plan.program, plan.target, float(wanted.kind.period_hours), out)
-    statistics(*spans, rows.hours, rows.odd, rows.values, entity, as_of, *tail)
+    look = (entity, as_of, plan.windows, plan.program, plan.target)
+    if plan.kernel == "steps":
+        flags = np.array([FAULT * one.fault + PACKED * one.packed for one in wanted.kind.sensors], dtype=np.int64)
+        kernel_steps.step_stats(*spans, rows.odd, rows.values, flags, *look, out)
+        return
+    kernel.window_stats(*spans, rows.hours, rows.odd, rows.values, *look, float(wanted.kind.period_hours), out)
 
 
-def _static(plan: Plan, rows: Series, entity: Ints, as_of: Ints, out: Matrix) -> None:
-    """Age, time under observation, model and capacity from the version of the machine's row known at `as_of`."""
+def _static(plan: Plan, rows: Series, kind: MachineKind, entity: Ints, as_of: Ints, out: Matrix) -> None:
+    """Numbers of the version of the machine's row that was known at `as_of`, and the calendar."""
     row_of = np.empty(len(as_of), dtype=np.int64)
     kernel.version_at(rows.offsets, rows.known_from, rows.known_to, entity, as_of, row_of)
     # Row -1 reads the NaN appended behind the last version.
     values = np.concatenate([rows.values, np.full((len(STATIC), 1), np.nan)], axis=1)[:, row_of]
     event = np.append(rows.event, 0)[row_of]
-    observed = np.where(row_of < 0, np.nan, (as_of - event) / HOUR)
-    found = {
-        "age": values[STATIC.index("age_hours")] + observed,
-        "observed": observed,
-        "model": values[STATIC.index("model")],
-        "capacity": values[STATIC.index("capacity")],
-    }
     for (op, *_), target in zip(plan.program, plan.target, strict=True):
-        out[target] = found[STATIC_OPS[op]]
+        found = static.value(STATIC_OPS[op], values, event, as_of, kind)
+        out[target] = np.where(row_of < 0, np.nan, found)
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def stream(
     *,
     buckets: Sequence[int] | None = None,
     threads: int | None = None,
-    rows_at_a_time: int = 500_000,
+    rows_at_a_time: int = 250_000,
 ) -> Iterator[tuple[pa.Table, Matrix]]:
     """Features of any number of observations in bounded memory: (machine_id and as_of, float32[rows, features]) chunks.
 

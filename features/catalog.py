@@ -9,6 +9,8 @@ import numpy as np
 
 from features import events, kernel, maintenance, sensors, static
 from features.history import CODED, HOUR, REPLACEMENTS, Ints, columns_of
+from features.kernel_points import POINT_OPS
+from features.kernel_steps import STEP_OPS
 from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
@@ -90,8 +92,8 @@ class Catalog:
         )
 
 
-STATIC_OPS = ("age", "observed", "model", "capacity")
-OPS = {"windows": kernel.WINDOW_OPS, "steps": kernel.STEP_OPS, "points": kernel.POINT_OPS, "static": STATIC_OPS}
+STATIC_OPS = ("age", "observed", "age_at_start", "model", "make", "capacity", "season", "weekday", "date", "made")
+OPS = {"windows": kernel.WINDOW_OPS, "steps": STEP_OPS, "points": POINT_OPS, "static": STATIC_OPS}
 
 
 def kernel_of(op: str) -> str:

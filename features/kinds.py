@@ -13,7 +13,10 @@ _NAME = r"^[a-z][a-z0-9_]{0,39}$"
 
 
 class Sensor(BaseModel):
-    """One column of a kind's readings. Values outside [low, high] are quarantined, not clipped."""
+    """One column of a kind's readings. Values outside [low, high] are quarantined, not clipped.
+
+    fault: a counter whose increase is a sign of wear. packed: the raw value packs three 16-bit counters.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +24,8 @@ class Sensor(BaseModel):
     unit: str
     low: float | None = None
     high: float | None = None
+    fault: bool = False
+    packed: bool = False
     words_en: str
     words_zh: str
 
@@ -40,7 +45,9 @@ class MachineKind(BaseModel):
 
     sampling: `regular` readings arrive about every `period_hours` (window statistics make sense); `on_change` readings are
     written when a value changes and hold until the next row (last value, change over a window, time since change).
-    past_hours: the lookback that stands for a machine's own past; by default the longest window.
+    past_hours: the lookback that stands for a machine's own past; by default the longest window. Where it is given, the last
+    values are also compared with the median of that past.
+    calendar: moments whose calendar carries meaning for this kind.
     models: the machine models seen when the kind was declared, in a fixed order; a model feature is an index into it.
     """
 
@@ -54,6 +61,7 @@ class MachineKind(BaseModel):
     # Floats, as they come back from JSON: the digest sees the difference between 3 and 3.0.
     window_hours: tuple[float, ...] = (3.0, 12.0, 24.0, 72.0, 168.0)
     past_hours: float | None = Field(default=None, gt=0)
+    calendar: tuple[Literal["season", "weekday", "date", "made"], ...] = ()
     sensors: tuple[Sensor, ...]
     error_codes: tuple[Term, ...] = ()
     components: tuple[Term, ...] = ()

@@ -50,7 +50,7 @@ def _subject(code: str, prefix: str, en: str, zh: str) -> list[FeatureSpec]:
     if code:
         singles.append(("age", REPLACEMENTS, "since", "h", "age since it was last replaced", "自上次更换的使用时间"))
         at_next = ("time since maintenance, as of the next visit by the usual rhythm", "按通常节奏到下次维护时距上次维护")
-        singles.append(("since_at_next", "maintenance", "since_at_next", "h", *at_next))
+        singles.append(("age_at_next", "maintenance", "since_at_next", "h", *at_next))
     made += [
         FeatureSpec(
             f"{prefix}{name}", FAMILY, table, op, code, unit=unit, words_en=f"{en}, {more_en}", words_zh=f"{zh}，{more_zh}"

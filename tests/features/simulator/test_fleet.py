@@ -136,16 +136,18 @@ def test_errors_gather_before_failures(world: dict[str, pd.DataFrame]) -> None:
 
 
 def test_a_standing_machine_says_nothing(world: dict[str, pd.DataFrame]) -> None:
-    operations = world["operations"]
-    stops = operations[operations["action"] == "stop"]
+    operations = world["operations"].sort_values("event_time")
+    stops = operations[operations["action"] == "stop"][["machine_id", "event_time"]]
+    starts = operations[operations["action"] == "start"][["machine_id", "event_time"]]
     assert len(stops) > 10
-    first = stops.iloc[0]
-    started = operations[(operations["action"] == "start") & (operations["machine_id"] == first["machine_id"])]
-    end = started[started["event_time"] > first["event_time"]]["event_time"].min()
-    for name in ("events", f"readings_{first['machine_id'].split('-')[0]}"):
-        table = world[name]
-        when = table[table["machine_id"] == first["machine_id"]]["event_time"]
-        assert not ((when > first["event_time"]) & (when < end)).any()
+    pauses = pd.merge_asof(
+        stops, starts.assign(until=starts["event_time"]), on="event_time", by="machine_id", direction="forward"
+    ).dropna()
+    spoken = pd.concat([world["events"], world["readings_pump"], world["readings_press"]])[["machine_id", "event_time"]]
+    spoken = pd.merge_asof(
+        spoken.sort_values("event_time"), pauses.assign(since=pauses["event_time"]), on="event_time", by="machine_id"
+    )
+    assert not ((spoken["event_time"] > spoken["since"]) & (spoken["event_time"] < spoken["until"])).any()
 
 
 def test_the_truth_is_kept_apart_and_fits_the_failures(world: dict[str, pd.DataFrame]) -> None:

@@ -56,6 +56,8 @@ class BoosterConfig(_Frozen):
     feature_fraction: float = Field(default=0.7, gt=0, le=1)
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)
     l2: float = Field(default=5.0, ge=0)
+    categorical_l2: float = Field(default=10.0, ge=0)
+    categorical_smooth: float = Field(default=10.0, ge=0)
     features: tuple[str, ...] = ("*",)
 
     def sees(self, name: str) -> bool:
@@ -67,8 +69,13 @@ class GbmConfig(BoosterConfig):
 
     point: `mean` averages the members on the cloglog scale; `full` fits one more model on all machines for the score.
     components: where given, one pooled booster sees the components as competing risks.
-    first_day, second_day, third_day: where given, the booster of that interval in place of the common settings.
+    intervals: `separate` fits a booster for each interval's hazard; `shares` fits one for the whole horizon and a small one,
+    on failures alone, for how they spread over the intervals: better where failures are rare.
+    first_day, second_day, third_day: where given, the booster of that interval in place of the common settings; spread: the
+    booster of the shares.
     """
+
+    intervals: Literal["separate", "shares"] = "separate"
 
     max_bin: int = Field(default=255, ge=2, le=255)
     members: int = Field(default=5, ge=2, le=50)
@@ -77,10 +84,13 @@ class GbmConfig(BoosterConfig):
     first_day: BoosterConfig | None = None
     second_day: BoosterConfig | None = None
     third_day: BoosterConfig | None = None
+    spread: BoosterConfig = BoosterConfig(rounds=60, num_leaves=7, min_data_in_leaf=100, l2=20.0)
 
     @property
     def boosters(self) -> tuple[BoosterConfig, ...]:
-        """One per interval."""
+        """One per interval, or the one of the whole horizon and that of its shares."""
+        if self.intervals == "shares":
+            return (self, self.spread)
         return tuple(one or self for one in (self.first_day, self.second_day, self.third_day))
 
 

@@ -1,11 +1,12 @@
-"""LightGBM interval hazards: one booster per interval and member, each member fitted on resampled machines.
+"""LightGBM interval hazards, each member fitted on resampled machines.
 
 Each booster sees the rows at risk in its interval (person-periods) with a binomial likelihood. With views, the components of
 a machine are competing risks: one pooled booster sees each component's own columns in the same places, and the machine's hazard
 is the sum of its components' (Prentice et al. 1978).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -15,10 +16,11 @@ import numpy.typing as npt
 from features.errors import BadInput
 from training.config import BoosterConfig, GbmConfig
 from training.hazard import INTERVAL_ENDS, Floats, interval_outcomes
-from training.model import HazardModel, Matrix, Structure, stacked
+from training.model import INTERVALS, HazardModel, Matrix, Structure, stacked
 from training.trees import Forest, merge
 
-INTERVALS = len(INTERVAL_ENDS)
+Outcomes = npt.NDArray[np.float32]
+Params = dict[str, object]
 COMPONENT = "component"
 
 
@@ -41,6 +43,15 @@ class TrainingRows:
     hours_to_component: tuple[Floats, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One booster to fit: which rows with which label (NaN = not among them), how, and from which seed."""
+
+    label: Outcomes
+    weight: Floats
+    params: Params
+
+
 def fit(
     rows: TrainingRows,
     config: GbmConfig,
@@ -50,60 +61,59 @@ def fit(
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> HazardModel:
-    """Fit all members (and the full model, where the config asks for one). The same seed gives the same text.
+    """Fit all members (and the full model, where the config asks for one).
 
+    Boosters are fitted side by side, each on one thread: the same seed gives the same text on any number of threads.
     Raises BadInput if an interval has no failure to learn from.
     """
-    structure = structure or Structure()
+    structure = structure or Structure(intervals=config.intervals)
     outcomes = _outcomes(rows, structure)
-    for interval, end in enumerate(INTERVAL_ENDS):
-        if not np.nansum(outcomes[:, interval]):
+    for end, failures in zip(INTERVAL_ENDS, np.nansum(outcomes, axis=0), strict=True):
+        if not failures:
             raise BadInput(
-                f"no failure in the {end - 24:g} to {end:g} hours after any training row",
-                where="training rows", mend="train on a longer history or more machines",
-            )  # fmt: skip
-    dataset, copies = _binned(rows, structure, config), max(1, len(structure.views))
-    names = _columns(rows, structure)
-    boosters = [(_params(one, names, config.max_bin, threads), one.rounds) for one in config.boosters]
-    fitted: list[str] = []
-    for number, weight in enumerate(_resampled(rows, config.members, seed)):
-        if progress:
-            progress(f"fit member {number + 1} of {config.members}")
-        fitted += _fit_intervals(dataset, outcomes, np.tile(weight, copies), boosters, seed + 1000 * (number + 1))
-    full = None
-    if config.point == "full":
-        full = Forest(merge(_fit_intervals(dataset, outcomes, np.tile(rows.weight, copies), boosters, seed)))
-    return HazardModel(structure, Forest(merge(fitted)), full)
+                f"no training row is followed by a failure in the interval that ends after {end:g} hours",
+                where="training period",
+                mend="train on a longer history or more machines",
+            )
+    dataset = _binned(rows, structure, config)
+    params = [_params(booster, dataset.get_feature_name(), config.max_bin) for booster in config.boosters]
+    weights = [rows.weight] if config.point == "full" else []
+    weights += list(_resampled(rows, config.members, seed))
+    tasks = [
+        task
+        for number, weight in enumerate(weights)
+        for task in _tasks(
+            outcomes, weight, structure, [one | {"seed": seed + 1000 * number + k} for k, one in enumerate(params)]
+        )
+    ]
+    texts = []
+    with ThreadPoolExecutor(threads) as pool:
+        for text in pool.map(lambda task: _fit_one(dataset, task), tasks):
+            texts.append(text)
+            if progress:
+                progress(f"fitted booster {len(texts)} of {len(tasks)}")
+    each = len(tasks) // len(weights)
+    full = Forest(merge(texts[:each])) if config.point == "full" else None
+    return HazardModel(structure, Forest(merge(texts[each:] if full else texts)), full)
 
 
-def _outcomes(rows: TrainingRows, structure: Structure) -> npt.NDArray[np.float32]:
+def _outcomes(rows: TrainingRows, structure: Structure) -> Outcomes:
     """[views x n, 3]: outcome of each interval; with views a component's row is 1 only where this component failed first."""
     machine = interval_outcomes(rows.hours_to_failure, rows.followed_hours)
     if not structure.views:
         return machine
     if len(rows.hours_to_component) != len(structure.views):
         raise ValueError(f"{len(structure.views)} views need as many component labels, not {len(rows.hours_to_component)}")
-    parts = []
-    for hours in rows.hours_to_component:
-        own = np.where((machine == 1) & (hours > rows.hours_to_failure)[:, None], 0, machine)
-        parts.append(np.where((machine == 1) & np.isnan(hours)[:, None], 0, own))
-    return np.concatenate(parts)
-
-
-def _columns(rows: TrainingRows, structure: Structure) -> list[str]:
-    """Names of the boosters' columns; a view's own columns go by the names that they have for the first component."""
-    return [rows.names[column] for column in structure.views[0]] + [COMPONENT] if structure.views else list(rows.names)
+    first = [hours <= rows.hours_to_failure for hours in rows.hours_to_component]
+    return np.concatenate([np.where((machine == 1) & ~own[:, None], np.float32(0), machine) for own in first])
 
 
 def _binned(rows: TrainingRows, structure: Structure, config: GbmConfig) -> lgb.Dataset:
-    names = _columns(rows, structure)
+    names = [rows.names[column] for column in structure.views[0]] + [COMPONENT] if structure.views else list(rows.names)
     categorical = [name for name in (*rows.categorical, COMPONENT) if name in names]
+    x = stacked(rows.x, structure.views)
     return lgb.Dataset(
-        stacked(rows.x, structure.views),
-        np.zeros(len(rows.x) * max(1, len(structure.views))),
-        feature_name=names,
-        categorical_feature=categorical,
-        params={"max_bin": config.max_bin, "min_data_in_bin": 3, "feature_pre_filter": False, "verbosity": -1},
+        x, np.zeros(len(x)), feature_name=names, categorical_feature=categorical, params={**_SHARED, "max_bin": config.max_bin}
     ).construct()
 
 
@@ -115,49 +125,50 @@ def _resampled(rows: TrainingRows, members: int, seed: int) -> Iterator[Floats]:
         yield rows.weight * np.bincount(draw, minlength=len(machines))[position]
 
 
-def _fit_intervals(
-    dataset: lgb.Dataset,
-    outcomes: npt.NDArray[np.float32],
-    weight: Floats,
-    boosters: Sequence[tuple[dict[str, object], int]],
-    seed: int,
-) -> list[str]:
-    return [
-        _fit_one(dataset, outcomes[:, interval], weight, params | {"seed": seed + interval}, rounds)
-        for interval, (params, rounds) in enumerate(boosters)
-    ]
+def _tasks(outcomes: Outcomes, weight: Floats, structure: Structure, params: list[Params]) -> Iterator[_Task]:
+    """The boosters of one member: one per interval, or one of the whole horizon and one of its shares."""
+    weight = np.tile(weight, max(1, len(structure.views)))
+    if structure.intervals == "separate":
+        for interval, own in enumerate(params):
+            yield _Task(outcomes[:, interval], weight, {"objective": "binary", **own})
+        return
+    failed = (outcomes == 1).any(axis=1)
+    ever = np.where(failed, np.float32(1), outcomes[:, -1])
+    when = np.where(failed, np.argmax(outcomes == 1, axis=1).astype(np.float32), np.float32(np.nan))
+    yield _Task(ever, weight, {"objective": "binary", **params[0]})
+    yield _Task(when, weight, {"objective": "multiclass", "num_class": INTERVALS, **params[1]})
 
 
-def _fit_one(
-    dataset: lgb.Dataset, outcome: npt.NDArray[np.float32], weight: Floats, params: dict[str, object], rounds: int
-) -> str:
-    at_risk = np.flatnonzero(~np.isnan(outcome) & (weight > 0))
+def _fit_one(dataset: lgb.Dataset, task: _Task) -> str:
+    used = np.flatnonzero(~np.isnan(task.label) & (task.weight > 0))
     # Constructed first: a subset that is constructed later would take over the parent's labels.
-    part = dataset.subset(at_risk.tolist()).construct()
-    part.set_label(outcome[at_risk])
-    part.set_weight(weight[at_risk])
-    return str(lgb.train(params, part, rounds).model_to_string())
+    part = dataset.subset(used.tolist(), params={"max_bin": task.params["max_bin"], **_SHARED}).construct()
+    part.set_label(task.label[used])
+    part.set_weight(task.weight[used])
+    return str(lgb.train(task.params, part).model_to_string())
 
 
-def _params(config: BoosterConfig, names: Sequence[str], max_bin: int, threads: int) -> dict[str, object]:
-    seen = [name == COMPONENT or config.sees(name) for name in names]
+_SHARED: Params = {"min_data_in_bin": 3, "feature_pre_filter": False, "verbosity": -1, "num_threads": 1}
+
+
+def _params(booster: BoosterConfig, names: list[str], max_bin: int) -> Params:
+    seen = [name == COMPONENT or booster.sees(name) for name in names]
     return {
-        "objective": "binary",
-        "learning_rate": config.learning_rate,
-        "num_leaves": config.num_leaves,
-        "min_data_in_leaf": config.min_data_in_leaf,
-        "min_sum_hessian_in_leaf": config.min_hessian_in_leaf,
-        "feature_fraction": config.feature_fraction,
-        "bagging_fraction": config.bagging_fraction,
-        "bagging_freq": 1 if config.bagging_fraction < 1 else 0,
-        "lambda_l2": config.l2,
-        "max_bin": max_bin,
-        "min_data_in_bin": 3,
-        "feature_pre_filter": False,
+        **_SHARED,
         # A split's gain times 0 is never the best: all boosters keep the same columns, each splits on its own.
         **({} if all(seen) else {"feature_contri": [float(one) for one in seen]}),
+        "num_iterations": booster.rounds,
+        "learning_rate": booster.learning_rate,
+        "num_leaves": booster.num_leaves,
+        "min_data_in_leaf": booster.min_data_in_leaf,
+        "min_sum_hessian_in_leaf": booster.min_hessian_in_leaf,
+        "feature_fraction": booster.feature_fraction,
+        "bagging_fraction": booster.bagging_fraction,
+        "bagging_freq": 1 if booster.bagging_fraction < 1 else 0,
+        "lambda_l2": booster.l2,
+        "cat_l2": booster.categorical_l2,
+        "cat_smooth": booster.categorical_smooth,
+        "max_bin": max_bin,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads,
-        "verbosity": -1,
     }

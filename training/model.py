@@ -1,5 +1,7 @@
 """How boosters become cumulative scores: the part of the model that serving needs too."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
@@ -15,15 +17,28 @@ _NODES = _NODES + 0.5
 
 
 class Structure(BaseModel):
-    """Which columns the boosters see.
+    """What the boosters see and say.
 
+    intervals: `separate`: log-odds of the hazard of each interval; `shares`: log-odds of a failure within the whole horizon,
+    then one score per interval whose softmax spreads it.
     views: for each component the feature columns of its own view, position by position the same quantity; the component's
     number is one column more. Without views the boosters see every column once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    intervals: Literal["separate", "shares"] = "separate"
     views: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """Raw scores of one member."""
+        return INTERVALS + (self.intervals == "shares")
+
+    @property
+    def leading(self) -> int:
+        """How many of a member's raw scores decide the score of the longest horizon."""
+        return 1 if self.intervals == "shares" else INTERVALS
 
 
 def stacked(x: Matrix, views: tuple[tuple[int, ...], ...]) -> Matrix:
@@ -50,11 +65,17 @@ class HazardModel:
 
     def _scores(self, forest: Forest, x: Matrix, threads: int) -> Floats:
         raw = forest.raw(stacked(x, self.structure.views), threads=threads)
-        hazard = np.logaddexp(0.0, raw).reshape(-1, len(x), forest.outputs // INTERVALS, INTERVALS).sum(axis=0)
-        return np.asarray(np.clip(np.log(np.cumsum(hazard, axis=2)), LOWEST, HIGHEST))
+        raw = raw.reshape(-1, len(x), forest.outputs // self.structure.outputs, self.structure.outputs)
+        if self.structure.intervals == "separate":
+            hazard = np.cumsum(np.logaddexp(0.0, raw), axis=3)
+        else:
+            spread = np.exp(raw[..., 1:] - raw[..., 1:].max(axis=3, keepdims=True))
+            hazard = np.cumsum(spread, axis=3)
+            hazard *= np.logaddexp(0.0, raw[..., :1]) / hazard[..., -1:]
+        return np.asarray(np.clip(np.log(hazard.sum(axis=0)), LOWEST, HIGHEST))
 
     def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
-        """([n, features], base): what each feature adds to the score of the last horizon; base + sum = that score.
+        """([n, features], base): what each feature adds to the score of the longest horizon; base + sum = that score.
 
         Tree SHAP on each booster's log-odds, carried through log(sum of softplus) along the straight line from the expected
         to the actual log-odds (Aumann-Shapley), which adds up exactly.
@@ -62,15 +83,14 @@ class HazardModel:
         forest = self.full or self.members
         views = max(1, len(self.structure.views))
         found = forest.contributions(stacked(x, self.structure.views), threads=threads)
-        # to [n, views, groups, intervals, columns + 1]
-        found = found.reshape(views, len(x), -1, INTERVALS, found.shape[2]).swapaxes(0, 1)
-        base, values = found[..., -1], found[..., :-1]
-        moved = values.sum(axis=-1)
-        at = base[..., None] + moved[..., None] * _NODES
+        # [n, views, members, leading scores, columns + 1]
+        found = found.reshape(views, len(x), -1, self.structure.outputs, found.shape[2])[:, :, :, : self.structure.leading]
+        base, values = found[..., -1].swapaxes(0, 1), found[..., :-1].swapaxes(0, 1)
+        at = base[..., None] + values.sum(axis=-1)[..., None] * _NODES
         share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 3), keepdims=True)
         effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=3).mean(axis=2)
-        expected = float(np.log(np.logaddexp(0.0, base[0]).sum(axis=(0, 2))).mean())
-        return self._to_columns(effect, x.shape[1]), expected
+        expected = np.log(np.logaddexp(0.0, base).sum(axis=(1, 3))).mean(axis=1)
+        return self._to_columns(effect, x.shape[1]), float(expected[0]) if len(x) else float("nan")
 
     def _to_columns(self, effect: Floats, features: int) -> Floats:
         """[n, views, columns] to [n, features]; which component it is counts with the view's first column."""

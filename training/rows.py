@@ -80,7 +80,7 @@ def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:
     """
     components = config.components
     if not components:
-        return Structure()
+        return Structure(intervals=config.intervals)
     owned = [(one.code, *one.own) for one in components]
     slots: list[dict[tuple[object, ...], int]] = [{} for _ in owned]
     shared = []
@@ -100,7 +100,8 @@ def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:
     names = catalog(kind).names
     kept = [key for key, index in slots[0].items() if _seen(names[index], config)]
     shared = [index for index in shared if _seen(names[index], config)]
-    return Structure(views=tuple((*(part[key] for key in kept), *shared) for part in slots))
+    views = tuple((*(part[key] for key in kept), *shared) for part in slots)
+    return Structure(intervals=config.intervals, views=views)
 
 
 def _seen(name: str, config: GbmConfig) -> bool:

@@ -1,0 +1,72 @@
+"""Batch scores: every machine once, equal to the score of the machine alone, kept in the store and in the lake."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features import online
+from features.errors import NotFound
+from features.lake import Lake
+from serving.batch import keep, score_machines
+from serving.champion import load_champion
+from serving.explain import explain
+from serving.scoring import score
+from serving.store import opened
+from tests.serving.world import END, MACHINES, START, World
+
+
+def test_every_machine_is_scored_as_it_is_alone(world: World) -> None:
+    champion = load_champion(world.home, "pump")
+    scores = score_machines(world.lake, champion)
+    assert scores.as_of == END
+    assert sorted(row.entity_id for row in scores.rows) == [f"p{i:02d}" for i in range(MACHINES)]
+    assert [row.risk for row in scores.rows] == sorted((row.risk for row in scores.rows), reverse=True)
+    for row, x in zip(scores.rows, scores.x, strict=True):
+        alone = online.vector(champion.catalog, online.history_from_lake(world.lake, row.entity_id), END)
+        assert x.tobytes() == alone.tobytes()
+        assert row.result["p"] == score(champion, alone).p
+
+
+def test_the_riskiest_come_with_reasons(world: World) -> None:
+    top = score_machines(world.lake, load_champion(world.home, "pump")).top(2)
+    assert len(top) == 2
+    assert top[0]["machine_id"] in {f"p{i:02d}" for i in range(6)}
+    assert all(row["reasons"] and row["low72"] <= row["p72"] <= row["high72"] for row in top)
+    assert any("vibration" in reason["feature"] for reason in top[0]["reasons"])
+
+
+def test_an_earlier_moment_sees_less(world: World) -> None:
+    champion = load_champion(world.home, "pump")
+    early = score_machines(world.lake, champion, as_of=START + timedelta(hours=100))
+    late = score_machines(world.lake, champion)
+    assert not np.array_equal(early.x, late.x, equal_nan=True)
+    with pytest.raises(NotFound, match="no machine of kind pump was known"):
+        score_machines(world.lake, champion, as_of=START - timedelta(days=1))
+
+
+def test_machines_silent_for_the_longest_window_are_counted(world: World) -> None:
+    scores = score_machines(world.lake, load_champion(world.home, "pump"), as_of=END + timedelta(hours=168))
+    assert len(scores.rows) == 0
+    assert len(scores.silent) == MACHINES
+
+
+def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World, tmp_path: Path) -> None:
+    champion = load_champion(world.home, "pump")
+    scores = score_machines(world.lake, champion)
+    before = world.lake.read("machine_scores").num_rows
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        keep(scores, store, world.lake)
+        assert store.count() == MACHINES
+        found = explain(world.home, store, scores.rows[0].score_id)
+    assert found.reproduced, found.verdict
+    table = Lake.open(world.home / "lake").read("machine_scores")
+    assert table.num_rows == before + MACHINES
+    by_id = {row["score_id"]: row for row in table.to_pylist()}
+    for row in scores.rows:
+        kept = by_id[row.score_id]
+        assert (kept["p24"], kept["p48"], kept["p72"]) == row.result["p"]
+        assert kept["event_time"] == END
+        assert kept["recorded_at"] == row.scored_at
+        assert kept["reconstructed"] is False

@@ -115,7 +115,7 @@ class Lake:
 
     def tables(self) -> list[str]:
         """The tables that hold rows."""
-        return sorted(path.parent.name for path in (self.root / "tables").glob("*/_delta_log"))
+        return sorted(path.name for path in (self.root / "tables").glob("*") if delta.exists(path))
 
     # Writing
 

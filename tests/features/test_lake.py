@@ -316,6 +316,7 @@ def test_kill_9_leaves_the_lake_readable_and_the_rerun_completes_it(tmp_path: Pa
     child = subprocess.run([sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, timeout=120, check=False)
     assert child.returncode == -signal.SIGKILL, child.stderr
     lake = Lake.open(tmp_path / "lake")
+    assert sorted(lake.versions()) == lake.tables()
     for name in lake.tables():
         lake.read(name)
     assert lake.accounts() == []

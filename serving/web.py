@@ -100,6 +100,7 @@ def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
 
 def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document with the errors as they are answered: problem details, never the framework's own forms."""
+    document = orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))  # statuses become text, as in JSON
     schemas = document["components"]["schemas"]
     for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
         schemas.pop(name, None)

@@ -1,0 +1,195 @@
+"""The service over HTTP: answers, problem details, readiness, metrics, description, promotion, shutdown."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from features.errors import BadInput, NotFound
+from serving.champion import load_champion
+from serving.client import Client
+from serving.contracts import Problem, ScoreResponse
+from serving.explain import explain
+from serving.posted import MAX_BODY_BYTES
+from serving.scoring import score
+from serving.store import opened
+from tests.serving import servers
+from tests.serving.world import END, World, made_world, point_at, posted
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str, int]]:
+    """A world of its own (its champion changes) behind `forewarn serve`: world, URL, pid."""
+    world = made_world(tmp_path_factory.mktemp("served"))
+    port = servers.free_port()
+    with servers.serving(["-m", "forewarn", "serve", "--port", str(port)], world.home, port) as server:
+        yield world, f"http://127.0.0.1:{port}", server.pid
+
+
+@pytest.fixture
+def http(live: tuple[World, str, int]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=live[1], timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def world(live: tuple[World, str, int]) -> World:
+    return live[0]
+
+
+def problem(answer: httpx.Response, status: int) -> Problem:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "Traceback" not in answer.text
+    found = Problem.model_validate_json(answer.text)
+    assert found.status == status
+    return found
+
+
+def test_a_posted_history_is_scored(http: httpx.Client, world: World) -> None:
+    answer = http.post("/v1/machines/score", json=posted(world, "p03", END) | {"reasons": 4})
+    assert answer.status_code == 200, answer.text
+    found = ScoreResponse.model_validate_json(answer.text)
+    assert found.machine_id == "p03"
+    assert found.as_of == END
+    assert 0 < found.p24 <= found.p48 <= found.p72 < 1
+    for name, limits in found.ranges.items():
+        assert limits.low <= getattr(found, name) <= limits.high
+    assert len(found.reasons) == 4
+    assert found.reasons[0].text_zh
+
+
+def test_an_answered_score_is_stored_and_explained_to_the_bit(http: httpx.Client, world: World) -> None:
+    answer = http.post("/v1/machines/score", json=posted(world, "p07", END)).json()
+    with opened(f"sqlite:///{world.home}/store/forewarn.db") as store:
+        found = explain(world.home, store, answer["score_id"])
+    assert found.reproduced, found.verdict
+    assert found.document()["p"] == [answer["p24"], answer["p48"], answer["p72"]]
+
+
+def test_a_machine_of_the_lake_is_scored_as_in_process(http: httpx.Client, world: World) -> None:
+    answer = http.get("/v1/machines/p05/score", params={"reasons": "true"}).json()
+    champion = load_champion(world.home, "pump")
+    with opened(f"sqlite:///{world.home}/store/forewarn.db") as store:
+        found = explain(world.home, store, answer["score_id"])
+        assert found.reproduced, found.verdict
+    assert answer["p72"] == score(champion, found.result.x).p[2]
+    assert answer["as_of"].startswith(END.isoformat())
+    assert len(answer["reasons"]) == 5
+    earlier = http.get("/v1/machines/p05/score", params={"as_of": (END - timedelta(days=5)).isoformat()}).json()
+    assert earlier["p72"] != answer["p72"]
+    assert earlier["reasons"] == []
+
+
+MISTAKES: list[tuple[str, dict[str, Any], int, str]] = [
+    ("no readings", {"readings": []}, 400, "readings: empty history; send at least one reading"),
+    ("a misnamed column", {"readings": [{"event_time": "2026-01-01T00:00:00Z", "vlt": 1}]}, 400, "unknown column"),
+    ("a time without zone", {"as_of": "2026-01-13T00:00:00"}, 400, "as_of: time without zone"),
+    ("an unknown kind", {"machine": {"machine_id": "p", "kind": "moon"}}, 404, "kinds with a champion: pump"),
+    ("a negative age", {"machine": {"machine_id": "p", "kind": "pump", "age_hours": -1}}, 400, "machine.age_hours"),
+    ("an unknown field", {"horizon": 5}, 400, "horizon: unknown field"),
+]
+
+
+@pytest.mark.parametrize(("changes", "status", "line"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES])
+def test_mistakes_are_problem_details(
+    http: httpx.Client, world: World, changes: dict[str, Any], status: int, line: str
+) -> None:
+    found = problem(http.post("/v1/machines/score", json=posted(world, "p03", END) | changes), status)
+    assert line in found.detail
+    assert found.mend
+
+
+def test_requests_that_are_no_score_are_problem_details(http: httpx.Client) -> None:
+    json_type = {"content-type": "application/json"}
+    assert "not readable as JSON" in problem(http.post("/v1/machines/score", content=b'{"a', headers=json_type), 400).detail
+    assert "not readable" in problem(http.post("/v1/machines/score", content=b"\xff\xfe", headers=json_type), 400).detail
+    for kind in ("text/csv", "application/vnd.bentoml+pickle", "multipart/form-data; boundary=x"):
+        problem(http.post("/v1/machines/score", content=b"a,b", headers={"content-type": kind}), 415)
+    problem(http.post("/v1/machines/score", content=b" " * (MAX_BODY_BYTES + 1), headers=json_type), 413)
+    problem(http.get("/v1/machines/score"), 405)
+    problem(http.get("/nowhere"), 404)
+    problem(http.get("/v1/machines/nobody/score"), 404)
+    for parameters in ({"as_of": "2026-01-05"}, {"as_of": "yesterday"}, {"as_of": "2999-01-01T00:00:00Z"}, {"reasons": "some"}):
+        problem(http.get("/v1/machines/p03/score", params=parameters), 400)
+
+
+def test_a_body_without_length_is_bounded_too(http: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 2**20 + 2):
+            yield b" " * 2**20
+
+    try:
+        answer = http.post("/v1/machines/score", content=endless(), headers={"content-type": "application/json"})
+    except httpx.TransportError:
+        return  # the server answered and closed while the client was still sending
+    problem(answer, 413)
+
+
+def test_it_is_alive_ready_and_described(http: httpx.Client) -> None:
+    assert http.get("/livez").status_code == 200
+    assert http.get("/readyz").status_code == 200
+    document = http.get("/docs.json").json()
+    assert {"/v1/machines/score", "/v1/machines/{machine_id}/score"} <= document["paths"].keys()
+    answers = document["paths"]["/v1/machines/score"]["post"]["responses"]
+    assert "application/problem+json" in answers["400"]["content"]
+    body = json.dumps(document["paths"]["/v1/machines/score"]["post"]["requestBody"])
+    assert all(word in body for word in ("machine", "readings", "as_of", "reasons"))
+
+
+def test_metrics_count_by_route_and_never_by_machine(http: httpx.Client, world: World) -> None:
+    http.get("/v1/machines/p11/score")
+    http.get("/v1/machines/secret-name/score")
+    text = http.get("/metrics").text
+    assert 'forewarn_requests_total{route="/v1/machines/{machine_id}/score",status="200"}' in text
+    assert 'forewarn_p72_count{kind="pump",source="lake"}' in text
+    assert "secret-name" not in text
+    assert "p11" not in text
+
+
+def test_the_client_raises_what_the_service_refuses(live: tuple[World, str, int]) -> None:
+    world, url, _ = live
+    with Client(url, timeout_seconds=60) as client:
+        assert client.ready()
+        assert client.score(posted(world, "p03", END))["machine_id"] == "p03"
+        assert client.score_known("p03", reasons=2)["reasons"]
+        with pytest.raises(NotFound, match="no machine 'nobody' in the lake"):
+            client.score_known("nobody")
+        with pytest.raises(BadInput, match="readings: empty history"):
+            client.score(posted(world, "p03", END) | {"readings": []})
+
+
+def test_workers_load_neither_torch_nor_mlflow(live: tuple[World, str, int]) -> None:
+    for worker in servers.children(live[2]):
+        assert not any("torch" in name for name in servers.loaded_libraries(worker))
+    check = "import sys, serving.service; sys.exit(sum(name in sys.modules for name in ('torch', 'mlflow', 'optuna', 'ray')))"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", check], check=False, timeout=120).returncode == 0
+
+
+def test_a_promotion_is_served_and_a_damaged_bundle_is_not(http: httpx.Client, world: World) -> None:
+    """Last in this module: it changes the champion."""
+
+    def served() -> str:
+        return str(http.get("/v1/machines/p03/score").json()["bundle"])
+
+    before, after = world.bundle.manifest.bundle_id, world.challenger.manifest.bundle_id
+    assert served() == before
+    point_at(world.home, world.challenger)
+    deadline = time.monotonic() + 60
+    while served() == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert served() == after
+    pointer: Path = world.home / "champion" / "machine" / "pump.json"
+    pointer.write_text("{")
+    time.sleep(2.5)
+    assert served() == after
+    assert http.get("/readyz").status_code == 200

@@ -221,6 +221,7 @@ def reliability(rows: Rows, p: npt.NDArray[np.floating], bins: int = 10) -> Reli
     p = np.asarray(p, dtype=np.float64)
     risen = np.sort(p[rows.y])
     edges = np.unique(risen[(len(risen) * np.arange(1, bins) / bins).astype(int)]) if len(risen) else np.empty(0)
+    edges = edges[edges > p.min()]  # equal probabilities at the bottom would leave an empty bin below them
     cell = np.searchsorted(edges, p, side="right")
     cells = len(edges) + 1
     total, events, expected = (totals(cell, amount, cells) for amount in (rows.weight, rows.weight * rows.y, rows.weight * p))

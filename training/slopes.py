@@ -50,26 +50,43 @@ def calibration_line(rows: Rows, p: npt.NDArray[np.floating], link: Link = "logi
 
 
 def _newton(weight: Floats, events: Floats, eta: Floats, link: Link) -> Floats:
-    """Maximum likelihood (intercept, slope) [B, 2] for grouped outcomes [B, cells], by Fisher scoring from (0, 1)."""
-    beta = np.tile([0.0, 1.0], (len(weight), 1))
+    """Maximum likelihood (intercept, slope) [B, 2] for grouped outcomes [B, cells], by Fisher scoring with halved steps."""
+    rate = np.clip(events.sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300), 1e-9, 1 - 1e-9)
+    beta = np.stack([linear_predictor(rate, link), np.zeros(len(weight))], axis=1)
+    gained, step = np.full(len(weight), -np.inf), np.zeros_like(beta)
     for _ in range(_STEPS):
-        linear = np.clip(beta[:, :1] + beta[:, 1:] * eta, -30.0, 30.0 if link == "logit" else 3.0)
-        if link == "logit":
-            mean = 1.0 / (1.0 + np.exp(-linear))
-            slope = mean * (1.0 - mean)
-        else:
-            mean = -np.expm1(-np.exp(linear))
-            slope = np.exp(linear - np.exp(linear))
-        variance = np.maximum(mean * (1.0 - mean), 1e-300)
-        pull, curve = slope * (events - weight * mean) / variance, weight * slope**2 / variance
+        mean, slope = _response(beta[:, :1] + beta[:, 1:] * eta, link)
+        likelihood = (events * np.log(mean) + (weight - events) * np.log1p(-mean)).sum(axis=1)
+        worse = likelihood < gained - 1e-9 * np.abs(gained)
+        step[worse] /= 2.0
+        beta[worse] -= step[worse]
+        pull, curve = slope * (events - weight * mean) / (mean * (1 - mean)), weight * slope**2 / (mean * (1 - mean))
         a, b, c = curve.sum(axis=1), (curve * eta).sum(axis=1), (curve * eta**2).sum(axis=1)
         g, h = pull.sum(axis=1), (pull * eta).sum(axis=1)
         determinant = a * c - b * b
         solvable = determinant > 1e-9 * np.maximum(a * c, 1e-300)
         safe = np.where(solvable, determinant, 1.0)
-        step = np.stack([(c * g - b * h) / safe, (a * h - b * g) / safe], axis=1)
-        beta = np.where(solvable[:, None], beta + np.clip(step, -2.0, 2.0), np.nan)
+        ahead = np.where(solvable[:, None], np.stack([(c * g - b * h) / safe, (a * h - b * g) / safe], axis=1), np.nan)
+        step[~worse], gained[~worse] = ahead[~worse], likelihood[~worse]
+        beta[~worse] += step[~worse]
         if np.nanmax(np.abs(step), initial=0.0) < 1e-9:
             break
-    beta[np.abs(beta[:, 1]) > 50.0] = np.nan
+    beta[_separated(weight, events)] = np.nan
     return beta
+
+
+def _response(linear: Floats, link: Link) -> tuple[Floats, Floats]:
+    """Mean and its derivative; the linear predictor is held where neither the mean nor its complement vanishes."""
+    if link == "logit":
+        mean = 1.0 / (1.0 + np.exp(-np.clip(linear, -30.0, 30.0)))
+        return mean, mean * (1.0 - mean)
+    held = np.clip(linear, -30.0, 3.0)
+    return -np.expm1(-np.exp(held)), np.exp(held - np.exp(held))
+
+
+def _separated(weight: Floats, events: Floats) -> npt.NDArray[np.bool_]:
+    """[B]: every event in a higher bin than every non-event (or none of either): the likelihood has no maximum."""
+    hit, miss = events > 0, weight - events > 1e-9
+    first_hit = np.where(hit.any(axis=1), hit.argmax(axis=1), hit.shape[1])
+    last_miss = np.where(miss.any(axis=1), miss.shape[1] - 1 - miss[:, ::-1].argmax(axis=1), -1)
+    return np.asarray(last_miss < first_hit)

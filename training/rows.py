@@ -1,5 +1,7 @@
 """From a snapshot, its labels and chosen row numbers to the arrays that models are fitted on."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,6 +17,7 @@ from features.observations import AS_OF
 from features.schema import EVENT_TIME, MACHINE
 from training.config import GbmConfig
 from training.gbm import TrainingRows
+from training.labels import label
 from training.model import Matrix, Structure
 from training.sampling import Sample, sample
 
@@ -120,3 +123,13 @@ def predictions_frame(
     frame["model"] = [latest.get(name) for name in ids.to_pylist()]
     names = ["y24", "y48", "y72", "followed_hours", "hours_to_failure"]
     return frame.join(labels[names].iloc[rows].reset_index(drop=True))
+
+
+def labels_of(snapshot: Snapshot, *, components: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Labels of a snapshot's observations in its row order, from the lake versions that it was built on.
+
+    Columns as `training.labels.label` gives them. Raises NotFound if the snapshot's lake is gone.
+    """
+    lake, versions = Lake.open(Path(snapshot.manifest["lake"])), dict(snapshot.manifest["lake_versions"])
+    failures = lake.read("failures", version=versions.get("failures"))
+    return label(snapshot.observations(), failures, followed(lake, snapshot.kind, versions), components=components)

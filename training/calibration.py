@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from training.config import CalibrationConfig
 from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog
 
-_SD_SHIFT, _SD_SLOPE, _SD_BEND = 2.0, 0.5, 0.4
+_TIGHT = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
+_SD_SHIFT, _SD_SLOPE, _SD_BEND = 2.0, 0.35, 0.35
 _STEEPEST = 2.0  # log of the largest slope, and its inverse of the smallest
 
 
@@ -103,9 +104,12 @@ def fit(
         lengths = lengths.sum(axis=1, keepdims=True)
     start = np.concatenate([[knots[0]], np.zeros(lengths.shape[1])])
     bounds = [(LOWEST, HIGHEST)] + [(-_STEEPEST, _STEEPEST)] * lengths.shape[1]
-    found = minimize(_loss, start, args=(lengths, y, w, knots[0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    pull = _pull(lengths.shape[1], outcomes.shape[1])
+    found = minimize(
+        _loss, start, args=(start, pull, lengths, y, w), jac=True, method="L-BFGS-B", bounds=bounds, options=_TIGHT
+    )
     slopes = np.exp(found.x[1:])
-    covariance = _covariance(found.x, lengths, y, w, machine[row])
+    covariance = _covariance(found.x, pull, outcomes.shape[1], lengths, y, w, machine[row])
     if segments == 1:
         slopes = np.repeat(slopes, 2)
         spread = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -126,22 +130,25 @@ def _knots(event_scores: Floats, segments: int) -> list[float]:
     return knots
 
 
-def _loss(theta: Floats, lengths: Floats, y: Floats, w: Floats, level: float) -> tuple[float, Floats]:
+def _pull(segments: int, horizons: int) -> Floats:
+    """Precision of the pull towards the identity: level, slopes, and bends between neighbouring slopes.
+
+    A failure counts at up to `horizons` horizons, so the pull is multiplied as well.
+    """
+    bend = np.diff(np.eye(segments), axis=0)
+    precision = np.diag([1 / _SD_SHIFT**2] + [1 / _SD_SLOPE**2] * segments)
+    precision[1:, 1:] += bend.T @ bend / _SD_BEND**2
+    return np.asarray(precision * horizons)
+
+
+def _loss(theta: Floats, start: Floats, pull: Floats, lengths: Floats, y: Floats, w: Floats) -> tuple[float, Floats]:
     """Penalised negative log-likelihood and its gradient."""
     slopes = np.exp(theta[1:])
-    g = np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST)
-    hazard = np.exp(g)
+    hazard = np.exp(np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST))
     p = -np.expm1(-hazard)
-    loss = -float(np.sum(w * (y * np.log(p) - (1 - y) * hazard)))
-    pull = _gradient(lengths, slopes).T @ (-w * _score(y, hazard, p))
-    bends = np.diff(theta[1:])
-    loss += 0.5 * ((theta[0] - level) / _SD_SHIFT) ** 2 + 0.5 * float(np.sum((theta[1:] / _SD_SLOPE) ** 2))
-    loss += 0.5 * float(np.sum((bends / _SD_BEND) ** 2))
-    pull[0] += (theta[0] - level) / _SD_SHIFT**2
-    pull[1:] += theta[1:] / _SD_SLOPE**2
-    pull[1:-1] -= bends / _SD_BEND**2
-    pull[2:] += bends / _SD_BEND**2
-    return loss, pull
+    away = theta - start
+    loss = 0.5 * float(away @ pull @ away) - float(np.sum(w * (y * np.log(p) - (1 - y) * hazard)))
+    return loss, pull @ away - _gradient(lengths, slopes).T @ (w * _score(y, hazard, p))
 
 
 def _score(y: Floats, hazard: Floats, p: Floats) -> Floats:
@@ -149,19 +156,17 @@ def _score(y: Floats, hazard: Floats, p: Floats) -> Floats:
     return y * hazard * np.exp(-hazard) / p - (1 - y) * hazard
 
 
-def _covariance(theta: Floats, lengths: Floats, y: Floats, w: Floats, machine: npt.NDArray[np.int64]) -> Floats:
-    """Sandwich covariance of the parameters, clustered by machine (Liang & Zeger 1986)."""
+def _covariance(
+    theta: Floats, pull: Floats, horizons: int, lengths: Floats, y: Floats, w: Floats, machine: npt.NDArray[np.int64]
+) -> Floats:
+    """Sandwich covariance of the parameters, clustered by machine (Liang & Zeger 1986); without data it is the pull's own."""
     slopes = np.exp(theta[1:])
     hazard = np.exp(np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST))
     p = -np.expm1(-hazard)
     gradient = _gradient(lengths, slopes)
     information = (gradient * (w * hazard**2 * np.exp(-hazard) / p)[:, None]).T @ gradient
-    size = len(theta) - 1
-    information += np.diag([1 / _SD_SHIFT**2] + [1 / _SD_SLOPE**2] * size)
-    bend = np.diff(np.eye(size), axis=0)
-    information[1:, 1:] += bend.T @ bend / _SD_BEND**2
     _, cluster = np.unique(machine, return_inverse=True)
     each = gradient * (w * _score(y, hazard, p))[:, None]
     sums = np.stack([np.bincount(cluster, weights=column) for column in each.T], axis=1)
-    inverse = np.linalg.inv(information)
-    return np.asarray(inverse @ (sums.T @ sums) @ inverse)
+    inverse = np.linalg.inv(information + pull)
+    return np.asarray(inverse @ (sums.T @ sums + horizons * pull) @ inverse)

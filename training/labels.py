@@ -142,15 +142,17 @@ def _as_table(observations: pa.Table | pd.DataFrame) -> pa.Table:
     for name in (MACHINE, AS_OF):
         if name not in names:
             raise BadInput(f"column {name} is missing", where="observations", mend="give machine_id and as_of")
-    table = (
-        observations.select([MACHINE, AS_OF])
-        if isinstance(observations, pa.Table)
-        else pa.Table.from_pandas(observations[[MACHINE, AS_OF]], preserve_index=False)
-    )
-    kind = table.schema.field(AS_OF).type
-    if not pa.types.is_timestamp(kind) or kind.tz is None:
-        raise BadInput(f"as_of is {kind}, not a time with a zone", where="observations", mend="use aware UTC times")
-    return table.set_column(1, AS_OF, table.column(AS_OF).cast(TIME))
+    if isinstance(observations, pa.Table):
+        machine, as_of = observations.column(MACHINE), observations.column(AS_OF)
+        aware = pa.types.is_timestamp(as_of.type) and as_of.type.tz is not None
+    else:
+        machine, as_of = pa.chunked_array([pa.array(observations[MACHINE].astype("str"))]), observations[AS_OF]
+        aware = isinstance(as_of.dtype, pd.DatetimeTZDtype)
+    if not aware:
+        raise BadInput("as_of is not a time with a zone", where="observations", mend="use aware UTC times")
+    if isinstance(as_of, pd.Series):
+        as_of = pa.array(as_of.dt.tz_convert(None).to_numpy().astype("datetime64[us]")).cast(pa.int64())
+    return pa.table({MACHINE: machine, AS_OF: as_of.cast(TIME)})
 
 
 def _checked(horizon_hours: Sequence[float]) -> tuple[float, ...]:

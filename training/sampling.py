@@ -30,3 +30,12 @@ def sample(positive: npt.NDArray[np.bool_], eligible: npt.NDArray[np.bool_], *, 
     weights = np.concatenate([np.ones(len(certain)), np.full(len(others), weight)])
     order = np.argsort(rows, kind="stable")
     return Sample(rows[order], weights[order])
+
+
+def thin(rate: npt.NDArray[np.float64], *, seed: int) -> Sample:
+    """Keep each row on its own with probability `rate` [n] (0 to 1), weighing 1 / rate (Horvitz & Thompson 1952).
+
+    Rows that matter more may get a higher rate, so long as it is decided by what was known at as_of, or the row is a failure.
+    """
+    rows = np.flatnonzero(np.random.default_rng(seed).random(len(rate)) < rate)
+    return Sample(rows, 1.0 / rate[rows])

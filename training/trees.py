@@ -40,19 +40,19 @@ class Forest:
 
 
 def merge(texts: Sequence[str]) -> str:
-    """One model text whose output j is the raw score of texts[j].
+    """One model text whose outputs are the raw scores of the given ones, side by side (a multiclass model has one per class).
 
     LightGBM stores the trees of a model with several outputs in turn, one per output and round; models with fewer rounds are
     filled up with trees of value zero. All models must have been fitted on the same columns.
     """
-    parts = [_split(text) for text in texts]
-    rounds = max(len(trees) for _, trees in parts)
+    header, _ = _split(texts[0])
+    parts = [trees for text in texts for trees in _split(text)[1]]
+    rounds = max(len(trees) for trees in parts)
     blocks = [
         f"Tree={turn * len(parts) + j}\n{trees[turn] if turn < len(trees) else _EMPTY}"
         for turn in range(rounds)
-        for j, (_, trees) in enumerate(parts)
+        for j, trees in enumerate(parts)
     ]
-    header = parts[0][0]
     header = re.sub(r"^num_class=.*$", f"num_class={len(parts)}", header, flags=re.MULTILINE)
     header = re.sub(r"^num_tree_per_iteration=.*$", f"num_tree_per_iteration={len(parts)}", header, flags=re.MULTILINE)
     header = re.sub(r"^objective=.*\n", "", header, flags=re.MULTILINE)
@@ -68,9 +68,12 @@ _EMPTY = (
 )
 
 
-def _split(text: str) -> tuple[str, list[str]]:
+def _split(text: str) -> tuple[str, list[list[str]]]:
+    """Header of a model text, and the trees of each of its outputs."""
     head, _, _ = text.partition("end of trees")
     start = _TREE.search(head)
     if start is None:
         raise BadInput("a model without trees", where="booster", mend="train on more failures or with weaker regularisation")
-    return head[: start.start()], _TREE.split(head[start.start() :])[1:]
+    header, trees = head[: start.start()], _TREE.split(head[start.start() :])[1:]
+    outputs = int(header.partition("num_tree_per_iteration=")[2].partition("\n")[0])
+    return header, [trees[j::outputs] for j in range(outputs)]

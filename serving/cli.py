@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,6 +154,8 @@ def moment(text: str) -> datetime:
         raise BadInput(f"{text!r} is not a time", where="--as-of", mend="write it as 2026-01-31T08:00:00Z") from None
     if parsed.tzinfo is None:
         raise BadInput("time without zone", where="--as-of", mend="write it as 2026-01-31T08:00:00Z")
+    if parsed > datetime.now(UTC):
+        raise BadInput("as_of lies in the future", where="--as-of", mend="name a moment that has come")
     return parsed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from training import report_figures as figures
 from training.evaluation import THIRD_DAY, Evaluation
-from training.report_words import ALARM_MEASURES, MEASURES, ROW_MEASURES, Text, number, sign, span, verdict
+from training.report_words import ALARM_MEASURES, MEASURES, ROW_MEASURES, Text, number, share_of, sign, span, verdict
 
 TEMPLATE = "report.html.j2"
 
@@ -111,7 +111,7 @@ def tiles(evaluation: Evaluation) -> list[dict[str, Any]]:
     own = evaluation.horizon("72").figures[evaluation.model]
     budget = evaluation.budgets[0]
     alarm = budget.figures[evaluation.model]
-    share = number(budget.share, True)
+    share = share_of(budget.share)
     picked = [
         (own["ap"], "ap", Text("72 h", "72 小时")),
         (own["brier_skill"], "brier_skill", Text("72 h", "72 小时")),
@@ -181,7 +181,7 @@ def row_table(evaluation: Evaluation, name: str, words: Mapping[str, Text]) -> d
 
 def alarm_table(evaluation: Evaluation, index: int, words: Mapping[str, Text]) -> dict[str, Any]:
     budget = evaluation.budgets[index]
-    share = number(budget.share, True)
+    share = share_of(budget.share)
     title = Text(f"Alarms on {share} of the observations", f"预警占观测的 {share}")
     return {"title": title, **_table(evaluation, ALARM_MEASURES, budget.figures, budget.gains, words)}
 

@@ -84,6 +84,11 @@ def number(value: float, percent: bool = False) -> str:
     return f"{value:.4f}" if size >= 0.00095 or value == 0 else f"{value:.2g}"
 
 
+def share_of(budget: float) -> str:
+    """An alarm budget: `5 %`, `0.1 %`."""
+    return f"{budget * 100:g} %"
+
+
 def span(interval: Interval, percent: bool = False) -> str:
     """The bounds alone: `0.81–0.87`."""
     if not np.isfinite(interval.low):
@@ -110,7 +115,7 @@ def _use(evaluation: Evaluation) -> Text:
     budget = evaluation.budgets[0]
     own = budget.figures[evaluation.model]
     recall, early, false = own["event_recall"], own["event_recall_ahead"], own["false_alarms"]
-    ahead, share = evaluation.settings.ahead_hours, number(budget.share, True)
+    ahead, share = evaluation.settings.ahead_hours, share_of(budget.share)
     return Text(
         f"With alarms on {share} of the observations, {number(recall.value, True)} ({span(recall, True)}) of the "
         f"{evaluation.failures:,} failures are alarmed in the 72 hours before them, {number(early.value, True)} at least "

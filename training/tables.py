@@ -7,7 +7,7 @@ from typing import Any
 
 from training.evaluation import Evaluation
 from training.intervals import Interval
-from training.report_words import Text, number
+from training.report_words import Text, number, share_of
 
 Cell = Interval | float | int | str | None
 
@@ -58,7 +58,7 @@ def summary(evaluation: Evaluation, words: Mapping[str, Text]) -> list[dict[str,
         ("AP third day", "48-72", "ap"),
     ]
     judged = {one.name: one for one in evaluation.horizons}
-    share = number(budget.share, True)
+    share = share_of(budget.share)
 
     def row(title: str, rows: Mapping[str, Mapping[str, Interval]], alarm: Mapping[str, Interval]) -> dict[str, Cell]:
         cells: dict[str, Cell] = {"forecast": title}

@@ -130,10 +130,12 @@ class Bundle:
     def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
         """([n, features], base): what each feature adds to cloglog(p72); base + the row's sum is that score."""
         self._check(x)
+        if not len(x):
+            return np.empty(x.shape), float("nan")
         effects, expected = self.model.contributions(x, threads=threads)
         start = np.full(len(x), expected)
         slope = self.calibration.mean_slope(start, start + effects.sum(axis=1))
-        return effects * slope[:, None], float(self.calibration.apply(start[:1])[0]) if len(x) else float("nan")
+        return effects * slope[:, None], float(self.calibration.apply(start[:1])[0])
 
     def check_golden(self) -> None:
         """Raises BadInput unless the bundle gives its own golden rows the answers of the day it was made."""

@@ -65,7 +65,8 @@ class HazardModel:
 
     def _scores(self, forest: Forest, x: Matrix, threads: int) -> Floats:
         raw = forest.raw(stacked(x, self.structure.views), threads=threads)
-        raw = raw.reshape(-1, len(x), forest.outputs // self.structure.outputs, self.structure.outputs)
+        views, each = max(1, len(self.structure.views)), self.structure.outputs
+        raw = raw.reshape(views, len(x), forest.outputs // each, each)
         if self.structure.intervals == "separate":
             hazard = np.cumsum(np.logaddexp(0.0, raw), axis=3)
         else:
@@ -90,7 +91,7 @@ class HazardModel:
         share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 3), keepdims=True)
         effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=3).mean(axis=2)
         expected = np.log(np.logaddexp(0.0, base).sum(axis=(1, 3))).mean(axis=1)
-        return self._to_columns(effect, x.shape[1]), float(expected[0]) if len(x) else float("nan")
+        return self._to_columns(effect, x.shape[1]), float(expected[0])
 
     def _to_columns(self, effect: Floats, features: int) -> Floats:
         """[n, views, columns] to [n, features]; which component it is counts with the view's first column."""

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 import numpy as np
-from features.catalog import catalog
-from features.kinds import MachineKind, Sensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
+from features.catalog import catalog
+from features.kinds import MachineKind, Sensor
 from training import gbm
 from training.bundle import Bundle
 from training.calibration import Calibration

@@ -1,5 +1,6 @@
 """What a training run is told: one frozen TOML document. Unknown or misspelt keys are refused by name."""
 
+import math
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -30,11 +31,27 @@ class SplitConfig(_Frozen):
     refit: bool = False
 
 
+class StratumConfig(_Frozen):
+    """Rows in which a feature lies within bounds, and the share of them that is kept."""
+
+    feature: str
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    share: float = Field(gt=0, le=1)
+
+
 class SamplingConfig(_Frozen):
-    """How many rows without a failure to keep; None keeps them all."""
+    """How many rows without a failure to keep; None keeps them all.
+
+    Of a fleet too large for a snapshot: the share of each stratum that is kept (a row belongs to the first that fits it), the
+    share of all other rows, and how near before a failure every row is kept.
+    """
 
     max_negatives: int | None = Field(default=200_000, gt=0)
     max_calibration_negatives: int | None = Field(default=400_000, gt=0)
+    strata: tuple[StratumConfig, ...] = ()
+    share: float = Field(default=1.0, gt=0, le=1)
+    near_failure_hours: float = Field(default=72.0, ge=72.0)
 
 
 class ComponentConfig(_Frozen):

@@ -22,11 +22,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(command: list[str], home: Path, port: int, *, cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def serving(
+    command: list[str], home: Path, port: int, *, cwd: Path | None = None, store: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` until it is ready; stop it by a signal to its pid, as a user would."""
     log = home / f"server-{port}.log"
     env = environment(home, workers=1) | {"PYTHONWARNINGS": "ignore"}
     env.pop("FOREWARN_STORE_URL", None)
+    if store is not None:
+        env["FOREWARN_STORE_URL"] = store
     with log.open("wb") as out:
         server = subprocess.Popen([sys.executable, *command], env=env, cwd=cwd, stdout=out, stderr=out)
     try:

@@ -71,17 +71,28 @@ ALARM_MEASURES = ("event_recall", "event_recall_ahead", "fresh_share", "false_al
 
 
 def number(value: float, percent: bool = False) -> str:
-    """Three significant figures, never scientific for what people read."""
+    """About three significant figures, more where a share is close to one; never scientific for what people read."""
     if not np.isfinite(value):
         return "–"
     if percent:
-        return f"{value * 100:.1f} %" if 0 < abs(value) < 0.0995 else f"{value * 100:.0f} %"
+        return f"{_percent(100.0 * value)} %"
     size = abs(value)
-    if size >= 100:
+    if size == 0 or size >= 100:
         return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
     if size >= 0.0995:
-        return f"{value:.3f}" if size < 10 else f"{value:.1f}"
-    return f"{value:.4f}" if size >= 0.00095 or value == 0 else f"{value:.2g}"
+        return f"{value:.4f}" if 0.995 <= size < 1 else f"{value:.3f}"
+    return f"{value:.4f}" if size >= 0.00095 else f"{value:.2g}"
+
+
+def _percent(points: float) -> str:
+    size = abs(points)
+    if size >= 99.5 and size < 100:
+        return f"{points:.2f}"
+    if size >= 9.95 or size == 0:
+        return f"{points:.0f}"
+    return f"{points:.1f}" if size >= 0.95 else f"{points:.2g}"
 
 
 def share_of(budget: float) -> str:

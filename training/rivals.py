@@ -25,7 +25,7 @@ Fit = Callable[["Sample"], Callable[[Matrix], Floats]]
 TARGETS = ("y24", "y48", "y72")
 # The five counters whose rise Backblaze itself watches (188 leaves too many healthy drives marked to be a rule).
 SMART_COLUMNS = ("smart_5", "smart_187", "smart_197", "smart_198")
-_PLAIN_OPS = {"last", "value", "mean", "count", "since", "age", "model"}
+_PLAIN_OPS = {"last", "value", "change", "mean", "count", "since", "age", "model", "capacity"}
 _FOREST_ROWS = 60_000
 
 
@@ -135,7 +135,7 @@ def forest(sample: Sample) -> Callable[[Matrix], Floats]:
 
 
 def afternoon(sample: Sample) -> Callable[[Matrix], Floats]:
-    """LightGBM as it comes (100 rounds, 31 leaves, rate 0.1) on last values, counts, times since, age and model."""
+    """LightGBM as it comes (100 rounds, 31 leaves, rate 0.1) on last values, changes, counts, times since, age, model."""
     import lightgbm
 
     columns = [index for index, spec in enumerate(sample.specs) if spec.op in _PLAIN_OPS]

@@ -1,0 +1,85 @@
+"""Tracking on a SQLite file: what a run leaves, aliases, no network and no home but ours."""
+
+import logging
+
+import pytest
+
+from features.settings import Settings
+from training import tracking
+from training.tracking import CHALLENGER, CHAMPION, Record
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    return Settings(home=tmp_path_factory.mktemp("home"))
+
+
+def record_of(settings, bundle_id):
+    bundle = settings.home / "bundles" / bundle_id
+    bundle.mkdir(parents=True, exist_ok=True)
+    (bundle / "manifest.json").write_text("{}")
+    page = settings.home / f"{bundle_id}.html"
+    page.write_text("<p>")
+    parameters, versions = {"gbm.rounds": "3", "long": "x" * 9000}, {"snapshot": "mill-1", "lake.events": "2"}
+    what = Record("mill", bundle_id, bundle, page, parameters, versions, {"ap_72h": 0.9}, {"reliability.svg": "<svg/>"})
+    return tracking.record(settings, what)
+
+
+@pytest.fixture(scope="module")
+def registered(settings):
+    return [record_of(settings, name) for name in ("b1", "b2")]
+
+
+def test_run_holds_parameters_versions_figures_and_files(settings, registered):
+    client = tracking._client(settings)
+    run = client.get_run(registered[0].run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["gbm.rounds"] == "3"
+    assert run.data.metrics == {"ap_72h": 0.9}
+    assert run.data.tags["data.snapshot"] == "mill-1" and run.data.tags["data.lake.events"] == "2"
+    names = {one.path for one in client.list_artifacts(registered[0].run_id)}
+    assert names == {"b1.html", "bundle", "pictures"}
+
+
+def test_last_trained_is_challenger_and_points_at_its_bundle(settings, registered):
+    client = tracking._client(settings)
+    version = client.get_model_version_by_alias("forewarn-machine-mill", CHALLENGER)
+    assert str(version.version) == registered[1].version == "2"
+    assert version.tags[tracking.BUNDLE_TAG] == "b2"
+    assert version.source.endswith(f"{registered[1].run_id}/artifacts/bundle")
+
+
+def test_artifacts_lie_under_home(settings, registered):
+    found = list((settings.home / "tracking" / "artifacts").glob("*/artifacts/bundle/manifest.json"))
+    assert len(found) == 2
+    assert (settings.home / "tracking" / "mlflow.db").is_file()
+
+
+def test_champion_alias_follows_promotion(settings, registered):
+    client = tracking._client(settings)
+    for bundle, version in (("b1", "1"), ("b2", "2"), ("b1", "1")):
+        assert tracking.mark_champion(settings, "mill", bundle) == version
+        assert str(client.get_model_version_by_alias("forewarn-machine-mill", CHAMPION).version) == version
+
+
+def test_bundle_from_elsewhere_has_no_version_here(settings, registered):
+    assert tracking.mark_champion(settings, "mill", "unknown") is None
+    assert tracking.mark_champion(settings, "press", "b1") is None
+
+
+def test_failed_run_is_marked_failed(settings, registered, tmp_path):
+    what = Record("mill", "b3", tmp_path / "none", tmp_path / "none.html", {}, {}, {}, {})
+    with pytest.raises(OSError):
+        tracking.record(settings, what)
+    client = tracking._client(settings)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT).experiment_id
+    failed = [run for run in client.search_runs([experiment]) if run.info.run_name == "b3"]
+    assert [run.info.status for run in failed] == ["FAILED"]
+
+
+def test_long_parameters_are_cut(settings, registered):
+    assert len(tracking._client(settings).get_run(registered[0].run_id).data.params["long"]) == tracking._LONGEST
+
+
+def test_migrations_are_not_announced(settings, registered):
+    assert logging.getLogger("alembic").getEffectiveLevel() >= logging.WARNING

@@ -168,6 +168,7 @@ def _params(booster: BoosterConfig, names: list[str], max_bin: int) -> Params:
         "lambda_l2": booster.l2,
         "cat_l2": booster.categorical_l2,
         "cat_smooth": booster.categorical_smooth,
+        "max_cat_to_onehot": 8,  # few categories, such as components: one against the rest, without their penalty
         "max_bin": max_bin,
         "deterministic": True,
         "force_row_wise": True,

@@ -160,7 +160,7 @@ def build(
     """
     wanted = catalog(lake.kind(kind_name))
     versions = {name: version for name, version in lake.versions().items() if name in (*tables_of(wanted), "coverage")}
-    draft = snapshots.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=str(getattr(lake, "id", lake.root)))
+    draft = snapshots.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=lake.id)
     ready = draft.existing(home)
     if ready is not None:
         return ready

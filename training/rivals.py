@@ -134,8 +134,11 @@ def forest(sample: Sample) -> Callable[[Matrix], Floats]:
     return lambda x: np.asarray(model.predict_proba(x)[:, 1])
 
 
-def afternoon(sample: Sample) -> Callable[[Matrix], Floats]:
-    """LightGBM as it comes (100 rounds, 31 leaves, rate 0.1) on last values, changes, counts, times since, age, model."""
+def afternoon(sample: Sample, rounds: int = 100, **options: float) -> Callable[[Matrix], Floats]:
+    """LightGBM as it comes (100 rounds, 31 leaves, rate 0.1) on last values, changes, counts, times since, age and model.
+
+    options: LightGBM's own, where they should be other than by default.
+    """
     import lightgbm
 
     columns = [index for index, spec in enumerate(sample.specs) if spec.op in _PLAIN_OPS]
@@ -144,10 +147,8 @@ def afternoon(sample: Sample) -> Callable[[Matrix], Floats]:
         sample.x[:, columns], sample.y.astype(np.float32), weight=sample.weight / sample.weight.mean(),
         categorical_feature=categorical, free_raw_data=False, params={"verbosity": -1},
     )  # fmt: skip
-    options = {
-        "objective": "binary", "verbosity": -1, "num_threads": 1, "seed": sample.seed, "deterministic": True,
-    }  # fmt: skip
-    booster = lightgbm.train(options, data, num_boost_round=100)
+    fixed = {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": sample.seed, "deterministic": True}
+    booster = lightgbm.train({**fixed, **options}, data, num_boost_round=rounds)
     return lambda x: np.asarray(booster.predict(x[:, columns], num_threads=1))
 
 

@@ -75,7 +75,7 @@ class Fleet:
         return int(times(self.coverage, EVENT_TIME).max())
 
     def chunks(self, chosen: Flags | None = None, *, threads: int = 1) -> Iterator[Chunk]:
-        """All observations of the chosen machines (a flag for each of `ids`; None: all), with their features, in a fixed order."""
+        """Observations of the chosen machines (a flag for each of `ids`; None: all) with their features, in a fixed order."""
         versions, names = self.lake.versions(), pa.array(self.ids, pa.string())
         wanted = None if chosen is None else names.filter(pa.array(chosen))
 

@@ -117,7 +117,7 @@ class Work:
             "rows": sum(part.rows for part in parts),
             "last_as_of": last.isoformat(),
             "parts": [{"file": part.file, "bucket": part.bucket, "rows": part.rows} for part in parts],
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_at": datetime.now(UTC).isoformat(),
         }
         _settle(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         for part in parts:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from features.errors import BadInput
 from training.config import BoosterConfig, GbmConfig
 from training.hazard import INTERVAL_ENDS, Floats, interval_outcomes
+from training.labels import outcome
 from training.model import INTERVALS, HazardModel, Matrix, Structure, stacked
 from training.trees import Forest, merge
 
@@ -41,6 +42,11 @@ class TrainingRows:
     names: tuple[str, ...]
     categorical: tuple[str, ...] = ()
     hours_to_component: tuple[Floats, ...] = ()
+
+    @property
+    def outcomes(self) -> Floats:
+        """[n, 3]: failed by the end of each horizon, NaN = unripe."""
+        return np.stack([outcome(self.hours_to_failure, self.followed_hours, end) for end in INTERVAL_ENDS], axis=1)
 
 
 @dataclass(frozen=True)

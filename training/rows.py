@@ -1,5 +1,8 @@
-"""From a snapshot, its labels and chosen row numbers to the arrays that models are fitted on."""
+"""From a snapshot and its lake to the arrays that models are fitted on and judged by."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,36 +13,84 @@ import pyarrow.compute as pc
 
 from features.build import Snapshot
 from features.catalog import catalog
+from features.clock import Micros, times
 from features.errors import BadInput
 from features.kinds import MachineKind
 from features.lake import Lake
 from features.observations import AS_OF
 from features.schema import EVENT_TIME, MACHINE
+from training.bundle import Prediction
 from training.config import GbmConfig
 from training.gbm import TrainingRows
 from training.labels import label
 from training.model import Matrix, Structure
-from training.sampling import Sample, sample
+from training.sampling import sample
+
+TARGETS = ("y24", "y48", "y72")
+Rows = npt.NDArray[np.int64]
 
 
-def followed(lake: Lake, kind: MachineKind, version_of: dict[str, int]) -> pa.Table:
-    """Rows that show how long each machine was watched: its coverage, or where no source stated any, its readings."""
-    coverage = lake.read("coverage", version=version_of.get("coverage"))
-    if coverage.num_rows:
-        return coverage
-    name = kind.readings_table
-    return lake.read(name, version=version_of.get(name), columns=[MACHINE, EVENT_TIME])
+@dataclass(frozen=True)
+class Past:
+    """A snapshot's observations with what its lake knows of failures and of how long each machine was watched."""
+
+    snapshot: Snapshot
+    observations: pa.Table
+    failures: pa.Table
+    watched: pa.Table
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
+        """Read at the lake versions that the snapshot was built on."""
+        versions = dict(snapshot.manifest["lake_versions"])
+        failures = lake.read("failures", version=versions.get("failures"))
+        return cls(snapshot, snapshot.observations(), failures, _watched(lake, snapshot.kind, versions))
+
+    @cached_property
+    def as_of(self) -> Micros:
+        return times(self.observations, AS_OF)
+
+    def labels(self, *, known_until: int | None = None, components: tuple[str, ...] = ()) -> pd.DataFrame:
+        """Labels of all observations, as they were known at a moment (microseconds) or are now."""
+        until = None if known_until is None else moment(known_until)
+        return label(self.observations, self.failures, self.watched, known_until=until, components=components)
+
+    def rows(
+        self, period: Rows, *, known_until: int, max_negatives: int | None, seed: int, components: tuple[str, ...] = ()
+    ) -> TrainingRows:
+        """What to fit on in a period, labelled as known at `known_until`: all failures and a sample of the other rows."""
+        labels = self.labels(known_until=known_until, components=components)
+        positive, eligible = np.zeros((2, len(labels)), dtype=bool)
+        positive[:] = labels["y72"].to_numpy() == 1.0
+        eligible[period] = ~np.isnan(labels["y24"].to_numpy()[period])
+        chosen = sample(positive, eligible, max_negatives=max_negatives, seed=seed)
+        picked = labels.iloc[chosen.rows]
+        return TrainingRows(
+            x=gather(self.snapshot, chosen.rows),
+            hours_to_failure=picked["hours_to_failure"].to_numpy(),
+            followed_hours=picked["followed_hours"].to_numpy(),
+            weight=chosen.weight,
+            machine=machine_codes(self.observations)[chosen.rows],
+            names=tuple(self.snapshot.features),
+            categorical=tuple(spec.name for spec in catalog(self.snapshot.kind).specs if spec.categorical),
+            hours_to_component=tuple(picked[f"hours_to_{component}"].to_numpy() for component in components),
+        )
 
 
-def draw(labels: pd.DataFrame, period: npt.NDArray[np.int64], max_negatives: int | None, seed: int) -> Sample:
-    """Rows of a period whose first interval is known, failures all, others sampled."""
-    positive, eligible = np.zeros((2, len(labels)), dtype=bool)
-    positive[:] = labels["y72"].to_numpy() == 1.0
-    eligible[period] = ~np.isnan(labels["y24"].to_numpy()[period])
-    return sample(positive, eligible, max_negatives=max_negatives, seed=seed)
+def labels_of(snapshot: Snapshot, *, components: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Labels of a snapshot's observations in its row order, from the lake versions that it was built on.
+
+    Columns as `training.labels.label` gives them. Raises NotFound if the snapshot's lake is gone.
+    """
+    return Past.of(snapshot, Lake.open(Path(snapshot.manifest["lake"]))).labels(components=components)
 
 
-def gather(snapshot: Snapshot, rows: npt.NDArray[np.int64]) -> Matrix:
+def moment(micros: int) -> datetime:
+    """Microseconds since 1970 as an aware time."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
+
+
+def gather(snapshot: Snapshot, rows: Rows) -> Matrix:
     """float32[rows, features] of ascending row numbers of the snapshot, read bucket by bucket."""
     parts, start = [], 0
     for bucket in snapshot.buckets:
@@ -50,28 +101,19 @@ def gather(snapshot: Snapshot, rows: npt.NDArray[np.int64]) -> Matrix:
     return np.concatenate(parts) if parts else np.empty((0, len(snapshot.features)), dtype=np.float32)
 
 
-def training_rows(
-    snapshot: Snapshot, observations: pa.Table, labels: pd.DataFrame, chosen: Sample, components: tuple[str, ...] = ()
-) -> TrainingRows:
-    """Everything a model is fitted on, for a sample of the snapshot's rows."""
-    specs = catalog(snapshot.kind).specs
-    picked = labels.iloc[chosen.rows]
-    return TrainingRows(
-        x=gather(snapshot, chosen.rows),
-        hours_to_failure=picked["hours_to_failure"].to_numpy(),
-        followed_hours=picked["followed_hours"].to_numpy(),
-        weight=chosen.weight,
-        machine=machine_codes(observations)[chosen.rows],
-        names=tuple(snapshot.features),
-        categorical=tuple(spec.name for spec in specs if spec.categorical),
-        hours_to_component=tuple(picked[f"hours_to_{component}"].to_numpy() for component in components),
-    )
-
-
-def machine_codes(observations: pa.Table) -> npt.NDArray[np.int64]:
+def machine_codes(observations: pa.Table) -> Rows:
     """An integer per row that names its machine."""
     column = observations.column(MACHINE)
     return np.asarray(pc.rank(column.cast(pa.string()), tiebreaker="dense").to_numpy(), dtype=np.int64)
+
+
+def _watched(lake: Lake, kind: MachineKind, version_of: dict[str, int]) -> pa.Table:
+    """Rows that show how long each machine was watched: its coverage, or where no source stated any, its readings."""
+    coverage = lake.read("coverage", version=version_of.get("coverage"))
+    if coverage.num_rows:
+        return coverage
+    name = kind.readings_table
+    return lake.read(name, version=version_of.get(name), columns=[MACHINE, EVENT_TIME])
 
 
 def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:
@@ -111,25 +153,15 @@ def _seen(name: str, config: GbmConfig) -> bool:
     return any(booster.sees(name) for booster in config.boosters)
 
 
-def predictions_frame(
-    lake: Lake, kind: MachineKind, observations: pa.Table, labels: pd.DataFrame, rows: npt.NDArray[np.int64]
-) -> pd.DataFrame:
-    """Keys, kind, model and labels of the chosen rows; probabilities are added by the caller."""
-    chosen = observations.take(pa.array(rows))
+def predictions_frame(past: Past, lake: Lake, rows: Rows, said: Prediction) -> pd.DataFrame:
+    """Keys, kind, model, labels and probabilities of the chosen rows."""
+    chosen = past.observations.take(pa.array(rows))
     ids = chosen.column(MACHINE).cast(pa.string())
     machines = lake.machines()
     latest = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("model").to_pylist(), strict=True))
-    frame = pd.DataFrame({MACHINE: ids.to_pandas(), AS_OF: chosen.column(AS_OF).to_pandas(), "kind": kind.name})
+    frame = pd.DataFrame({MACHINE: ids.to_pandas(), AS_OF: chosen.column(AS_OF).to_pandas(), "kind": past.snapshot.kind.name})
     frame["model"] = [latest.get(name) for name in ids.to_pylist()]
-    names = ["y24", "y48", "y72", "followed_hours", "hours_to_failure"]
-    return frame.join(labels[names].iloc[rows].reset_index(drop=True))
-
-
-def labels_of(snapshot: Snapshot, *, components: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Labels of a snapshot's observations in its row order, from the lake versions that it was built on.
-
-    Columns as `training.labels.label` gives them. Raises NotFound if the snapshot's lake is gone.
-    """
-    lake, versions = Lake.open(Path(snapshot.manifest["lake"])), dict(snapshot.manifest["lake_versions"])
-    failures = lake.read("failures", version=versions.get("failures"))
-    return label(snapshot.observations(), failures, followed(lake, snapshot.kind, versions), components=components)
+    names = [*TARGETS, "followed_hours", "hours_to_failure"]
+    frame = frame.join(past.labels()[names].iloc[rows].reset_index(drop=True))
+    probabilities = {name: said.p[:, k] for k, name in enumerate(("p24", "p48", "p72"))}
+    return frame.assign(**probabilities, low72=said.low[:, -1], high72=said.high[:, -1])

@@ -1,29 +1,24 @@
 """START HERE: a whole training run, from a snapshot to a bundle, read from top to bottom.
 
-snapshot -> labels -> train | calibration | test -> sample -> fit -> calibrate -> bundle -> out-of-time predictions
+snapshot -> train | calibration | test -> labelled sample -> fit -> calibrate -> bundle -> out-of-time predictions
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.build import Snapshot
-from features.clock import times
 from features.lake import Lake
-from features.observations import AS_OF
 from training import calibration, gbm, splits
 from training.bundle import Bundle
 from training.config import TrainConfig
-from training.labels import label
 from training.manifest import Facts
-from training.model import Matrix
-from training.rows import draw, followed, gather, predictions_frame, structure_of, training_rows
-
-TARGETS = ["y24", "y48", "y72"]
+from training.model import HazardModel, Matrix
+from training.rows import TARGETS, Past, gather, moment, predictions_frame, structure_of
 
 
 @dataclass(frozen=True)
@@ -49,46 +44,42 @@ def train_machine(
 ) -> Training:
     """Train, calibrate on later data, predict still later data. Same inputs and seed: the same boosters, byte for byte.
 
+    Every row is labelled as somebody would have at the start of the next period: failures recorded later do not count.
     Raises BadInput if a period is empty or an interval has no failure to learn from.
     """
     say = progress or (lambda text: None)
-    kind, versions = snapshot.kind, dict(snapshot.manifest["lake_versions"])
+    past, sampling, seed, threads = Past.of(snapshot, lake), config.sampling, config.seed, config.threads
+    structure = structure_of(snapshot.kind, config.gbm)
     components = tuple(component.code for component in config.gbm.components)
+    periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
 
-    say("label")
-    observations = snapshot.observations()
-    failures = lake.read("failures", version=versions.get("failures"))
-    labels = label(observations, failures, followed(lake, kind, versions), components=components)
-    as_of = times(observations, AS_OF)
-    periods = splits.by_time(as_of, **config.split.model_dump(exclude={"refit"}))
+    def fit_on(period: npt.NDArray[np.int64], known_until: int) -> tuple[gbm.TrainingRows, HazardModel]:
+        most = sampling.max_negatives
+        rows = past.rows(period, known_until=known_until, max_negatives=most, seed=seed, components=components)
+        return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
     say("fit")
-    chosen = draw(labels, periods.train, config.sampling.max_negatives, config.seed)
-    rows = training_rows(snapshot, observations, labels, chosen, components)
-    structure = structure_of(kind, config.gbm)
-    model = gbm.fit(rows, config.gbm, structure, seed=config.seed, threads=config.threads, progress=say)
+    trained_on = periods.train
+    rows, model = fit_on(trained_on, periods.calibration_from)
 
     say("calibrate")
-    later = draw(labels, periods.calibration, config.sampling.max_calibration_negatives, config.seed + 1)
-    unseen = training_rows(snapshot, observations, labels, later)
-    scores = model.point_scores(unseen.x, threads=config.threads)
-    outcomes = labels[TARGETS].to_numpy()[later.rows]
-    monotone = calibration.fit(scores, outcomes, unseen.weight, unseen.machine, config.calibration)
+    most = sampling.max_calibration_negatives
+    unseen = past.rows(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
+    scores = model.point_scores(unseen.x, threads=threads)
+    monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, config.calibration)
 
     if config.split.refit:
         say("fit again, with the calibration period")
-        periods = replace(periods, train=np.flatnonzero(as_of <= as_of[periods.calibration].max()))
-        chosen = draw(labels, periods.train, config.sampling.max_negatives, config.seed)
-        rows = training_rows(snapshot, observations, labels, chosen, components)
-        model = gbm.fit(rows, config.gbm, structure, seed=config.seed, threads=config.threads, progress=say)
+        trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
+        rows, model = fit_on(trained_on, periods.test_from)
 
     facts = Facts(
-        kind=kind,
+        kind=snapshot.kind,
         snapshot_id=snapshot.id,
-        lake_versions=versions,
-        train_from=_moment(as_of[periods.train].min()),
-        train_until=_moment(as_of[periods.train].max()),
-        calibrated_until=_moment(as_of[periods.calibration].max()),
+        lake_versions=snapshot.manifest["lake_versions"],
+        train_from=moment(past.as_of[trained_on].min()),
+        train_until=moment(past.as_of[trained_on].max()),
+        calibrated_until=moment(past.as_of[periods.calibration].max()),
         created_at=datetime.now(UTC),
         params=config.model_dump(mode="json"),
     )
@@ -96,12 +87,6 @@ def train_machine(
 
     say("predict the test period")
     test_x = gather(snapshot, periods.test)
-    said = bundle.predict(test_x, threads=config.threads)
-    predictions = predictions_frame(lake, kind, observations, labels, periods.test).assign(
-        p24=said.p[:, 0], p48=said.p[:, 1], p72=said.p[:, 2], low72=said.low[:, 2], high72=said.high[:, 2]
-    )
-    return Training(bundle, predictions, test_x, rows.x, labels.iloc[chosen.rows], chosen.weight, rows.names)
-
-
-def _moment(micros: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
+    predictions = predictions_frame(past, lake, periods.test, bundle.predict(test_x, threads=threads))
+    train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
+    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)

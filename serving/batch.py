@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features import build, schema
 from features.clock import known_at, micros
 from features.errors import NotFound
-from features.history import TABLES, from_tables
+from features.history import from_tables
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT
 from serving.champion import Champion
@@ -24,7 +25,6 @@ from serving.store import Store, StoredScore
 
 SOURCE = "score machine"
 GROUP = 10_000
-# A machine without a row in the longest window has nothing left to be scored on: it is counted as silent.
 Progress = Callable[[int, int], None]
 
 
@@ -59,12 +59,14 @@ def _shown(row: StoredScore) -> dict[str, Any]:
 
 
 def end_of_knowledge(lake: Lake, champion: Champion, versions: Versions) -> datetime:
-    """The latest event time of the kind's readings and coverage. Raises NotFound for an empty lake."""
-    columns = [MACHINE, EVENT_TIME]
-    names = [name for name in (champion.kind.readings_table, "coverage") if name in versions]
-    tables = [lake.read(name, version=versions[name], columns=columns) for name in names]
-    machines = set(_machines(lake, champion, versions))
-    end = end_of([table.filter(pa.array([m in machines for m in table.column(MACHINE).to_pylist()])) for table in tables])
+    """Until when the kind's machines were observed: by their coverage, else by their readings. Raises NotFound."""
+    machines = pa.array(_machines(lake, champion, versions), schema.TEXT)
+    coverage = read(lake, "coverage", versions)
+    end = end_of([coverage.filter(pc.is_in(coverage.column(MACHINE), value_set=machines))])
+    name = champion.kind.readings_table
+    if end is None and name in versions:
+        buckets = (lake.read(name, version=versions[name], buckets=[i], columns=[EVENT_TIME]) for i in range(lake.buckets))
+        end = max((found for bucket in buckets if (found := end_of([bucket]))), default=None)
     if end is None:
         raise NotFound(f"no machine of kind {champion.kind.name} in the lake", where="kind", mend="import its history first")
     return end
@@ -81,7 +83,7 @@ def _machines(lake: Lake, champion: Champion, versions: Versions, as_of: datetim
 def score_machines(
     lake: Lake, champion: Champion, *, as_of: datetime | None = None, progress: Progress | None = None
 ) -> BatchScores:
-    """Score every machine of the champion's kind that was seen in the longest window before `as_of`.
+    """Score every machine of the champion's kind that was seen in the longest window before `as_of`; the rest are silent.
 
     as_of: default is the end of what the lake knows of the kind. Nothing is written (see `keep`). Raises NotFound.
     """
@@ -115,8 +117,9 @@ def _vectors(
     lake: Lake, champion: Champion, versions: Versions, bucket: int, ids: list[str], as_of: datetime
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
     kind = champion.kind
-    tables = {name: read(lake, name, versions, buckets=[bucket]) for name in (*TABLES, kind.readings_table)}
-    seen = last_seen([tables[kind.readings_table], read(lake, "coverage", versions, buckets=[bucket])], as_of)
+    tables = build.load(lake, champion.catalog, bucket, versions)
+    coverage = read(lake, "coverage", versions, buckets=[bucket])
+    seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], as_of)
     oldest = micros(as_of - timedelta(hours=max(kind.window_hours)))
     ids = [machine for machine in ids if seen.get(machine, oldest) > oldest]
     history = from_tables(kind, tables, ids)

@@ -127,9 +127,6 @@ class Champions:
             raise unknown_kind(kind, list(self._current))
         return champion
 
-    def kind(self, name: str) -> MachineKind:
-        return self.get(name).kind
-
     def all(self) -> list[Champion]:
         return list(self._current.values())
 

@@ -12,6 +12,7 @@ import orjson
 
 from features import online
 from features.errors import BadInput, ForewarnError
+from features.kinds import MachineKind
 from features.lake import Lake
 from features.settings import Settings
 from serving import metrics
@@ -67,8 +68,14 @@ class Runtime:
     async def score_posted(self, body: bytes) -> bytes:
         """The JSON answer to a posted history, its evidence committed. Raises UserError, Unavailable."""
         now = datetime.now(UTC)
-        posted = parse(body, self.champions.kind, now=now)
-        champion = self.champions.get(posted.kind.name)
+        chosen: list[Champion] = []  # one champion from check to score, also while another is swapped in
+
+        def kind_of(name: str) -> MachineKind:
+            chosen.append(self.champions.get(name))
+            return chosen[0].kind
+
+        posted = parse(body, kind_of, now=now)
+        champion = chosen[0]
         x, notes = posted_vector(champion, posted)
         result = score(champion, x, how_many_reasons(posted.request.reasons))
         row = stored(champion, posted.request.machine.machine_id, posted.as_of, now, result, "posted", body)

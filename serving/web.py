@@ -48,7 +48,8 @@ def problem_response(error: Exception) -> Response:
     else:
         log.error("a request failed", exc_info=error)
         document = plain_problem(500, "Internal error", "the service failed; its log has the cause")
-    return Response(orjson.dumps(document), status_code=document["status"], media_type=PROBLEM)
+    headers = {"retry-after": "1"} if document["status"] == 503 else None
+    return Response(orjson.dumps(document), status_code=document["status"], media_type=PROBLEM, headers=headers)
 
 
 async def guarded(work: Awaitable[bytes]) -> Response:

@@ -1,6 +1,7 @@
 """The store: what is written comes back to the bit; tables come from migrations alone."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -61,6 +62,13 @@ def test_migrations_make_the_tables_that_the_code_declares(tmp_path: Path) -> No
 
     with opened(f"sqlite:///{tmp_path}/store.db") as store, store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_processes_that_open_a_new_store_at_once_make_its_tables_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        for store in pool.map(Store.open, [f"sqlite:///{tmp_path}/store.db"] * 6):
+            assert store.count() == 0
+            store.close()
 
 
 def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(tmp_path: Path) -> None:

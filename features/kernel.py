@@ -21,19 +21,10 @@ NORMAL = 1.4826
 
 # A program holds the position of an operation in such a tuple.
 WINDOW_OPS = (
-    "mean",
-    "std",
-    "min",
-    "max",
-    "slope",
-    "last",
-    "missing",
-    "deviation",
-    "difference",
-    "range",
-    "since_reading",
-    "robust",
-)
+    "mean", "std", "min", "max", "slope", "last", "missing", "difference", "range", "since_reading", "deviation", "robust",
+)  # fmt: skip
+# From here on a window is compared with another one.
+COMPARED, ROBUST = 10, 11
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -57,21 +48,13 @@ def after(event, low, high, moment):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _newest(values, known_from, known_to, low, high, now):  # type: ignore[no-untyped-def]
-    """Position of the last visible number in [low, high), or -1."""
-    for row in range(high - 1, low - 1, -1):
-        if known_from[row] <= now < known_to[row] and not np.isnan(values[row]):
-            return row
-    return -1
-
-
-@inlined
 def _piece(values, hours, known_from, known_to, low, high, now, now_hours, check, into):  # type: ignore[no-untyped-def]
-    """Moments of the visible numbers in rows [low, high) about the piece's own first one.
+    """Moments of the visible numbers in rows [low, high) about the piece's own first one; the row of the last, or -1.
 
     into: n, mean, M2, min, max, mean time, M2 of time, co-moment of time and value; times in hours before `now`.
     """
     n = 0
+    newest = -1
     shift = shift_time = s1 = s2 = t1 = t2 = tx = 0.0
     least, most = np.inf, -np.inf
     for row in range(low, high):
@@ -84,6 +67,7 @@ def _piece(values, hours, known_from, known_to, low, high, now, now_hours, check
             shift = x
             shift_time = hours[row]
         n += 1
+        newest = row
         d = x - shift
         t = hours[row] - shift_time
         s1 += d
@@ -102,6 +86,7 @@ def _piece(values, hours, known_from, known_to, low, high, now, now_hours, check
         into[5] = shift_time - now_hours + t1 / n
         into[6] = max(t2 - t1 * t1 / n, 0.0)
         into[7] = tx - t1 * s1 / n
+    return newest
 
 
 @inlined
@@ -137,10 +122,17 @@ def window_stats(  # type: ignore[no-untyped-def]
     """
     n_windows, n_columns, n_specs = len(windows), values.shape[0], len(program)
     moments = np.zeros((n_columns, n_windows, 8))
+    cells = np.zeros((n_columns, n_windows, len(WINDOW_OPS)))
     piece = np.zeros(8)
-    robust = np.any(program[:, 0] == 11)
     centre = np.zeros((n_columns, 2))
     bounds = np.zeros(n_windows + 1, dtype=np.int64)
+    newest = np.zeros((n_columns, n_windows), dtype=np.int64)
+    before = np.zeros((n_columns, n_windows), dtype=np.int64)
+    # Comparisons with another window come after the copies, in the program's order.
+    simple = 0
+    while simple < n_specs and program[simple, 0] < COMPARED:
+        simple += 1
+    robust = np.any(program[:, 0] == ROBUST)
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
@@ -155,18 +147,55 @@ def window_stats(  # type: ignore[no-untyped-def]
         check = odd[bounds[0]] != odd[bounds[n_windows]]
         for c in range(n_columns):
             for k in range(n_windows):
-                _piece(values[c], hours, known_from, known_to, bounds[k + 1], bounds[k], now, now_hours, check, piece)
+                newest[c, k] = _piece(
+                    values[c], hours, known_from, known_to, bounds[k + 1], bounds[k], now, now_hours, check, piece
+                )
                 for moment in range(8):
                     moments[c, k, moment] = moments[c, k - 1, moment] if k else 0.0
                 _merge(moments[c, k], piece)
+            _cells(c, moments, newest, before, values, event, now, windows, period, cells)
+        for j in range(simple):
+            out[target[j], i] = cells[program[j, 1], program[j, 2], program[j, 0]]
         if robust:
             for c in range(n_columns):
                 _centre(values[c], known_from, known_to, bounds[n_windows], bounds[0], now, centre[c])
-        for j in range(n_specs):
+        for j in range(simple, n_specs):
             op, c, k, against = program[j]
-            out[target[j], i] = _window_value(
-                op, c, k, against, moments, centre, values, event, known_from, known_to, bounds, now, windows, period
-            )
+            if op == ROBUST:
+                row = before[c, k]
+                spread = NORMAL * centre[c, 1]
+                value = (values[c, row] - centre[c, 0]) / spread if row >= 0 and spread > 0.0 else NAN
+            else:  # deviation
+                spread = cells[c, against, 1]
+                value = (cells[c, k, 0] - cells[c, against, 0]) / spread if spread > 0.0 else NAN
+            out[target[j], i] = value
+
+
+@inlined
+def _cells(c, moments, newest, before, values, event, now, windows, period, cells):  # type: ignore[no-untyped-def]
+    """One column's statistics of each window, at the places that WINDOW_OPS gives them, and the last row before each window."""
+    row = -1
+    for k in range(len(windows) - 1, -1, -1):
+        before[c, k] = row
+        row = newest[c, k] if newest[c, k] >= 0 else row
+    for k in range(len(windows)):
+        n = moments[c, k, 0]
+        cells[c, k, 6] = max(0.0, 1.0 - n * period / (windows[k] / HOUR))  # missing
+        if n == 0.0:
+            for op in range(6):
+                cells[c, k, op] = NAN
+            for op in range(7, COMPARED):
+                cells[c, k, op] = NAN
+            continue
+        cells[c, k, 0] = moments[c, k, 1]  # mean
+        cells[c, k, 1] = np.sqrt(moments[c, k, 2] / (n - 1.0)) if n > 1.0 else NAN  # std
+        cells[c, k, 2] = moments[c, k, 3]  # min
+        cells[c, k, 3] = moments[c, k, 4]  # max
+        cells[c, k, 4] = moments[c, k, 7] / moments[c, k, 6] if n > 1.0 and moments[c, k, 6] > 0.0 else NAN  # slope
+        cells[c, k, 5] = values[c, row]  # last
+        cells[c, k, 7] = values[c, row] - values[c, before[c, k]] if before[c, k] >= 0 else NAN  # difference
+        cells[c, k, 8] = moments[c, k, 4] - moments[c, k, 3]  # range
+        cells[c, k, 9] = (now - event[row]) / HOUR  # since_reading
 
 
 @jit
@@ -187,44 +216,6 @@ def _centre(values, known_from, known_to, low, high, now, into):  # type: ignore
         seen[place] = abs(seen[place] - into[0])
     seen.sort()
     into[1] = 0.5 * (seen[(n - 1) // 2] + seen[n // 2])
-
-
-@inlined
-def _window_value(  # type: ignore[no-untyped-def]
-    op, c, k, against, moments, centre, values, event, known_from, known_to, bounds, now, windows, period
-):
-    n = moments[c, k, 0]
-    if op == 6:  # missing
-        return max(0.0, 1.0 - n * period / (windows[k] / HOUR))
-    if op == 11:  # robust: the value that stood a lookback ago
-        before = _newest(values[c], known_from, known_to, bounds[len(windows)], bounds[k + 1], now)
-        spread = NORMAL * centre[c, 1]
-        return (values[c, before] - centre[c, 0]) / spread if before >= 0 and spread > 0.0 else NAN
-    if n == 0.0:
-        return NAN
-    if op == 0:  # mean
-        return moments[c, k, 1]
-    if op == 1:  # std
-        return np.sqrt(moments[c, k, 2] / (n - 1.0)) if n > 1.0 else NAN
-    if op == 2:  # min
-        return moments[c, k, 3]
-    if op == 3:  # max
-        return moments[c, k, 4]
-    if op == 4:  # slope
-        return moments[c, k, 7] / moments[c, k, 6] if n > 1.0 and moments[c, k, 6] > 0.0 else NAN
-    if op == 9:  # range
-        return moments[c, k, 4] - moments[c, k, 3]
-    if op == 7:  # deviation
-        if moments[c, against, 0] < 2.0 or moments[c, against, 2] <= 0.0:
-            return NAN
-        return (moments[c, k, 1] - moments[c, against, 1]) / np.sqrt(moments[c, against, 2] / (moments[c, against, 0] - 1.0))
-    row = _newest(values[c], known_from, known_to, bounds[len(windows)], bounds[0], now)
-    if op == 5:  # last
-        return values[c, row]
-    if op == 10:  # since_reading
-        return (now - event[row]) / HOUR
-    before = _newest(values[c], known_from, known_to, bounds[len(windows)], bounds[k + 1], now)
-    return values[c, row] - values[c, before] if before >= 0 else NAN  # difference
 
 
 @jit

@@ -21,7 +21,7 @@ from features.errors import BadInput
 from training.calibration import Calibration
 from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog
 from training.manifest import MANIFEST, Facts, Golden, Manifest, canonical, read_manifest, sha256
-from training.model import HazardModel, Matrix
+from training.model import HazardModel, Matrix, pooled
 from training.trees import Forest
 
 MEMBERS, FULL, CALIBRATION = "members.txt", "full.txt", "calibration.json"
@@ -163,7 +163,7 @@ def _predict(model: HazardModel, calibration: Calibration, x: Matrix, *, ranges:
         p = from_cloglog(calibration.apply(model.point_scores(x, threads=threads)))
         return Prediction(p, p, p)
     members = model.member_scores(x, threads=threads)
-    point = model.point_scores(x, threads=threads) if model.full else members.mean(axis=1)
+    point = model.point_scores(x, threads=threads) if model.full else pooled(members)
     score = calibration.apply(point)
     count = members.shape[1]
     apart = calibration.apply(members) - score[:, None]

@@ -84,7 +84,7 @@ class BoosterConfig(_Frozen):
 class GbmConfig(BoosterConfig):
     """The boosters. `members` models are fitted on resampled machines; they give the range and, averaged, the score.
 
-    point: `mean` averages the members on the cloglog scale; `full` fits one more model on all machines for the score.
+    point: `mean` averages the cumulative hazards of the members; `full` fits one more model on all machines for the score.
     components: where given, one pooled booster sees the components as competing risks.
     intervals: `separate` fits a booster for each interval's hazard; `shares` fits one for the whole horizon and a small one,
     on failures alone, for how they spread over the intervals: better where failures are rare.

@@ -49,8 +49,16 @@ def stacked(x: Matrix, views: tuple[tuple[int, ...], ...]) -> Matrix:
     return np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
 
 
+def pooled(scores: Floats) -> Floats:
+    """[n, members, 3] scores to [n, 3]: the score of the members' mean cumulative hazard.
+
+    The mean of the scores themselves would be too low where members disagree, and most so at the shortest horizon.
+    """
+    return np.asarray(np.log(np.exp(scores).mean(axis=1)))
+
+
 class HazardModel:
-    """Members on resampled machines and, where fitted, one model on all of them. Without it the score is the members' mean."""
+    """Members on resampled machines and, where fitted, one model on all of them. Without it the members are pooled."""
 
     def __init__(self, structure: Structure, members: Forest, full: Forest | None) -> None:
         self.structure, self.members, self.full = structure, members, full
@@ -61,7 +69,7 @@ class HazardModel:
 
     def point_scores(self, x: Matrix, *, threads: int = 1) -> Floats:
         """[n, 3] cumulative cloglog scores, not yet calibrated."""
-        return np.asarray(self._scores(self.full or self.members, x, threads).mean(axis=1))
+        return pooled(self._scores(self.full or self.members, x, threads))
 
     def _scores(self, forest: Forest, x: Matrix, threads: int) -> Floats:
         raw = forest.raw(stacked(x, self.structure.views), threads=threads)
@@ -88,9 +96,9 @@ class HazardModel:
         found = found.reshape(views, len(x), -1, self.structure.outputs, found.shape[2])[:, :, :, : self.structure.leading]
         base, values = found[..., -1].swapaxes(0, 1), found[..., :-1].swapaxes(0, 1)
         at = base[..., None] + values.sum(axis=-1)[..., None] * _NODES
-        share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 3), keepdims=True)
-        effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=3).mean(axis=2)
-        expected = np.log(np.logaddexp(0.0, base).sum(axis=(1, 3))).mean(axis=1)
+        share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 2, 3), keepdims=True)
+        effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=(2, 3))
+        expected = np.log(np.logaddexp(0.0, base).sum(axis=(1, 3)).mean(axis=1))
         return self._to_columns(effect, x.shape[1]), float(expected[0])
 
     def _to_columns(self, effect: Floats, features: int) -> Floats:

@@ -39,19 +39,45 @@ class Training:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A bundle and the rows that its boosters were fitted on."""
+
+    bundle: Bundle
+    rows: gbm.TrainingRows
+
+
 def train_machine(
     config: TrainConfig, snapshot: Snapshot, lake: Lake, *, progress: Callable[[str], None] | None = None
 ) -> Training:
     """Train, calibrate on later data, predict still later data. Same inputs and seed: the same boosters, byte for byte.
 
-    Every row is labelled as somebody would have at the start of the next period: failures recorded later do not count.
     Raises BadInput if a period is empty or an interval has no failure to learn from.
     """
+    past = Past.of(snapshot, lake)
+    periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
+    learned = learn(config, past, periods, progress=progress)
+    if progress:
+        progress("predict the test period")
+    test_x = gather(snapshot, periods.test)
+    predictions = predictions_frame(past, lake, periods.test, learned.bundle.predict(test_x, threads=config.threads))
+    rows = learned.rows
+    train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
+    return Training(learned.bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)
+
+
+def learn(
+    config: TrainConfig, past: Past, periods: splits.Periods, *, progress: Callable[[str], None] | None = None
+) -> Learned:
+    """Fit on the training period and calibrate on the next; where that one is empty, the boosters' probabilities stand.
+
+    Every row is labelled as somebody would have at the start of the next period: failures recorded later do not count.
+    Raises BadInput if an interval has no failure to learn from.
+    """
     say = progress or (lambda text: None)
-    past, sampling, seed, threads = Past.of(snapshot, lake), config.sampling, config.seed, config.threads
+    snapshot, sampling, seed, threads = past.snapshot, config.sampling, config.seed, config.threads
     structure = structure_of(snapshot.kind, config.gbm)
     components = tuple(component.code for component in config.gbm.components)
-    periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
 
     def fit_on(period: npt.NDArray[np.int64], known_until: int) -> tuple[gbm.TrainingRows, HazardModel]:
         most = sampling.max_negatives
@@ -59,19 +85,19 @@ def train_machine(
         return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
     say("fit")
-    trained_on = periods.train
+    trained_on, monotone = periods.train, calibration.IDENTITY
     rows, model = fit_on(trained_on, periods.calibration_from)
 
-    say("calibrate")
-    most = sampling.max_calibration_negatives
-    unseen = past.rows(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
-    scores = model.point_scores(unseen.x, threads=threads)
-    monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, config.calibration)
-
-    if config.split.refit:
-        say("fit again, with the calibration period")
-        trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
-        rows, model = fit_on(trained_on, periods.test_from)
+    if len(periods.calibration):
+        say("calibrate")
+        most = sampling.max_calibration_negatives
+        unseen = past.rows(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
+        scores = model.point_scores(unseen.x, threads=threads)
+        monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, config.calibration)
+        if config.split.refit:
+            say("fit again, with the calibration period")
+            trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
+            rows, model = fit_on(trained_on, periods.test_from)
 
     facts = Facts(
         kind=snapshot.kind,
@@ -79,14 +105,8 @@ def train_machine(
         lake_versions=snapshot.manifest["lake_versions"],
         train_from=moment(past.as_of[trained_on].min()),
         train_until=moment(past.as_of[trained_on].max()),
-        calibrated_until=moment(past.as_of[periods.calibration].max()),
+        calibrated_until=moment(past.as_of[np.concatenate([trained_on, periods.calibration])].max()),
         created_at=datetime.now(UTC),
         params=config.model_dump(mode="json"),
     )
-    bundle = Bundle.assemble(model, monotone, facts, golden_x=rows.x[:: max(1, len(rows.x) // 8)][:8])
-
-    say("predict the test period")
-    test_x = gather(snapshot, periods.test)
-    predictions = predictions_frame(past, lake, periods.test, bundle.predict(test_x, threads=threads))
-    train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
-    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)
+    return Learned(Bundle.assemble(model, monotone, facts, golden_x=rows.x[:: max(1, len(rows.x) // 8)][:8]), rows)

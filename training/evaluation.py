@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from training import alarms, metrics
-from training.intervals import Band, Draws, Interval, draw, resample, simultaneous
+from training.intervals import Band, Draws, Interval, draw, never_certain, resample, simultaneous
 from training.metrics import Floats, Rows
 from training.slopes import calibration_line
 
@@ -233,6 +233,9 @@ def _budget(
             "false_alarms": draw(alarms.false_alarms_per_month(line, alarm), resamples),
         }
     figures, gains = compare(drawn)
+    witnesses = len(np.unique(line.event_machine))
+    for one in figures.values():
+        one |= {key: never_certain(one[key], witnesses) for key in one if key != "false_alarms"}
     return Budget(share, figures, gains, leads)
 
 

@@ -81,6 +81,17 @@ def percentile(value: float, drawn: npt.NDArray[np.floating], confidence: float 
     return Interval(value, float(low), float(high))
 
 
+def never_certain(interval: Interval, witnesses: int, confidence: float = 0.95) -> Interval:
+    """The interval of a share that no resample can move off 0 or 1, by the exact binomial bound (Clopper & Pearson 1934).
+
+    witnesses: how many machines the share was seen on. Any other interval comes back as it is.
+    """
+    if interval.low != interval.high or interval.value not in (0.0, 1.0) or not witnesses:
+        return interval
+    reach = 1.0 - float(((1.0 - confidence) / 2.0) ** (1.0 / witnesses))
+    return Interval(interval.value, max(0.0, interval.value - reach), min(1.0, interval.value + reach))
+
+
 def simultaneous(value: Floats, drawn: Floats, floor: Floats | None = None, confidence: float = 0.95) -> Band:
     """Band over several figures by the quantile of the largest studentised deviation (max-|t|, Westfall & Young 1993).
 

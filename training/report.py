@@ -163,6 +163,8 @@ def _table(
 
 def gain_text(gain: Any, percent: bool) -> str:
     """A paired difference, signed: `+0.018 (+0.006 … +0.030)`; points of a percentage where the figure is one."""
+    if gain.value == gain.low == gain.high == 0:
+        return "0"
     scale, form = (100.0, "+.1f") if percent else (1.0, "+.4f" if abs(gain.value) < 0.01 else "+.3f")
     if gain.low != gain.low:
         return f"{gain.value * scale:{form}}"

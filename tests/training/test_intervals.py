@@ -79,3 +79,12 @@ def test_ratio_of_machine_totals():
     statistic = intervals.ratio(np.array([1.0, 2.0]), np.array([2.0, 2.0]))
     assert statistic(np.array([[1.0, 1.0], [2.0, 0.0]])).tolist() == [0.75, 0.5]
     assert np.isnan(intervals.ratio(np.zeros(2), np.zeros(2))(np.ones((1, 2))))[0]
+
+
+def test_share_of_all_is_not_certain():
+    all_of_30 = intervals.never_certain(intervals.Interval(1.0, 1.0, 1.0), 30)
+    assert all_of_30.low == pytest.approx(0.025 ** (1 / 30)) and all_of_30.high == 1.0
+    none_of_30 = intervals.never_certain(intervals.Interval(0.0, 0.0, 0.0), 30)
+    assert none_of_30.high == pytest.approx(1 - all_of_30.low)
+    some = intervals.Interval(0.5, 0.4, 0.6)
+    assert intervals.never_certain(some, 30) is some

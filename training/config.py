@@ -84,6 +84,7 @@ class BoosterConfig(_Frozen):
 class GbmConfig(BoosterConfig):
     """The boosters. `members` models are fitted on resampled machines; they give the range and, averaged, the score.
 
+    resample: false: members see all machines and differ by their seeds alone: a better score from rare failures, but no range.
     point: `mean` averages the cumulative hazards of the members; `full` fits one more model on all machines for the score.
     components: where given, one pooled booster sees the components as competing risks.
     intervals: `separate` fits a booster for each interval's hazard; `shares` fits one for the whole horizon and a small one,
@@ -96,6 +97,7 @@ class GbmConfig(BoosterConfig):
 
     max_bin: int = Field(default=255, ge=2, le=255)
     members: int = Field(default=5, ge=2, le=50)
+    resample: bool = True
     point: Literal["mean", "full"] = "mean"
     components: tuple[ComponentConfig, ...] = ()
     first_day: BoosterConfig | None = None

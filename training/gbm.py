@@ -84,7 +84,7 @@ def fit(
     dataset = _binned(rows, structure, config)
     params = [_params(booster, dataset.get_feature_name(), config.max_bin) for booster in config.boosters]
     weights = [rows.weight] if config.point == "full" else []
-    weights += list(_resampled(rows, config.members, seed))
+    weights += list(_resampled(rows, config.members, seed)) if config.resample else [rows.weight] * config.members
     tasks = [
         task
         for number, weight in enumerate(weights)

@@ -17,9 +17,8 @@ from features.history import from_tables
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT
 from serving.champion import Champion
+from serving.evidence import deflated, lake_evidence, stored
 from serving.latest import Versions, end_of, last_seen, read
-from serving.recorder import deflated
-from serving.runtime import lake_evidence, stored
 from serving.scoring import Result, reasons_of
 from serving.store import Store, StoredScore
 

@@ -137,7 +137,14 @@ def checked_request(document: Any) -> ScoreRequest:
 def as_bad_input(error: ValidationError) -> BadInput:
     """The first complaint of pydantic in the house's form: what, where, mend."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("bool", "int", "constrained-int")) or "body"
+    where = (
+        ".".join(
+            str(part) if isinstance(part, int) else named(part)
+            for part in first["loc"]
+            if part not in ("bool", "int", "constrained-int")
+        )
+        or "body"
+    )
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         what = "missing field"
@@ -146,6 +153,17 @@ def as_bad_input(error: ValidationError) -> BadInput:
     elif first["type"] == "timezone_aware":
         what = "time without zone"
     return BadInput(what[:1].lower() + what[1:], where=where, mend=_MENDS.get(first["type"], "correct the value"))
+
+
+def quoted(value: Any) -> str:
+    """A value that a client sent, fit for one line."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def named(name: str) -> str:
+    """A name that a client sent: as it is where it could be one of ours, quoted otherwise."""
+    return name if name.isidentifier() and len(name) <= 40 else quoted(name)
 
 
 def how_many_reasons(asked: bool | int) -> int:

@@ -13,9 +13,9 @@ from features import online
 from features.errors import BadInput
 from features.lake import Lake
 from serving.champion import Champion, load_bundle
+from serving.evidence import inflated
 from serving.latest import known_machine
 from serving.posted import parse
-from serving.recorder import inflated
 from serving.scoring import Result, posted_vector, score
 from serving.store import Store, StoredScore
 

@@ -20,7 +20,7 @@ from features.errors import BadInput
 from features.history import CODED, HOUR, vocabulary
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, RECORDED_AT, Column, TableContract
-from serving.contracts import ScoreRequest, checked_request
+from serving.contracts import ScoreRequest, checked_request, named, quoted
 from serving.errors import TooLarge
 
 MAX_BODY_BYTES = 16 * 2**20
@@ -79,7 +79,7 @@ def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, 
             notes.append(f"{later} row(s) of {name} happened after as_of and were not used")
         tables[contract.name] = arrays
     if request.machine.model is not None and request.machine.model not in kind.models:
-        notes.append(f"model {_shown(request.machine.model)} is not one that the bundle knows")
+        notes.append(f"model {quoted(request.machine.model)} is not one that the bundle knows")
     machine = _machine(request, tables, moment, latest)
     return Posted(request, kind, moment, {"machine": machine, "tables": tables}, tuple(notes))
 
@@ -125,7 +125,7 @@ def _columns(name: str, table: Any, contract: TableContract) -> Arrays:
         return {}
     for column in lists:
         if column not in wanted:
-            raise BadInput("unknown column", where=f"{name}.{column}", mend=f"the columns are {', '.join(wanted)}")
+            raise BadInput("unknown column", where=f"{name}.{named(column)}", mend=f"the columns are {', '.join(wanted)}")
     for column in required:
         if column not in lists:
             raise BadInput("missing column", where=f"{name}.{column}", mend="send it; null where it was not measured")
@@ -162,7 +162,7 @@ def _turned(name: str, rows: list[Any], wanted: list[str], required: list[str]) 
             raise BadInput("a row that is not an object", where=where, mend="send rows as objects")
         for column in row:
             if column not in wanted:
-                raise BadInput("unknown column", where=f"{where}.{column}", mend=f"the columns are {', '.join(wanted)}")
+                raise BadInput("unknown column", where=f"{where}.{named(column)}", mend=f"the columns are {', '.join(wanted)}")
         for column in required:
             if column not in row and column in seen:
                 raise BadInput("missing column", where=f"{where}.{column}", mend="send it; null where it was not measured")
@@ -197,9 +197,9 @@ def _times(name: str, column: str, values: list[Any]) -> npt.NDArray[np.int64]:
     for number, value in enumerate(values):
         where = f"{name}[{number}].{column}"
         if not isinstance(value, str):
-            raise BadInput(f"{_shown(value)} is not a time", where=where, mend="write it as 2026-01-31T08:00:00Z")
+            raise BadInput(f"{quoted(value)} is not a time", where=where, mend="write it as 2026-01-31T08:00:00Z")
         if not _is_a(value, schema.TIME):
-            what = "time without zone" if _is_a(value, pa.timestamp("us")) else f"{_shown(value)} is not a time"
+            what = "time without zone" if _is_a(value, pa.timestamp("us")) else f"{quoted(value)} is not a time"
             raise BadInput(what, where=where, mend="write it as 2026-01-31T08:00:00Z")
     raise BadInput("not readable as times", where=f"{name}.{column}", mend="write each as 2026-01-31T08:00:00Z")
 
@@ -225,7 +225,7 @@ def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> 
     if not kinds <= _NUMBERS:
         row = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
         where = f"{name}[{row}].{column.name}"
-        raise BadInput(f"{_shown(values[row])} is not a number", where=where, mend="send a number or null")
+        raise BadInput(f"{quoted(values[row])} is not a number", where=where, mend="send a number or null")
     numbers = np.array(values, dtype=np.float64)  # None becomes NaN; an integer of JSON is too short to overflow
     if type(None) in kinds and not column.nullable:
         row = next(i for i, value in enumerate(values) if value is None)
@@ -250,7 +250,7 @@ def _none_undeclared(name: str, columns: Arrays, kind: MachineKind) -> None:
     for row, code in enumerate(columns.get(CODED[name], ())):
         if isinstance(code, str) and code not in declared:
             where = f"{name}[{row}].{CODED[name]}"
-            raise BadInput(f"{_shown(code)} is not declared", where=where, mend=f"there are: {', '.join(declared)}")
+            raise BadInput(f"{quoted(code)} is not declared", where=where, mend=f"there are: {', '.join(declared)}")
 
 
 def _texts(name: str, column: Column, values: list[Any] | None, rows: int) -> list[str | None]:
@@ -262,7 +262,7 @@ def _texts(name: str, column: Column, values: list[Any] | None, rows: int) -> li
         if value is None and column.nullable:
             continue
         where = f"{name}[{row}].{column.name}"
-        raise BadInput(f"{_shown(value)} is not a text", where=where, mend="send a text of 1 to 200 characters")
+        raise BadInput(f"{quoted(value)} is not a text", where=where, mend="send a text of 1 to 200 characters")
     return values
 
 
@@ -284,8 +284,3 @@ def _in_order(name: str, arrays: Arrays, contract: TableContract) -> Arrays:
         column: values[order] if isinstance(values, np.ndarray) else [values[i] for i in order]
         for column, values in arrays.items()
     }
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

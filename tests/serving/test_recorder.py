@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from serving.errors import Unavailable
-from serving.recorder import Recorder, inflated
+from serving.evidence import inflated
+from serving.recorder import Recorder
 from serving.store import Store, StoredScore, opened
 from tests.serving.test_store import ROW
 

@@ -50,7 +50,9 @@ def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, o
     spans = (rows.offsets, rows.event, rows.known_from, rows.known_to)
     if plan.kernel == "points":
         codes = len(vocabulary(wanted.kind, plan.table))
-        kernel_points.point_stats(*spans, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out)
+        kernel_points.point_stats(
+            *spans, rows.odd, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out
+        )
         return
     look = (entity, as_of, plan.windows, plan.program, plan.target)
     if plan.kernel == "steps":

@@ -12,7 +12,7 @@ LIKE = 0.05
 
 @jit
 def point_stats(  # type: ignore[no-untyped-def]
-    offsets, event, known_from, known_to, codes, entity, as_of, windows, n_codes, program, target, out
+    offsets, event, known_from, known_to, odd, codes, entity, as_of, windows, n_codes, program, target, out
 ):
     """Counts over nested windows and times since of coded events. Column n_codes stands for any code, declared or not."""
     n_windows, n_specs = len(windows), len(program)
@@ -22,7 +22,8 @@ def point_stats(  # type: ignore[no-untyped-def]
     counts = np.zeros((n_codes + 1, n_windows))
     newest = np.zeros(n_codes + 1)
     oldest = np.zeros(n_codes + 1)
-    bounds = np.zeros(n_windows + 1, dtype=np.int64)
+    bounds = np.full(n_windows + 1, -1, dtype=np.int64)
+    walked = -1
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
@@ -30,32 +31,47 @@ def point_stats(  # type: ignore[no-untyped-def]
                 out[target[j], i] = NAN
             continue
         first = offsets[machine]
-        bounds[0] = after(event, first, offsets[machine + 1], now)
+        end = after(event, first, offsets[machine + 1], now)
+        # As long as no row enters or leaves a window, and none is late or corrected, the counts stand.
+        same = machine == walked and end == bounds[0] and odd[end] == odd[first]
+        bounds[0] = end
         for k in range(n_windows):
-            bounds[k + 1] = after(event, first, bounds[k], now - windows[k])
-        counts[:] = 0.0
-        newest[:] = NAN
-        oldest[:] = NAN
-        k = n_windows - 1
-        for row in range(first, bounds[0]):
-            while k >= 0 and row >= bounds[k + 1]:
-                k -= 1
-            if not (known_from[row] <= now < known_to[row]):
-                continue
-            code = codes[row]
-            for slot in (np.int64(code), n_codes):
-                if slot < 0:
-                    continue
-                newest[slot] = event[row]
-                if np.isnan(oldest[slot]):
-                    oldest[slot] = event[row]
-                for w in range(k + 1, n_windows):
-                    counts[slot, w] += 1.0
-        if rhythmic:
-            rhythm = _rhythm(event, known_from, known_to, first, bounds[0], now, gaps)
+            bound = after(event, first, bounds[k], now - windows[k])
+            same = same and bound == bounds[k + 1]
+            bounds[k + 1] = bound
+        if not same:
+            _count(event, known_from, known_to, codes, first, bounds, now, n_codes, counts, newest, oldest)
+            if rhythmic:
+                rhythm = _rhythm(event, known_from, known_to, first, end, now, gaps)
+            walked = machine
         for j in range(n_specs):
             op, c, k, _ = program[j]
             out[target[j], i] = _point_value(op, c, k, now, counts, newest, oldest, n_codes, rhythm)
+
+
+@inlined
+def _count(  # type: ignore[no-untyped-def]
+    event, known_from, known_to, codes, first, bounds, now, n_codes, counts, newest, oldest
+):
+    """Per code and for all: rows in each window, the newest and the oldest moment. Windows are entered longest first."""
+    n_windows = counts.shape[1]
+    counts[:] = 0.0
+    newest[:] = NAN
+    oldest[:] = NAN
+    k = n_windows - 1
+    for row in range(first, bounds[0]):
+        while k >= 0 and row >= bounds[k + 1]:
+            k -= 1
+        if not (known_from[row] <= now < known_to[row]):
+            continue
+        for slot in (np.int64(codes[row]), n_codes):
+            if slot < 0:
+                continue
+            newest[slot] = event[row]
+            if np.isnan(oldest[slot]):
+                oldest[slot] = event[row]
+            for w in range(k + 1, n_windows):
+                counts[slot, w] += 1.0
 
 
 @jit

@@ -6,17 +6,20 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.build import compute
 from features.catalog import Catalog, catalog
-from features.clock import known_at
-from features.history import RENEWING
+from features.clock import known_at, micros
+from features.history import RENEWING, from_tables
 from features.kinds import MachineKind
 from features.schema import FIXED, MACHINE, readings
 from features.spec import FeatureSpec
-from tests.properties.histories import KINDS, MACHINES, START, Tables, features_of, histories
+from tests.properties.histories import KINDS, MACHINES, START, Tables, bits, features_of, histories
 
 NAN = math.nan
 Row = dict[str, Any]
@@ -217,8 +220,32 @@ def compare(wanted: Catalog, tables: Tables, as_of: datetime) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_feature_agrees_with_the_slow_reference(kind: MachineKind, data: st.DataObject) -> None:
     tables = data.draw(histories(kind))
     as_of = START + timedelta(hours=data.draw(st.integers(0, 700)) / 4)
     compare(catalog(kind), tables, as_of)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_run_of_observations_is_each_of_them_alone(kind: MachineKind, data: st.DataObject) -> None:
+    """What a kernel holds from one observation to the next never shows; punctual histories hold the most."""
+    tables = data.draw(histories(kind))
+    if data.draw(st.booleans()):
+        tables = {name: punctual(table) for name, table in tables.items()}
+    history = from_tables(kind, tables, MACHINES)
+    moments = micros(START) + np.arange(0, 180 * 4, data.draw(st.sampled_from([1, 5]))) * 900_000_000
+    entity, as_of = np.repeat([0, 1, -1], len(moments)), np.tile(moments, 3)
+    together = compute(catalog(kind), history, entity, as_of)
+    for place in data.draw(st.lists(st.integers(0, len(as_of) - 1), min_size=20, max_size=20)):
+        alone = compute(catalog(kind), history, entity[place : place + 1], as_of[place : place + 1])
+        assert np.array_equal(bits(alone[0]), bits(together[place]))
+    assert np.isnan(together[entity < 0]).all()
+
+
+def punctual(table: pa.Table) -> pa.Table:
+    """The same rows, each known from its own time on; of several at one time the first stays."""
+    rows = {(row[MACHINE], row["event_time"]): row | {"recorded_at": row["event_time"]} for row in table.to_pylist()[::-1]}
+    return pa.Table.from_pylist(list(rows.values()), schema=table.schema)

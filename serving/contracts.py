@@ -137,14 +137,8 @@ def checked_request(document: Any) -> ScoreRequest:
 def as_bad_input(error: ValidationError) -> BadInput:
     """The first complaint of pydantic in the house's form: what, where, mend."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = (
-        ".".join(
-            str(part) if isinstance(part, int) else named(part)
-            for part in first["loc"]
-            if part not in ("bool", "int", "constrained-int")
-        )
-        or "body"
-    )
+    path = [named(str(part)) for part in first["loc"] if part not in ("bool", "int", "constrained-int")]
+    where = ".".join(path) or "body"
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         what = "missing field"

@@ -98,11 +98,13 @@ def _tie_key(
 def alarms(line: Timeline, score: npt.NDArray[np.floating], budget: float) -> Alarm:
     """The riskiest `budget` share of all observations (by weight). Of equal scores at the edge, as many as fit, by `tie`."""
     allowed = budget * float(line.weight.sum()) * (1 + 1e-12)
-    order = np.argsort(-score, kind="stable")
-    spent = np.cumsum(line.weight[order])
-    inside = int(np.searchsorted(spent, allowed, side="right"))
-    if inside >= len(order):
-        return np.ones(len(order), dtype=bool)
+    if allowed >= float(line.weight.sum()):
+        return np.ones(len(score), dtype=bool)
+    # No more rows than this can fit, so only they need sorting.
+    most = min(len(score), int(allowed / float(line.weight.min())) + 1)
+    order = np.argpartition(-score, most - 1)[:most]
+    order = order[np.argsort(-score[order], kind="stable")]
+    inside = min(most - 1, int(np.searchsorted(np.cumsum(line.weight[order]), allowed, side="right")))
     edge = score[order[inside]]
     alarm = score > edge
     tied = np.flatnonzero(score == edge)

@@ -158,9 +158,9 @@ def evaluate(frame: pd.DataFrame, forecasts: Mapping[str, Probabilities], settin
     )
 
 
-def row_statistics(rows: Rows, p: Probabilities) -> dict[str, metrics.Statistic]:
-    """The row metrics of one forecast by name."""
-    rank = metrics.ranking(rows, p)
+def row_statistics(rows: Rows, p: Probabilities, rank: metrics.Ranking | None = None) -> dict[str, metrics.Statistic]:
+    """The row metrics of one forecast by name. rank: its ranking, where it was made already."""
+    rank = rank or metrics.ranking(rows, p)
     return {
         "auc": rank.auc(),
         "ap": rank.average_precision(),
@@ -207,9 +207,9 @@ def _horizon(
     curves = {}
     for forecast, p in forecasts.items():
         score = np.asarray(p)[known, column]
-        drawn[forecast] = {key: draw(one, resamples) for key, one in row_statistics(rows, score).items()}
-        recall, precision, _ = metrics.ranking(rows, score).curve()
-        curves[forecast] = (recall, precision)
+        rank = metrics.ranking(rows, score)
+        drawn[forecast] = {key: draw(one, resamples) for key, one in row_statistics(rows, score, rank).items()}
+        curves[forecast] = rank.curve()[:2]
     figures, gains = compare(drawn)
     model = np.asarray(next(iter(forecasts.values())))[known, column]
     # p72 is not the probability of a failure on the third day given two quiet ones, so it is ranked there, not calibrated.

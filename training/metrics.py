@@ -129,12 +129,14 @@ def ranking(rows: Rows, score: npt.NDArray[np.floating]) -> Ranking:
     """Fold rows by score [n] for `auc`, `average_precision` and `curve`."""
     score = np.asarray(score)
     levels = np.unique(score[rows.y])
-    cell = np.searchsorted(levels, score, side="left") + np.searchsorted(levels, score, side="right")
+    cell = 2 * np.searchsorted(levels, score, side="left")
+    if len(levels):
+        cell += levels[np.minimum(cell // 2, len(levels) - 1)] == score
     cells = 2 * len(levels) + 1
-    positive = fold(rows, cell, cells, np.where(rows.y, rows.weight, 0.0))
-    positive.eliminate_zeros()
-    negative = fold(rows, cell, cells, np.where(rows.y, 0.0, rows.weight))
-    negative.eliminate_zeros()
+    positive, negative = (
+        fold(Rows(rows.machine[part], rows.machines, rows.y[part], rows.weight[part]), cell[part], cells, rows.weight[part])
+        for part in (rows.y, ~rows.y)
+    )
     return Ranking(levels.astype(np.float64), positive, negative)
 
 

@@ -23,7 +23,7 @@ Outcome = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Fit = Callable[["Sample"], Callable[[Matrix], Floats]]
 TARGETS = ("y24", "y48", "y72")
-# The five counters whose rise Backblaze itself watches (188 leaves too many healthy drives marked to be a rule).
+# Counters of lost sectors and uncorrected errors; 188, which Backblaze watches too, marks too many healthy drives.
 SMART_COLUMNS = ("smart_5", "smart_187", "smart_197", "smart_198")
 _PLAIN_OPS = {"last", "value", "change", "mean", "count", "since", "age", "model", "capacity"}
 _FOREST_ROWS = 60_000

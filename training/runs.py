@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.build import Snapshot, open_snapshot
+from features.errors import BadInput
 from features.lake import Lake
 from features.settings import Settings
 from training import evaluation, report, rivals, tables, tracking
@@ -86,7 +87,7 @@ def run_machine(
 
 
 def judge(training: Training, config: TrainConfig, *, progress: Callable[[str], None] | None = None) -> Evaluation:
-    """The bundle and its rivals on the same out-of-time rows."""
+    """The bundle and its rivals on the same out-of-time rows. Raises BadInput if no failure falls among them."""
     say = progress or (lambda text: None)
     said = rivals.forecasts(
         training.train_x, training.train_labels, training.train_weight, training.test_x, training.bundle.catalog.specs,
@@ -94,7 +95,10 @@ def judge(training: Training, config: TrainConfig, *, progress: Callable[[str], 
     )  # fmt: skip
     own = training.predictions[["p24", "p48", "p72"]].to_numpy(np.float64)
     say("evaluate")
-    return evaluation.evaluate(training.predictions, {OWN: own, **said})
+    try:
+        return evaluation.evaluate(training.predictions, {OWN: own, **said})
+    except ValueError as error:
+        raise BadInput(str(error), where="test period", mend="test on a longer period, or bring in more history") from None
 
 
 def describe(bundle: Bundle, snapshot: Snapshot, judged: Evaluation) -> report.Run:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import forewarn
 from features import settings as configured
+from features.errors import BadInput
 from tests.training import fleet, small
 from training import cli, rivals, runs, tables, tracking
 from training.benchmarks.result import Result
@@ -86,6 +87,14 @@ def test_train_prints_a_table_with_intervals_and_the_verdict(home, trained, quie
     assert lines[1].startswith("Forewarn") and "[" in lines[1]
     assert "gain over Random forest" in result.stdout
     assert "report" in result.stdout and "alias challenger" in result.stdout
+
+
+def test_test_period_without_a_failure_is_the_users_to_mend(home, trained, quiet_registry, monkeypatch):
+    labels = {"y24": 0.0, "y48": 0.0, "y72": 0.0, "hours_to_failure": float("nan")}
+    monkeypatch.setattr(trained, "predictions", trained.predictions.assign(**labels))
+    result = runner.invoke(cli.train, ["machine", "--kind", "mill"])
+    assert isinstance(result.exception, BadInput) and result.exception.where == "test period"
+    assert not (home / "bundles").exists() and not (home / "reports").exists()
 
 
 def test_promote_moves_the_pointer_and_the_alias(home, quiet_registry):

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from features import engine, kernel, kernel_points, kernel_steps, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.errors import BadInput
-from features.history import READINGS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
+from features.history import REPLACEMENTS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
 from features.kernel_steps import FAULT, PACKED
 from features.kinds import MachineKind
 from features.observations import Grid, entities, observations
@@ -90,8 +90,11 @@ class Bucket:
 
 
 def tables_of(wanted: Catalog) -> list[str]:
-    """The lake tables that a history of this kind is made of."""
-    return [*TABLES, wanted.kind.readings_table]
+    """The lake tables that the catalog's features look at."""
+    used = {plan.table for plan in wanted.plans}
+    if REPLACEMENTS in used:
+        used |= {"maintenance", "failures"}
+    return [*(name for name in TABLES if name in used or name == "machines"), wanted.kind.readings_table]
 
 
 def load(lake: "Lake", wanted: Catalog, bucket: int, versions: Mapping[str, int] | None = None) -> dict[str, pa.Table]:
@@ -189,4 +192,4 @@ def build(
         return work.publish(parts)
 
 
-__all__ = ["READINGS", "Snapshot", "build", "compute", "diff", "list_snapshots", "open_snapshot", "stream"]
+__all__ = ["Snapshot", "build", "compute", "diff", "list_snapshots", "open_snapshot", "stream"]

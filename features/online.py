@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.build import compute
 from features.catalog import Catalog
@@ -32,7 +31,6 @@ from features.history import (
     vocabulary,
 )
 from features.kinds import MachineKind
-from features.schema import MACHINE
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -49,29 +47,26 @@ def vector(wanted: Catalog, history: History, as_of: datetime) -> Vector:
     return matrix.reshape(-1)
 
 
-def history_from_lake(lake: "Lake", machine_id: str, versions: Mapping[str, int] | None = None) -> History:
-    """One machine's whole history, now or at older Delta versions. Raises NotFound for an unknown machine."""
+def history_from_lake(
+    lake: "Lake", machine_id: str, versions: Mapping[str, int] | None = None, kind: MachineKind | None = None
+) -> History:
+    """One machine's whole history, now or at older Delta versions. Raises NotFound for an unknown machine.
+
+    kind: the declaration to read it by (a catalog's own); by default the one that the lake holds now.
+    """
     versions = lake.versions() if versions is None else versions
-    tables: dict[str, pa.Table] = {}
-    for name in TABLES:
-        if name in versions:
-            tables[name] = lake.read(name, version=versions[name], machine_ids=[machine_id])
+    tables = {name: _read(lake, name, machine_id, versions) for name in TABLES if name in versions}
     machines = tables.get("machines")
     if machines is None or not machines.num_rows:
         raise NotFound(f"no machine {machine_id}", where=str(lake.root), mend="import its row in the machines table first")
-    kind = lake.kind(pc.unique(machines.column("kind"))[-1].as_py())
+    kind = kind or lake.kind(machines.column("kind")[-1].as_py())
     if kind.readings_table in versions:
-        name = kind.readings_table
-        tables[name] = lake.read(name, version=versions[name], machine_ids=[machine_id])
+        tables[kind.readings_table] = _read(lake, kind.readings_table, machine_id, versions)
     return from_tables(kind, tables, [machine_id])
 
 
-def kind_of(lake: "Lake", machine_id: str) -> MachineKind:
-    """The kind of a machine by its latest row. Raises NotFound for an unknown machine."""
-    machines = lake.read("machines", machine_ids=[machine_id], columns=[MACHINE, "kind"])
-    if not machines.num_rows:
-        raise NotFound(f"no machine {machine_id}", where=str(lake.root), mend="import its row in the machines table first")
-    return lake.kind(machines.column("kind")[-1].as_py())
+def _read(lake: "Lake", name: str, machine_id: str, versions: Mapping[str, int]) -> pa.Table:
+    return lake.read(name, version=versions[name], machine_ids=[machine_id])
 
 
 def history_from_request(kind: MachineKind, payload: Mapping[str, Any]) -> History:

@@ -21,7 +21,7 @@ from tests.properties.histories import KINDS, MACHINES, Tables, bits, histories,
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_online_is_offline_to_the_last_bit(kind: MachineKind, data: st.DataObject) -> None:
     wanted = catalog(kind)
     tables: Tables = data.draw(histories(kind))
@@ -37,7 +37,7 @@ def test_online_is_offline_to_the_last_bit(kind: MachineKind, data: st.DataObjec
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_posted_history_gives_the_same_bits(kind: MachineKind, data: st.DataObject) -> None:
     wanted = catalog(kind)
     tables: Tables = data.draw(histories(kind))

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.build import compute
 from features.catalog import catalog
+from features.clock import micros
+from features.history import from_tables
 from features.kinds import MachineKind
-from tests.properties.histories import KINDS, START, Tables, breaks_law, features_of, histories, moments
+from tests.properties.histories import KINDS, MACHINES, START, Tables, breaks_law, features_of, histories, moments
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_feature_sees_what_was_not_known(kind: MachineKind, data: st.DataObject) -> None:
     wanted = catalog(kind)
     tables: Tables = data.draw(histories(kind))
@@ -32,7 +35,9 @@ def test_the_drawn_histories_reach_every_feature(kind: MachineKind) -> None:
     @given(histories(kind))
     @settings(max_examples=40, deadline=None, derandomize=True, database=None)
     def gather(tables: Tables) -> None:
-        values.extend(features_of(wanted)(tables, START + timedelta(hours=hour)) for hour in range(6, 150, 12))
+        looks = np.repeat([micros(START + timedelta(hours=hour)) for hour in range(6, 150, 6)], 2)
+        history = from_tables(kind, tables, MACHINES)
+        values.append(compute(wanted, history, np.tile([0, 1], len(looks) // 2), looks))
 
     gather()
     seen = np.concatenate(values)

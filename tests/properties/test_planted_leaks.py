@@ -36,7 +36,7 @@ from tests.properties.histories import (
 LOOKS = [START + timedelta(hours=hour) for hour in range(6, 150, 6)]
 honest = kind_features(REGULAR)
 # Shrinking the example would cost time and show nobody anything.
-PHASES = (Phase.generate,)
+SEARCH = settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
 
 
 def to_next_maintenance(tables: Tables, as_of: datetime) -> np.ndarray:
@@ -76,7 +76,11 @@ def test_a_leak_of_time_breaks_the_law(leak: Features) -> None:
         return any(breaks_law(leak, tables, as_of).size for as_of in LOOKS)
 
     # `find` raises NoSuchExample where no history gives the leak away.
-    found = find(histories(REGULAR), caught, settings=settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=PHASES))
+    found = find(
+        histories(REGULAR),
+        caught,
+        settings=settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=PHASES),
+    )
     # On the very history that gives the leak away, the product's own features keep the law.
     assert not any(breaks_law(honest, found, as_of).size for as_of in LOOKS)
 

@@ -5,10 +5,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from features.errors import UserError
+
+# What is raised for a mistyped verb, option or value: the parents of Typer's one public error, short of Exception itself.
+MISTYPED: Any = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130
 
 # verb -> (module, app in it, one line of help). The table answers `--help` without importing anything.
 VERBS: dict[str, tuple[str, str, str]] = {
@@ -99,17 +106,48 @@ def _demo(
 
 
 def main() -> NoReturn:
-    """Run the command line; a UserError is one line on stderr (JSON with --json) and exit code 2."""
+    """Run the command line; a user's error is one line on stderr (JSON with --json) and exit code 2."""
     from features.errors import UserError
 
     try:
-        app()
+        code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except UserError as error:
+        _refuse(error)
+    except MISTYPED as error:
+        if not error.format_message():  # a group without a verb: its help is printed already
+            sys.exit(error.exit_code)
+        command = getattr(error.ctx, "command_path", "forewarn")
+        what = " ".join(error.format_message().split()).rstrip(".")
+        _refuse(UserError(what, where=command, mend=f"see `{command} --help`"))
+    except BrokenPipeError:
+        _give_up_stdout()
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        what, where = error.strerror or str(error), str(error.filename or "the system")
+        _refuse(UserError(what, where=where, mend="check the path, its permissions and the room on the disk"))
+    if code == INTERRUPTED:
+        print("forewarn: interrupted; what was committed stays, run it again to go on", file=sys.stderr)  # noqa: T201
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: "UserError") -> NoReturn:
+    print(f"forewarn: {error}", file=sys.stderr)  # noqa: T201
+    try:
         if "--json" in sys.argv:
             print(json.dumps({"error": str(error), "what": error.what, "where": error.where, "mend": error.mend}))  # noqa: T201
-        print(f"forewarn: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
-    sys.exit(0)
+        print(end="", flush=True)  # noqa: T201
+    except OSError:
+        _give_up_stdout()
+    sys.exit(error.exit_code)
+
+
+def _give_up_stdout() -> None:
+    """Nobody reads it any more, or its disk is full: what is still buffered must not complain when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

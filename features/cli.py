@@ -91,7 +91,10 @@ def lake_quarantine(
     json_: Json = False,
 ) -> None:
     """Rows that broke their contract: where they stand and what is wrong with them."""
-    rows = open_lake().quarantined(table=table, limit=limit).to_pylist()
+    opened = open_lake()
+    if table is not None:
+        opened.contract(table)
+    rows = opened.quarantined(table=table, limit=limit).to_pylist()
     names = ("table", "file", "row", "column", "value", "reason")
     shown = [tuple(str(row[name])[:60].splitlines()[0] if row[name] else "" for name in names) for row in rows]
     say(rows, columns(names, shown) if rows else "The quarantine is empty.", json_)
@@ -166,7 +169,8 @@ def row_progress() -> Iterator[Callable[[str, int], None]]:
         yield advance
 
 
-Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.")]
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+Moment = Annotated[datetime | None, typer.Option(formats=FORMATS, help="UTC unless it names its zone.")]
 
 
 @features.command("build")

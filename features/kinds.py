@@ -1,12 +1,12 @@
 """Machine kinds: a kind is a sensor layout, declared in TOML, never in code."""
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from features import documents
 from features.errors import BadInput
 
 _NAME = r"^[a-z][a-z0-9_]{0,39}$"
@@ -91,22 +91,12 @@ class MachineKind(BaseModel):
 
 def parse_kind(document: dict[str, Any], where: str) -> MachineKind:
     """A kind from a parsed TOML table. Raises BadInput naming the field."""
-    try:
-        return MachineKind.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "kind"
-        raise BadInput(f"{field}: {first['msg']}", where=where, mend="correct the kind declaration") from None
+    return documents.validated(MachineKind, document, where, "correct the kind declaration")
 
 
 def load_kind(path: Path) -> MachineKind:
     """Read `[kind]` of a TOML file. Raises BadInput on a missing or malformed file."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput("no such file", where=str(path), mend="name an existing TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
+    document = documents.read_toml(path, "name an existing TOML file")
     if "kind" not in document:
         raise BadInput("no [kind] table", where=str(path), mend="declare the machine kind")
     return parse_kind(document["kind"], str(path))

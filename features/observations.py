@@ -27,7 +27,7 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    every_hours: float = Field(default=24.0, gt=0)
+    every_hours: float = Field(default=24.0, ge=1 / 60, le=100_000)
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
     anchor: Literal["calendar", "machine"] = "calendar"
@@ -117,12 +117,15 @@ def grid_of(every: str, start: datetime | None, end: datetime | None, anchor: st
     unit = {"h": 1.0, "d": 24.0}.get(every[-1:])
     try:
         hours = float(every[:-1]) * unit if unit else float(every)
-        bounds = {name: moment.replace(tzinfo=UTC) for name, moment in (("start", start), ("end", end)) if moment is not None}
-        return Grid.model_validate({"every_hours": hours, "anchor": anchor, **bounds})
+        given = (("start", start), ("end", end))
+        bounds = {name: moment if moment.tzinfo else moment.replace(tzinfo=UTC) for name, moment in given if moment is not None}
+        grid = Grid.model_validate({"every_hours": hours, "anchor": anchor, **bounds})
     except ValueError as error:
         # pydantic's error is a ValueError that knows the field.
         field = error.errors()[0]["loc"][0] if isinstance(error, ValidationError) else "every"
         where = "--every" if field in ("every", "every_hours") else f"--{field}"
-        raise BadInput(
-            "not a valid grid", where=where, mend="give --every as 24h or 7d, --anchor calendar or machine"
-        ) from None
+        mend = "give --every as 24h or 7d, --anchor calendar or machine"
+        raise BadInput("not a valid grid", where=where, mend=mend) from None
+    if grid.start is not None and grid.end is not None and grid.start > grid.end:
+        raise BadInput("the grid starts after its end", where="--start", mend="give an earlier start or a later end")
+    return grid

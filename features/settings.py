@@ -3,26 +3,36 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from features.documents import complaint
 from features.errors import BadInput
 
 
 class Settings(BaseSettings):
     """Where state lives and how much of the machine to use. Secrets come from the environment only."""
 
-    model_config = SettingsConfigDict(env_prefix="FOREWARN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FOREWARN_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     home: Path = Path(__file__).resolve().parent.parent / "data"
     data: Path | None = None
-    buckets: int = 8
-    threads: int = 2
+    buckets: int = Field(default=8, ge=1, le=256)
+    threads: int = Field(default=2, ge=1, le=256)
     tracking_uri: str | None = None
     store_url: str | None = None
     host: str = "127.0.0.1"
-    port: int = 3000
-    workers: int = 1
+    port: int = Field(default=3000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+
+    @field_validator("home")
+    @classmethod
+    def _a_folder(cls, home: Path) -> Path:
+        # Absolute, since snapshots and pointers outlive the working directory that they were made in.
+        home = home.expanduser().absolute()
+        if home.exists() and not home.is_dir():
+            raise ValueError(f"{home} is not a folder")
+        return home
 
     @property
     def lake(self) -> Path:
@@ -55,6 +65,5 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "FOREWARN_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise BadInput(first["msg"], where=f"environment variable {name}", mend="correct or unset it") from None
+        field, what = complaint(error)
+        raise BadInput(what, where=f"environment variable FOREWARN_{field.upper()}", mend="correct or unset it") from None

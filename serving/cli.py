@@ -142,8 +142,9 @@ def _free(host: str, port: int) -> None:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
-        what = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise BadInput(what, where="port", mend="choose another with --port") from None
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        mend = "choose others with --host and --port"
+        raise BadInput(f"cannot listen: {reason}", where=f"{host}:{port}", mend=mend) from None
 
 
 def moment(text: str) -> datetime:

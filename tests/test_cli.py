@@ -46,7 +46,7 @@ def test_unknown_verb_is_a_user_error() -> None:
 
 
 def test_user_error_is_one_line_and_json_on_request(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    def fail() -> None:
+    def fail(standalone_mode: bool) -> None:
         raise BadInput("column missing", where="a.csv", mend="add it")
 
     monkeypatch.setattr(forewarn, "app", fail)

@@ -89,7 +89,7 @@ def _check(world: World, machines: int, days: int, every_hours: int, seed: int) 
         raise BadInput(f"readings every {every_hours} h", where="simulate --every", mend="give 1h or more")
     if seed < 0:
         raise BadInput("a negative seed", where="simulate --seed", mend="give 0 or more")
-    if world.begin + timedelta(days=days) > datetime.now(UTC):
+    if days > (datetime.now(UTC) - world.begin).days:
         raise BadInput(f"{days} days from {world.begin:%Y-%m-%d} end in the future", where="simulate --days", mend="give fewer")
 
 

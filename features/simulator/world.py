@@ -1,15 +1,15 @@
 """The simulated world's parameters: what machines are made of, how they wear, and how people report. All of it is TOML."""
 
 import re
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from features import documents
 from features.errors import BadInput
 from features.kinds import MachineKind, Sensor, Term
 
@@ -204,13 +204,5 @@ def whole_hours(text: str) -> int:
 
 def load_world(path: Path = DEFAULT) -> World:
     """Read a world file. Raises BadInput naming the field at fault."""
-    try:
-        return World.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInput("no such file", where=str(path), mend="name an existing world file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "world"
-        raise BadInput(f"{field}: {first['msg']}", where=str(path), mend="correct the world file") from None
+    document = documents.read_toml(path, "name an existing world file")
+    return documents.validated(World, document, str(path), "correct the world file")

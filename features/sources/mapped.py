@@ -24,19 +24,18 @@
     delay_hours = 6                       # known so long after it happened; or recorded_at = a column; else at once
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from features import intake, parse
+from features import documents, intake, parse
 from features.errors import BadInput
 from features.kinds import MachineKind, load_kind, parse_kind
 from features.schema import EVENT_TIME, FIXED, MACHINES, NUMBER, RECORDED_AT, TIME, TableContract, readings
@@ -45,6 +44,7 @@ from features.sources.files import Form
 from features.sources.reader import Batch, Refusal, Source
 
 READINGS = "readings"
+LONGEST_DELAY_HOURS = 1_000_000
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -53,8 +53,8 @@ class Conversion(BaseModel):
 
     model_config = _FROZEN
 
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
 
 
 class TableMapping(BaseModel):
@@ -68,7 +68,7 @@ class TableMapping(BaseModel):
     constants: dict[str, str | float] = {}
     convert: dict[str, Conversion] = {}
     timezone: str | None = None
-    delay_hours: float | None = Field(default=None, ge=0)
+    delay_hours: float | None = Field(default=None, ge=0, le=LONGEST_DELAY_HOURS)
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
 
@@ -81,7 +81,32 @@ class TableMapping(BaseModel):
     def _inside(cls, pattern: str) -> str:
         if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts or "\\" in pattern:
             raise ValueError("the pattern leaves the folder that is imported")
+        if any("**" in part and part != "**" for part in PurePosixPath(pattern).parts):
+            raise ValueError("'**' stands for folders and takes a part of the path for itself")
         return pattern
+
+    @field_validator("delimiter")
+    @classmethod
+    def _ascii(cls, delimiter: str) -> str:
+        if not delimiter.isascii() or delimiter in "\r\n\"":
+            raise ValueError("not one of the ASCII characters that can part fields")
+        return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _of_text(cls, encoding: str) -> str:
+        try:
+            "a".encode(encoding)
+        except (LookupError, ValueError):
+            raise ValueError(f"no encoding '{encoding}' of text; use a name such as 'utf-8' or 'gb18030'") from None
+        return encoding
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        for name in self.constants:
+            if name in self.columns:
+                raise ValueError(f"'{name}' is both a column and a constant")
+        return self
 
 
 class Document(BaseModel):
@@ -127,16 +152,8 @@ def read(directory: Path, mapping: Path, known: Mapping[str, MachineKind] | None
 
 
 def _load(path: Path) -> Document:
-    try:
-        return Document.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInput("no such file", where=str(path), mend="name an existing mapping") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{field}: {first['msg']}", where=str(path), mend="correct the mapping") from None
+    document = documents.read_toml(path, "name an existing mapping")
+    return documents.validated(Document, document, str(path), "correct the mapping")
 
 
 def _kind(document: Document, path: Path, known: Mapping[str, MachineKind]) -> MachineKind:

@@ -1,0 +1,42 @@
+"""What people write, TOML files and settings, into frozen models: every mistake becomes one line."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from features.errors import BadInput
+
+Model = TypeVar("Model", bound=BaseModel)
+_WORDS = {"missing": "missing", "extra_forbidden": "unknown key", "timezone_aware": "a time without zone"}
+
+
+def read_toml(path: Path, mend: str) -> dict[str, Any]:
+    """A TOML file as a table. Raises BadInput; `mend` is what to do where there is no such file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput("no such file", where=str(path), mend=mend) from None
+    except OSError as error:
+        raise BadInput(f"not readable: {error.strerror}", where=str(path), mend=mend) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
+
+
+def validated(model: type[Model], document: Any, where: str, mend: str) -> Model:
+    """A table as a model. Raises BadInput naming the field."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        field, what = complaint(error)
+        raise BadInput(f"{field}: {what}" if field else what, where=where, mend=mend) from None
+
+
+def complaint(error: ValidationError) -> tuple[str, str]:
+    """The field (dotted; empty for the whole document) and the words of pydantic's first complaint."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    # Of a union pydantic adds the branch that it tried, which is no part of the document.
+    place = [str(part) for part in first["loc"] if part not in ("str", "int", "float", "bool") and "[" not in str(part)]
+    what = _WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    return ".".join(place), what[:1].lower() + what[1:]

@@ -32,7 +32,7 @@ def sample(positive: npt.NDArray[np.bool_], eligible: npt.NDArray[np.bool_], *, 
     return Sample(rows[order], weights[order])
 
 
-def thin(rate: npt.NDArray[np.float64], *, seed: int) -> Sample:
+def thin(rate: npt.NDArray[np.float64], *, seed: int | np.random.Generator) -> Sample:
     """Keep each row on its own with probability `rate` [n] (0 to 1), weighing 1 / rate (Horvitz & Thompson 1952).
 
     Rows that matter more may get a higher rate, so long as it is decided by what was known at as_of, or the row is a failure.

@@ -24,6 +24,7 @@ from training.config import SamplingConfig
 from training.gbm import TrainingRows
 from training.labels import HORIZON_HOURS, label
 from training.model import Matrix
+from training.sampling import thin
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -121,12 +122,13 @@ def training_rows(
         share = shares(config, names, chunk.x)
         to_failure = labels["hours_to_failure"].to_numpy()
         share[to_failure <= config.near_failure_hours] = 1.0
-        keep = (random.random(len(share)) < share) & ~np.isnan(labels["y24"].to_numpy())
+        share[np.isnan(labels["y24"].to_numpy())] = 0.0
         if until is not None:
-            keep &= chunk.as_of <= until
-        rows = np.flatnonzero(keep)
+            share[chunk.as_of > until] = 0.0
+        drawn = thin(share, seed=random)
+        rows = drawn.rows
         followed = labels["followed_hours"].to_numpy()[rows]
-        kept.append((np.ascontiguousarray(chunk.x[rows]), to_failure[rows], followed, 1.0 / share[rows], chunk.machine[rows]))
+        kept.append((np.ascontiguousarray(chunk.x[rows]), to_failure[rows], followed, drawn.weight, chunk.machine[rows]))
         if progress is not None:
             progress(len(chunk.as_of))
     x = np.concatenate([part[0] for part in kept])

@@ -36,7 +36,7 @@ from training.evaluation import Evaluation
 from training.gbm import TrainingRows
 from training.hazard import INTERVAL_ENDS
 from training.intervals import Interval
-from training.labels import MICROS_PER_HOUR, outcome
+from training.labels import MICROS_PER_HOUR
 from training.model import HazardModel, Matrix
 from training.report_words import Text
 from training.rivals import Rival, Sample
@@ -102,9 +102,8 @@ def fit(rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
     first = gbm.fit(_part(rows, ~unseen), config.gbm, seed=config.seed, threads=config.threads, progress=say)
     say("calibrate on the others")
     judged = _part(rows, unseen)
-    outcomes = np.stack([outcome(judged.hours_to_failure, judged.followed_hours, end) for end in INTERVAL_ENDS], axis=1)
     scores = first.point_scores(judged.x, threads=config.threads)
-    monotone = calibration.fit(scores, outcomes, judged.weight, judged.machine, config.calibration)
+    monotone = calibration.fit(scores, judged.outcomes, judged.weight, judged.machine, config.calibration)
     if not config.split.refit:
         return Model(first, monotone)
     say("fit on all drives")
@@ -244,7 +243,7 @@ def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
 
 
 def _sample(rows: TrainingRows, wanted: Catalog, seed: int) -> Sample:
-    y = outcome(rows.hours_to_failure, rows.followed_hours, INTERVAL_ENDS[-1])
+    y = rows.outcomes[:, -1]
     ripe = ~np.isnan(y)
     return Sample(rows.x[ripe], y[ripe] > 0.5, rows.weight[ripe], wanted.specs, seed)
 

@@ -1,6 +1,8 @@
 """Prometheus metrics of the service. Labels are routes, never paths: a machine id in a label would grow without bound."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -21,13 +23,19 @@ DURATION = Histogram("forewarn_request_seconds", "Time to answer", ["route"], bu
 RISK = Histogram("forewarn_p72", "Answered 72-hour probabilities", ["kind", "source"], buckets=_RISKS)
 
 
+# Looking a label up costs more than counting it; routes, statuses and kinds are few.
+_request: Callable[[str, int], Counter] = cache(REQUESTS.labels)
+_duration: Callable[[str], Histogram] = cache(DURATION.labels)
+_risk: Callable[[str, str], Histogram] = cache(RISK.labels)
+
+
 def answered(route: str, status: int, seconds: float) -> None:
-    REQUESTS.labels(route, str(status)).inc()
-    DURATION.labels(route).observe(seconds)
+    _request(route, status).inc()
+    _duration(route).observe(seconds)
 
 
 def scored(kind: str, source: str, p72: float) -> None:
-    RISK.labels(kind, source).observe(p72)
+    _risk(kind, source).observe(p72)
 
 
 def exposition() -> bytes:

@@ -48,6 +48,8 @@ class Forewarn:
 
     def __init__(self) -> None:
         self.runtime = Runtime.open(settings())
+        # Bound once: BentoML would bind it anew, by inspecting its signature, for every request.
+        vars(self)["score"] = vars(type(self))["score"].__get__(self, type(self))
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod

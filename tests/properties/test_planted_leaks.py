@@ -76,11 +76,7 @@ def test_a_leak_of_time_breaks_the_law(leak: Features) -> None:
         return any(breaks_law(leak, tables, as_of).size for as_of in LOOKS)
 
     # `find` raises NoSuchExample where no history gives the leak away.
-    found = find(
-        histories(REGULAR),
-        caught,
-        settings=settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=PHASES),
-    )
+    found = find(histories(REGULAR), caught, settings=SEARCH)
     # On the very history that gives the leak away, the product's own features keep the law.
     assert not any(breaks_law(honest, found, as_of).size for as_of in LOOKS)
 

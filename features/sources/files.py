@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 
 from features.errors import BadInput
 from features.schema import TIME
+from features.sources import lines
+from features.sources.lines import PLAIN, Form
 from features.sources.reader import Refusal
 
 Rows = npt.NDArray[np.int64]
@@ -26,7 +28,6 @@ Refused = tuple[Refusal, ...]
 SUFFIXES = (".parquet", ".csv")
 _CHUNK_ROWS = 1 << 17
 _CSV_BLOCK = 8 << 20
-_SCAN_BLOCK = 1 << 22
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 # The second form is how Microsoft's own CSV writes "1/1/2015 6:00:00 AM".
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
@@ -61,24 +62,13 @@ def need(directory: Path, stem: str) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a CSV is written."""
-
-    delimiter: str = ","
-    encoding: str = "utf-8"
-
-
-def header(path: Path, form: Form = Form()) -> dict[str, pa.DataType]:
+def header(path: Path, form: Form = PLAIN) -> dict[str, pa.DataType]:
     """Column names and types, those of a CSV all text. Raises BadInput on an unreadable file or a name that is twice there."""
     if path.suffix == ".parquet":
         schema = _parquet(path).schema_arrow
         names, kinds = schema.names, schema.types
     else:
-        try:
-            names = _csv(path, form, None, lambda _: "skip", _first_line(path)).schema.names
-        except UnicodeDecodeError as error:
-            raise _unreadable(path, "CSV", error) from None
+        names = _csv(path, form, None, lambda _: "skip", lines.first(path, form)).schema.names
         kinds = [pa.string()] * len(names)
     for name in names:
         if names.count(name) > 1:
@@ -86,22 +76,19 @@ def header(path: Path, form: Form = Form()) -> dict[str, pa.DataType]:
     return dict(zip(names, kinds, strict=True))
 
 
-def _first_line(path: Path) -> Path | BytesIO:
-    """The first line that is not blank: a header without the block of rows that a CSV reader parses on opening."""
-    if not path.is_file():
-        return path
-    with path.open("rb") as file:
-        return BytesIO(next((line for line in file if line.strip()), b""))
-
-
 def check_columns(
     path: Path,
     columns: Sequence[str],
     optional: Sequence[str] = (),
-    form: Form = Form(),
+    form: Form = PLAIN,
 ) -> list[str]:
     """The wanted columns that the file has. Raises BadInput naming the first one of `columns` that is missing."""
-    present = list(header(path, form))
+    types = header(path, form)
+    present = list(types)
+    for name in (*columns, *optional):
+        if name in types and pa.types.is_nested(types[name]):
+            what = f"column {name!r} holds several values a row ({types[name]})"
+            raise BadInput(what, where=str(path), mend="store one text, number or time a row")
     for name in columns:
         if name not in present:
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
@@ -113,7 +100,7 @@ def chunks(
     path: Path,
     columns: Sequence[str],
     optional: Sequence[str] = (),
-    form: Form = Form(),
+    form: Form = PLAIN,
 ) -> Iterator[Chunk]:
     """Stream `columns` (and those of `optional` that exist), about 10^5 rows at a time; at least one chunk, if an empty one.
 
@@ -189,15 +176,15 @@ def _csv(
 
 def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
     broken: dict[int, tuple[str, str]] = {}
-    origin, unclosed = _mend_quotes(path, form)
+    unclosed = lines.unclosed(path, form)
+    origin, texts = lines.without(path, unclosed, form) if unclosed else (path, [])
 
     def on_broken(row: pacsv.InvalidRow) -> str:
-        number = row.number - 1
-        if number in unclosed:
-            broken[number] = ("broken line: a quote is not closed", unclosed[number])
+        if row.text.startswith(lines.OUT):
+            said = ("broken line: a quote is not closed", texts[int(row.text.rpartition(form.delimiter)[2])])
         else:
-            reason = f"broken line: {row.actual_columns} fields where the header has {row.expected_columns}"
-            broken[number] = (reason, row.text)
+            said = (f"broken line: {row.actual_columns} fields where the header has {row.expected_columns}", row.text)
+        broken[row.number - 1] = said
         return "skip"
 
     reader = _csv(path, form, names, on_broken, origin)
@@ -214,26 +201,6 @@ def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
         yield Chunk(empty, np.empty(0, np.int64), left)
 
 
-def _mend_quotes(path: Path, form: Form) -> tuple[Path | BytesIO, dict[int, str]]:
-    """A quote that is never closed would swallow every line after it: such lines are found here, {row number: text}.
-
-    Without one (quotes come in pairs) the file itself is read; else its content with those lines made unreadable as rows.
-    """
-    quotes = 0
-    with path.open("rb") as file:
-        while block := file.read(_SCAN_BLOCK):
-            quotes += block.count(b'"')
-    if quotes % 2 == 0:
-        return path, {}
-    lines = path.read_bytes().split(b"\n")
-    unclosed = {}
-    for number, line in enumerate(lines):
-        if number and line.count(b'"') % 2:
-            unclosed[number] = line.decode(form.encoding, errors="replace").rstrip("\r")
-            lines[number] = form.delimiter.encode(form.encoding) * (lines[0].count(form.delimiter.encode(form.encoding)) + 5)
-    return BytesIO(b"\n".join(lines)), unclosed
-
-
 def _number(start: int, count: int, broken: dict[int, tuple[str, str]]) -> tuple[Rows, int, Refused]:
     """Numbers of the next `count` good rows, stepping over broken ones, which are taken out of `broken`."""
     span = np.arange(start, start + count + len(broken), dtype=np.int64)
@@ -244,8 +211,9 @@ def _number(start: int, count: int, broken: dict[int, tuple[str, str]]) -> tuple
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """Decode a dictionary column."""
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    """Decode a dictionary column, and text that its writer left as bytes."""
+    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return column.cast(pa.string()) if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) else column
 
 
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -40,7 +40,7 @@ from features.errors import BadInput
 from features.kinds import MachineKind, load_kind, parse_kind
 from features.schema import EVENT_TIME, FIXED, MACHINES, NUMBER, RECORDED_AT, TIME, TableContract, readings
 from features.sources import files
-from features.sources.files import Form
+from features.sources.lines import Form
 from features.sources.reader import Batch, Refusal, Source
 
 READINGS = "readings"
@@ -96,10 +96,12 @@ class TableMapping(BaseModel):
     @classmethod
     def _of_text(cls, encoding: str) -> str:
         try:
-            "a".encode(encoding)
+            # Lines and fields are found in the bytes before they are decoded.
+            if "\n,".encode(encoding).endswith(b"\n,"):
+                return encoding
         except (LookupError, ValueError):
-            raise ValueError(f"no encoding '{encoding}' of text; use a name such as 'utf-8' or 'gb18030'") from None
-        return encoding
+            pass
+        raise ValueError(f"no encoding '{encoding}' that holds ASCII as it is; save the files as UTF-8, or as GB 18030")
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:

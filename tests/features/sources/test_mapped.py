@@ -175,7 +175,7 @@ def test_codes_that_the_kind_does_not_declare(plant: Path, tmp_path: Path) -> No
         ("delay_hours = 6", "constants = { code = 'E-7' }", "tables.2: 'code' is both a column and a constant"),
         ("scale = 8766.0", "scale = nan", "scale: input should be a finite number"),
         ('delimiter = ";"', 'delimiter = "；"', "tables.2.delimiter: not one of the ASCII characters"),
-        ('encoding = "gb18030"', 'encoding = "base64"', "tables.2.encoding: no encoding 'base64' of text"),
+        ('encoding = "gb18030"', 'encoding = "base64"', "tables.2.encoding: no encoding 'base64' that holds ASCII"),
         ('"register.csv"', '"reg**.csv"', "tables.0.files: '**' stands for folders"),
         ('table = "events"', 'table = "event"', "tables.2 (event): unknown table 'event'; did you mean 'events'?"),
         ('code = "alarm"', 'cod = "alarm"', "tables.2 (events): unknown column 'cod' for table events; did you mean 'code'?"),
@@ -244,3 +244,41 @@ def test_a_link_does_not_lead_out_of_the_folder(plant: Path, tmp_path: Path) -> 
 def test_a_file_with_a_header_alone_counts_no_rows(plant: Path, tmp_path: Path) -> None:
     write(plant, "alarms.csv", "asset;raised;alarm\n")
     assert take(plant, tmp_path)[1]["events"] == TableCount()
+
+
+def test_quotes_that_are_never_closed_take_no_other_line_with_them(plant: Path, tmp_path: Path) -> None:
+    broken = ['"P1,2024-05-01 08:30,1,1', 'P1,2024-05-01 09:30,1,"1']
+    hours = [f"P1,2024-05-01 {hour:02d}:00,1,1" for hour in (8, 9, 10)]
+    write(plant, "telemetry/may.csv", "\n".join(["", "asset,ts,oil_f,p", "", hours[0], broken[0], hours[1], broken[1], hours[2]]))
+    lake, _ = take(plant, tmp_path)
+    assert [(row, value, why) for file, row, _, value, why in refused(lake) if file == "telemetry/may.csv"] == [
+        (2, broken[0], "broken line: a quote is not closed"),
+        (4, broken[1], "broken line: a quote is not closed"),
+    ]
+
+
+def test_a_field_may_go_over_several_lines_beside_an_unclosed_quote(plant: Path, tmp_path: Path) -> None:
+    rows = ['"P1",2024-05-01 08:00,"1\n ",1', '"P1,2024-05-01 09:00,1,1', "P1,2024-05-01 10:00,1,1"]
+    write(plant, "telemetry/may.csv", "\n".join(["asset,ts,oil_f,p", *rows]))
+    lake, _ = take(plant, tmp_path)
+    found = [(value, why) for file, _, _, value, why in refused(lake) if file == "telemetry/may.csv"]
+    assert found == [(rows[1], "broken line: a quote is not closed")]
+
+
+@pytest.mark.parametrize("content", [b"\x00\x01\x02\xff", b"asset,ts,oil_f,p\nP1,3\n\xd6\xd0,3\n", b"asset\x00,ts\n"])
+def test_a_file_that_is_no_text_is_one_line_and_nothing_else(
+    plant: Path, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (plant / "telemetry" / "may.csv").write_bytes(content)
+    with pytest.raises(BadInput, match=r"may.csv: line \d is not utf-8 text; save it as UTF-8"):
+        take(plant, tmp_path)
+    assert not capfd.readouterr().err
+
+
+def test_several_values_in_one_cell_stop_the_import(plant: Path, tmp_path: Path) -> None:
+    path = plant / "telemetry" / "later.parquet"
+    table = pq.read_table(path)
+    lists = pa.array([[1.0, 2.0]] * len(table))
+    pq.write_table(table.set_column(table.schema.get_field_index("oil_f"), "oil_f", lists), path)
+    with pytest.raises(BadInput, match=r"column 'oil_f' holds several values a row \(list<element: double>\)"):
+        take(plant, tmp_path)

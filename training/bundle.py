@@ -19,7 +19,7 @@ import numpy as np
 from features.catalog import Catalog, catalog
 from features.errors import BadInput
 from training.calibration import Calibration
-from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog
+from training.hazard import Floats, from_cloglog
 from training.manifest import MANIFEST, Facts, Golden, Manifest, canonical, read_manifest, sha256
 from training.model import HazardModel, Matrix, pooled
 from training.trees import Forest
@@ -172,7 +172,7 @@ def _predict(model: HazardModel, calibration: Calibration, x: Matrix, *, ranges:
     # Ordered by horizon like p: the lower bound of a longer horizon is one for the shorter, the upper one the other way round.
     low = np.minimum.accumulate((score - half)[:, ::-1], axis=1)[:, ::-1]
     high = np.maximum.accumulate(score + half, axis=1)
-    return Prediction(*(from_cloglog(np.clip(part, LOWEST, HIGHEST)) for part in (score, low, high)))
+    return Prediction(*(from_cloglog(part) for part in (score, low, high)))
 
 
 def _files(model: HazardModel, calibration: Calibration) -> dict[str, bytes]:

@@ -7,14 +7,13 @@ do so with an intercept and a slope on the logit scale).
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from training.config import CalibrationConfig
-from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog
+from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog, held
 
 _TIGHT = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
 _SD_SHIFT, _SD_SLOPE, _SD_BEND = 2.0, 0.35, 0.35
@@ -37,8 +36,7 @@ class Calibration(BaseModel):
 
     def apply(self, scores: Floats) -> Floats:
         """Calibrated scores of any shape."""
-        straight = self.level + _lengths(scores, self.knots) @ np.asarray(self.slopes)
-        return np.asarray(np.clip(straight, LOWEST, HIGHEST))
+        return held(self.level + _lengths(scores, self.knots) @ np.asarray(self.slopes))
 
     def probability(self, scores: Floats) -> Floats:
         return from_cloglog(self.apply(scores))
@@ -64,11 +62,9 @@ IDENTITY = Calibration(knots=(0.0,), level=0.0, slopes=(1.0, 1.0))
 
 def _lengths(scores: Floats, knots: Sequence[float]) -> Floats:
     """[..., segments]: signed length of the way from the first knot to the score that lies in each segment."""
-    edges = np.asarray(knots)
-    parts = [np.minimum(scores, edges[0]) - edges[0]]
-    parts += [np.clip(scores, a, b) - a for a, b in pairwise(edges)]
-    parts.append(np.maximum(scores, edges[-1]) - edges[-1])
-    return np.stack(parts, axis=-1)
+    low, high = np.array([-np.inf, *knots]), np.array([*knots, np.inf])
+    inside = np.minimum(np.maximum(np.asarray(scores)[..., None], low), high)
+    return np.asarray(inside - np.array([knots[0], *knots]))
 
 
 def _gradient(lengths: Floats, slopes: Floats) -> Floats:
@@ -144,7 +140,7 @@ def _pull(segments: int, horizons: int) -> Floats:
 def _loss(theta: Floats, start: Floats, pull: Floats, lengths: Floats, y: Floats, w: Floats) -> tuple[float, Floats]:
     """Penalised negative log-likelihood and its gradient."""
     slopes = np.exp(theta[1:])
-    hazard = np.exp(np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST))
+    hazard = np.exp(held(theta[0] + lengths @ slopes))
     p = -np.expm1(-hazard)
     away = theta - start
     loss = 0.5 * float(away @ pull @ away) - float(np.sum(w * (y * np.log(p) - (1 - y) * hazard)))
@@ -161,7 +157,7 @@ def _covariance(
 ) -> Floats:
     """Sandwich covariance of the parameters, clustered by machine (Liang & Zeger 1986); without data it is the pull's own."""
     slopes = np.exp(theta[1:])
-    hazard = np.exp(np.clip(theta[0] + lengths @ slopes, LOWEST, HIGHEST))
+    hazard = np.exp(held(theta[0] + lengths @ slopes))
     p = -np.expm1(-hazard)
     gradient = _gradient(lengths, slopes)
     information = (gradient * (w * hazard**2 * np.exp(-hazard) / p)[:, None]).T @ gradient

@@ -57,15 +57,20 @@ def hazards(p: Floats) -> Floats:
     return np.asarray(np.divide(p - before, alive, out=np.zeros_like(p), where=alive > 0))
 
 
+def held(score: Floats) -> Floats:
+    """A cloglog score held to [LOWEST, HIGHEST]; several times as fast as np.clip on a single row."""
+    return np.minimum(np.maximum(score, LOWEST), HIGHEST)
+
+
 def cloglog(p: Floats) -> Floats:
     """log(-log(1 - p)), held to [LOWEST, HIGHEST]."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.clip(np.log(-np.log1p(-p)), LOWEST, HIGHEST))
+        return held(np.log(-np.log1p(-p)))
 
 
 def from_cloglog(score: Floats) -> Floats:
     """1 - exp(-exp(score))."""
-    return np.asarray(-np.expm1(-np.exp(np.clip(score, LOWEST, HIGHEST))))
+    return -np.expm1(-np.exp(held(score)))
 
 
 def cumulative_scores(raw: Floats) -> Floats:
@@ -75,4 +80,4 @@ def cumulative_scores(raw: Floats) -> Floats:
     """
     summed = np.cumsum(np.logaddexp(0.0, raw), axis=1)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.clip(np.log(summed), LOWEST, HIGHEST))
+        return held(np.log(summed))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from training.hazard import HIGHEST, INTERVAL_ENDS, LOWEST, Floats
+from training.hazard import INTERVAL_ENDS, Floats, held
 from training.trees import Forest
 
 Matrix = npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ class HazardModel:
             spread = np.exp(raw[..., 1:] - raw[..., 1:].max(axis=3, keepdims=True))
             hazard = np.cumsum(spread, axis=3)
             hazard *= np.logaddexp(0.0, raw[..., :1]) / hazard[..., -1:]
-        return np.asarray(np.clip(np.log(hazard.sum(axis=0)), LOWEST, HIGHEST))
+        return held(np.log(hazard.sum(axis=0)))
 
     def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
         """([n, features], base): what each feature adds to the score of the longest horizon; base + sum = that score.

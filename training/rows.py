@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from training.bundle import Prediction
 from training.config import GbmConfig
 from training.gbm import TrainingRows
 from training.labels import label
+from training.manifest import Facts
 from training.model import Matrix, Structure
 from training.sampling import sample
 
@@ -74,6 +76,19 @@ class Past:
             names=tuple(self.snapshot.features),
             categorical=tuple(spec.name for spec in catalog(self.snapshot.kind).specs if spec.categorical),
             hours_to_component=tuple(picked[f"hours_to_{component}"].to_numpy() for component in components),
+        )
+
+    def facts(self, trained_on: Rows, calibrated_on: Rows, params: dict[str, Any]) -> Facts:
+        """Where a model of these rows comes from."""
+        return Facts(
+            kind=self.snapshot.kind,
+            snapshot_id=self.snapshot.id,
+            lake_versions=self.snapshot.manifest["lake_versions"],
+            train_from=moment(self.as_of[trained_on].min()),
+            train_until=moment(self.as_of[trained_on].max()),
+            calibrated_until=moment(self.as_of[np.concatenate([trained_on, calibrated_on])].max()),
+            created_at=datetime.now(UTC),
+            params=params,
         )
 
 

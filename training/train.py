@@ -5,7 +5,7 @@ snapshot -> train | calibration | test -> labelled sample -> fit -> calibrate ->
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,8 @@ from features.lake import Lake
 from training import calibration, gbm, splits
 from training.bundle import Bundle
 from training.config import TrainConfig
-from training.manifest import Facts
 from training.model import HazardModel, Matrix
-from training.rows import TARGETS, Past, gather, moment, predictions_frame, structure_of
+from training.rows import TARGETS, Past, gather, predictions_frame, structure_of
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Training:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Learned:
+class Learned(NamedTuple):
     """A bundle and the rows that its boosters were fitted on."""
 
     bundle: Bundle
@@ -56,14 +54,13 @@ def train_machine(
     """
     past = Past.of(snapshot, lake)
     periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
-    learned = learn(config, past, periods, progress=progress)
+    bundle, rows = learn(config, past, periods, progress=progress)
     if progress:
         progress("predict the test period")
     test_x = gather(snapshot, periods.test)
-    predictions = predictions_frame(past, lake, periods.test, learned.bundle.predict(test_x, threads=config.threads))
-    rows = learned.rows
+    predictions = predictions_frame(past, lake, periods.test, bundle.predict(test_x, threads=config.threads))
     train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
-    return Training(learned.bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)
+    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)
 
 
 def learn(
@@ -99,14 +96,5 @@ def learn(
             trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
             rows, model = fit_on(trained_on, periods.test_from)
 
-    facts = Facts(
-        kind=snapshot.kind,
-        snapshot_id=snapshot.id,
-        lake_versions=snapshot.manifest["lake_versions"],
-        train_from=moment(past.as_of[trained_on].min()),
-        train_until=moment(past.as_of[trained_on].max()),
-        calibrated_until=moment(past.as_of[np.concatenate([trained_on, periods.calibration])].max()),
-        created_at=datetime.now(UTC),
-        params=config.model_dump(mode="json"),
-    )
+    facts = past.facts(trained_on, periods.calibration, config.model_dump(mode="json"))
     return Learned(Bundle.assemble(model, monotone, facts, golden_x=rows.x[:: max(1, len(rows.x) // 8)][:8]), rows)

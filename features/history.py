@@ -31,8 +31,8 @@ NUMERIC = {"operations": ("load",), "environment": ("ambient_temperature_c", "hu
 STATIC = ("model", "age_hours", "capacity")
 # What a history is made of. Coverage is not among them: it tells how long a machine will be watched.
 TABLES = ("machines", "events", "maintenance", "failures", "operations", "environment")
-# An action on a component that leaves it new; a source that names no action means a replacement.
-RENEWING = ("", "replace", "replacement", "replaced", "corrective", "overhaul")
+# Maintenance of a component renews it, unless its action says that the part stayed.
+KEEPING = ("inspect", "inspection", "check", "clean", "lubricate", "adjust")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def replacements(kind: MachineKind, tables: Mapping[str, pa.Table], found: Mappi
     if table is not None and repairs.rows and table.column("action").null_count < table.num_rows:
         ordered, _ = _placed(table, FIXED["maintenance"], ids)
         action = pc.utf8_lower(pc.fill_null(ordered.column("action"), ""))
-        renewing = np.array(pc.is_in(action, value_set=pa.array(RENEWING)), dtype=bool)
+        renewing = ~np.array(pc.is_in(action, value_set=pa.array(KEEPING)), dtype=bool)
     return union(repairs, found["failures"], renewing)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-VERSION = 3
+VERSION = 4
 NAN = np.nan
 HOUR = 3_600_000_000.0
 # The standard deviation of a normal distribution in units of its median absolute deviation.

@@ -14,9 +14,9 @@ from features.clock import NEVER, micros
 from features.errors import NotFound
 from features.history import (
     CODED,
+    KEEPING,
     NUMERIC,
     READINGS,
-    RENEWING,
     REPLACEMENTS,
     STATIC,
     TABLES,
@@ -136,4 +136,4 @@ def _renewing(columns: Columns | None) -> npt.NDArray[np.bool_]:
     if columns is None:
         return np.empty(0, dtype=bool)
     actions = columns.get("action") or [None] * len(columns["event_time"])
-    return np.array([(action or "").lower() in RENEWING for action in actions], dtype=bool)
+    return np.array([(action or "").lower() not in KEEPING for action in actions], dtype=bool)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from features.build import compute
 from features.catalog import Catalog, catalog
 from features.clock import known_at, micros
-from features.history import RENEWING, from_tables
+from features.history import KEEPING, from_tables
 from features.kinds import MachineKind
 from features.schema import FIXED, MACHINE, readings
 from features.spec import FeatureSpec
@@ -36,7 +36,7 @@ class Reference:
             known = known_at(tables[contract.name], contract, as_of).to_pylist()
             mine = sorted((row for row in known if row[MACHINE] == machine), key=lambda row: row["event_time"])
             self.rows["readings" if contract.name == kind.readings_table else contract.name] = mine
-        renewed = [row for row in self.rows["maintenance"] if (row["action"] or "") in RENEWING]
+        renewed = [row for row in self.rows["maintenance"] if (row["action"] or "") not in KEEPING]
         self.rows["replacements"] = sorted([*renewed, *self.rows["failures"]], key=lambda row: row["event_time"])
 
     def value(self, spec: FeatureSpec) -> float:

@@ -81,7 +81,7 @@ def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
     sensors = [sensor.name for sensor in kind.sensors]
     made = {kind.readings_table: table(readings(kind), _rows(draw, *[NUMBERS] * len(sensors), dense=60), sensors)}
     made["events"] = table(FIXED["events"], _rows(draw, ["e1", "e2", "other"]), ["code"])
-    repairs = _rows(draw, ["c1", "c2"], [None, "replace", "inspect"])
+    repairs = _rows(draw, ["c1", "c2"], [None, "planned", "inspect"])
     made["maintenance"] = table(FIXED["maintenance"], repairs, ["component", "action"])
     made["failures"] = table(FIXED["failures"], _rows(draw, ["c1", "c2"], most=3, dense=4), ["component"])
     facts = [["A1", "B1", "unheard of", None], [None, 0.0, 900.0], NUMBERS]

@@ -25,6 +25,7 @@ Fit = Callable[["Sample"], Callable[[Matrix], Floats]]
 TARGETS = ("y24", "y48", "y72")
 # Counters of lost sectors and uncorrected errors; 188, which Backblaze watches too, marks too many healthy drives.
 SMART_COLUMNS = ("smart_5", "smart_187", "smart_197", "smart_198")
+_LINEAR_ROWS = 250_000
 _PLAIN_OPS = {"last", "value", "change", "mean", "count", "since", "age", "model", "capacity"}
 _FOREST_ROWS = 60_000
 
@@ -152,6 +153,31 @@ def afternoon(sample: Sample, rounds: int = 100, **options: float) -> Callable[[
     return lambda x: np.asarray(booster.predict(x[:, columns], num_threads=1))
 
 
+def held_back(sample: Sample) -> Callable[[Matrix], Floats]:
+    """The afternoon's LightGBM, restrained enough to stand rows of very unequal weight (200 rounds, rate 0.05)."""
+    restraint = {"min_data_in_leaf": 100, "min_sum_hessian_in_leaf": 0.025, "lambda_l2": 0.125, "feature_fraction": 0.8}
+    return afternoon(sample, 200, learning_rate=0.05, **restraint)
+
+
+def counters(sample: Sample) -> Callable[[Matrix], Floats]:
+    """Logistic regression on the logarithms of counters and of their change over a week, on age and model."""
+    specs = sample.specs
+    counts = [i for i, spec in enumerate(specs) if spec.op == "value" or (spec.op == "change" and spec.window_hours == 168.0)]
+    columns = counts + [i for i, spec in enumerate(specs) if spec.op in ("age", "model")]
+
+    def chosen(x: Matrix) -> Matrix:
+        small = x[:, columns]
+        part = small[:, : len(counts)]
+        small[:, : len(counts)] = np.sign(part) * np.log1p(np.abs(part))
+        return small
+
+    # Enough for a few dozen coefficients.
+    rows = np.random.default_rng(sample.seed).permutation(len(sample.y))[:_LINEAR_ROWS]
+    inner = Sample(chosen(sample.x[rows]), sample.y[rows], sample.weight[rows], [specs[i] for i in columns], sample.seed)
+    fitted = logistic(inner)
+    return lambda x: fitted(chosen(x))
+
+
 def smart_rule(sample: Sample) -> Callable[[Matrix], Floats]:
     """Any of SMART 5, 187, 197, 198 above zero; the probability is the rate found on either side of the rule."""
     columns = _smart(sample.specs)
@@ -223,4 +249,10 @@ RIVALS: tuple[Rival, ...] = (
         lambda specs: bool(_smart(specs)),
     ),
     Rival("rate", Text("Rate by age band and model", "按机龄与机型的故障率"), rate_by_age_and_model),
+)
+# For millions of rows to score, a good part of them sampled with unequal weights.
+LARGE: tuple[Rival, ...] = (
+    Rival("lightgbm", Text("LightGBM, an afternoon's work", "LightGBM（半日工作量）"), held_back),
+    Rival("logistic", Text("Logistic regression on counters, age, model", "逻辑回归（计数、机龄、机型）"), counters),
+    *(rival for rival in RIVALS if rival.name in ("smart", "rate")),
 )

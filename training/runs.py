@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.build import Snapshot, open_snapshot
+from features.catalog import Catalog
 from features.errors import BadInput
 from features.lake import Lake
 from features.settings import Settings
@@ -18,6 +19,7 @@ from training import evaluation, report, rivals, tables, tracking
 from training.bundle import Bundle
 from training.config import TrainConfig
 from training.evaluation import Evaluation
+from training.model import HazardModel
 from training.report_notes import notes, period
 from training.report_words import Text, verdict
 from training.train import Training, train_machine
@@ -123,23 +125,22 @@ def describe(bundle: Bundle, snapshot: Snapshot, judged: Evaluation) -> report.R
         manifest.created_at,
         identity,
         WORDS,
-        importance(bundle),
+        importance(bundle.model, bundle.catalog),
         notes(bundle.manifest, judged),
-        _flat_params(manifest.params),
+        flat_params(manifest.params),
     )
 
 
-def importance(bundle: Bundle) -> list[report.Importance]:
+def importance(model: HazardModel, wanted: Catalog) -> list[report.Importance]:
     """Features by share of the boosters' gain. A column shared by component views counts once, a view's own for its part."""
-    forest = bundle.model.full or bundle.model.members
-    gains, views = forest.gains(), bundle.model.structure.views
+    forest = model.full or model.members
+    gains, views, specs = forest.gains(), model.structure.views, wanted.specs
     if views:
-        by_feature = np.zeros(len(bundle.catalog.specs))
+        by_feature = np.zeros(len(specs))
         for view in views:
             by_feature[list(view)] += gains[: len(view)] / len(views)
         gains = by_feature
     share = gains / max(float(gains.sum()), 1e-12)
-    specs = bundle.catalog.specs
     order = [int(index) for index in np.argsort(-share, kind="stable")[:_SHOWN] if share[index] > 0]
     return [report.Importance(specs[i].name, float(share[i]), Text(specs[i].words_en, specs[i].words_zh)) for i in order]
 
@@ -160,11 +161,11 @@ def _record(bundle: Bundle, path: Path, page: Path, about: report.Run, judged: E
     )
 
 
-def _flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in params.items():
         if isinstance(value, Mapping):
-            found |= _flat_params(value, f"{prefix}{key}.")
+            found |= flat_params(value, f"{prefix}{key}.")
         elif value is not None:
             found[f"{prefix}{key}"] = str(value)
     return found

@@ -188,7 +188,7 @@ def test_notes_say_what_the_data_cannot_show(judged):
 
 def test_importance_is_shares_of_gain_in_the_catalogs_words():
     bundle = small.bundle()
-    found = runs.importance(bundle)
+    found = runs.importance(bundle.model, bundle.catalog)
     assert 0.9 < sum(one.share for one in found) <= 1.0 + 1e-9
     assert [one.share for one in found] == sorted((one.share for one in found), reverse=True)
     spec = next(one for one in bundle.catalog.specs if one.name == found[0].name)

@@ -24,11 +24,13 @@ import pyarrow.parquet as pq
 from features import engine
 from features.catalog import Catalog, catalog
 from features.clock import times
+from features.errors import BadInput
 from features.lake import Lake
 from features.observations import Grid
 from features.schema import EVENT_TIME
+from features.settings import settings
 from features.sources import backblaze
-from training import calibration, evaluation, gbm, rivals
+from training import calibration, evaluation, gbm, report, rivals
 from training.benchmarks.result import Result
 from training.calibration import Calibration
 from training.config import TrainConfig, load_config
@@ -38,9 +40,10 @@ from training.hazard import INTERVAL_ENDS
 from training.intervals import Interval
 from training.labels import MICROS_PER_HOUR
 from training.model import HazardModel, Matrix
+from training.report_notes import period
 from training.report_words import Text
-from training.rivals import Rival, Sample
-from training.runs import OWN, OWN_WORDS
+from training.rivals import Sample
+from training.runs import OWN, OWN_WORDS, flat_params, importance
 from training.splits import machine_share
 from training.streaming import Chunk, Flags, Fleet, training_rows
 
@@ -48,6 +51,8 @@ NAME = "backblaze"
 GRID = Grid(every_hours=24, anchor="machine")
 HELD_OUT, FOR_CALIBRATION = 0.2, 0.2
 BUDGETS = (0.01, 0.001)
+TITLE = Text("Hard drives: failure within 72 hours", "硬盘：72 小时内故障")
+WORDS = {OWN: OWN_WORDS, **{rival.name: rival.words for rival in rivals.LARGE}}
 # The last drives were seen on one day. Shortly before it only drives that failed have ripe rows, so that the date alone would
 # give the label away; power-on hours run behind the calendar, which blurs that edge over some days.
 CLOSING_HOURS = 14 * 24.0
@@ -77,7 +82,10 @@ def imported(folder: Path, root: Path, say: Say, wanted: Catalog | None = None) 
     say(f"import {folder}")
     lake = Lake.open(root, create=True, buckets=16)
     lake.ingest(backblaze.read(folder), imported_at=datetime.now(UTC))
-    return Fleet(lake, wanted or catalog(lake.kind(backblaze.NAME)), GRID)
+    fleet = Fleet(lake, wanted or catalog(lake.kind(backblaze.NAME)), GRID)
+    if not fleet.ids:
+        raise BadInput("no drive could be read", where=str(folder), mend="name a folder of Drive Stats")
+    return fleet
 
 
 # Training
@@ -131,16 +139,18 @@ def _part(rows: TrainingRows, chosen: Flags) -> TrainingRows:
 def _inner_split(fleet: Fleet, config: TrainConfig, say: Say) -> Result:
     held_out = machine_share(fleet.ids, HELD_OUT)
     rows = _sampled(fleet, ~held_out, config, say)
-    forecasts: dict[str, Forecast] = {OWN: fit(rows, config, say)}
+    model = fit(rows, config, say)
+    forecasts: dict[str, Forecast] = {OWN: model}
     sample = _sample(rows, fleet.catalog, config.seed)
-    for rival in RIVALS:
+    for rival in rivals.LARGE:
         say(f"rival: {rival.words.en}")
         forecasts[rival.name] = _spread(rival.fit(sample), rows)
     del rows, sample
     frame, said = scored(fleet, held_out, forecasts, config, say)
     say("figures")
     judged = _judged(frame, said)
-    return Result(NAME, table(judged), notes=NOTES, facts=_facts(judged))
+    page = report.write(_describe(judged, fleet, config, model), judged, settings().reports / f"{NAME}.html")
+    return Result(NAME, table(judged), page, notes=[note.en for note in NOTES], facts=_facts(judged))
 
 
 def scored(
@@ -172,13 +182,15 @@ def scored(
 
 
 def _judged(frame: pd.DataFrame, said: Mapping[str, Scores]) -> Evaluation:
-    return evaluation.evaluate(frame, said, evaluation.Settings(budgets=BUDGETS, lists=()))
+    try:
+        return evaluation.evaluate(frame, said, evaluation.Settings(budgets=BUDGETS, lists=()))
+    except ValueError as error:
+        raise BadInput(str(error), where=NAME, mend="bring in more drives, some of which fail") from None
 
 
 def table(judged: Evaluation) -> list[Row]:
     """The figures of the protocol: one row per forecast, then one per rival with the paired gain over it."""
     horizon = judged.horizon("72")
-    words = {OWN: OWN_WORDS, **{rival.name: rival.words for rival in RIVALS}}
 
     def row(title: str, figures: Mapping[str, Interval], *alarmed: Mapping[str, Interval]) -> Row:
         cells: Row = {"forecast": title}
@@ -186,9 +198,9 @@ def table(judged: Evaluation) -> list[Row]:
         cells |= {f"alarmed at {share * 100:g} %": of["event_recall"] for share, of in zip(BUDGETS, alarmed, strict=True)}
         return cells | {f"fresh at {BUDGETS[-1] * 100:g} %": alarmed[-1]["fresh_share"]}
 
-    own = [row(words[name].en, horizon.figures[name], *(one.figures[name] for one in judged.budgets)) for name in judged.names]
+    own = [row(WORDS[name].en, horizon.figures[name], *(one.figures[name] for one in judged.budgets)) for name in judged.names]
     gains = [
-        row(f"gain over {words[name].en}", horizon.gains[name], *(one.gains[name] for one in judged.budgets))
+        row(f"gain over {WORDS[name].en}", horizon.gains[name], *(one.gains[name] for one in judged.budgets))
         for name in judged.names[1:]
     ]
     return [*own, *gains]
@@ -220,10 +232,10 @@ def _predicted(fleet: Fleet, model: Model, config: TrainConfig, out: Path, say: 
     write(fleet, frame, said[OWN], out)
     facts: dict[str, object] = {"drives": len(fleet.ids), "rows": len(frame)}
     if not (frame["y72"] == 1).any():
-        return Result(NAME, [], predictions=out, facts=facts, notes=("The folder holds no failure to judge by.", *NOTES))
+        return Result(NAME, [], predictions=out, facts=facts, notes=["The folder holds no failure to judge by."])
     say("figures")
     judged = _judged(frame, said)
-    return Result(NAME, table(judged), predictions=out, notes=NOTES, facts=facts | _facts(judged))
+    return Result(NAME, table(judged), predictions=out, notes=[note.en for note in NOTES], facts=facts | _facts(judged))
 
 
 def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
@@ -255,49 +267,40 @@ def _spread(forecast: Forecast, rows: TrainingRows) -> Forecast:
     return lambda x: np.asarray(forecast(x)[:, None] * share)
 
 
-def few_columns(sample: Sample) -> Forecast:
-    """Logistic regression on the logarithms of the counters and of their change over a week, on age and model."""
-    specs = sample.specs
-    counts = [i for i, spec in enumerate(specs) if spec.op == "value" or (spec.op == "change" and spec.window_hours == 168.0)]
-    columns = counts + [i for i, spec in enumerate(specs) if spec.op in ("age", "model")]
+def _describe(judged: Evaluation, fleet: Fleet, config: TrainConfig, model: Model) -> report.Run:
+    kind = fleet.catalog.kind
+    identity = {
+        "Feature catalog 特征目录": f"{fleet.catalog.hash} · {len(fleet.catalog.names)}",
+        "Grid 观测网格": f"{GRID.every_hours:g} h",
+        "Judged on 评估": period(judged.first, judged.last),
+        "Judged by 评估样本": f"{judged.machines:,} drives 块硬盘 · {judged.failures:,} failures 次故障",
+    }
+    return report.Run(
+        TITLE, Text(kind.words_en, kind.words_zh), datetime.now(UTC), identity, WORDS,
+        importance(model.boosters, fleet.catalog), NOTES, flat_params(config.model_dump(mode="json")),
+    )  # fmt: skip
 
-    def chosen(x: Matrix) -> Matrix:
-        small = x[:, columns]
-        part = small[:, : len(counts)]
-        small[:, : len(counts)] = np.sign(part) * np.log1p(np.abs(part))
-        return small
-
-    rows = _thinned(sample)
-    inner = Sample(chosen(sample.x[rows]), sample.y[rows], sample.weight[rows], [specs[i] for i in columns], sample.seed)
-    fitted = rivals.logistic(inner)
-    return lambda x: fitted(chosen(x))
-
-
-def afternoon(sample: Sample) -> Forecast:
-    """LightGBM on last values, changes, age, model, capacity, held back enough to stand rows of unequal weight."""
-    held_back = {"min_data_in_leaf": 100, "min_sum_hessian_in_leaf": 0.025, "lambda_l2": 0.125, "feature_fraction": 0.8}
-    return rivals.afternoon(sample, 200, learning_rate=0.05, **held_back)
-
-
-def _thinned(sample: Sample, at_most: int = 250_000) -> npt.NDArray[np.int64]:
-    """Rows of a random subset: enough for a few dozen coefficients."""
-    return np.random.default_rng(sample.seed).permutation(len(sample.y))[:at_most]
-
-
-RIVALS: tuple[Rival, ...] = (
-    Rival("lightgbm", Text("LightGBM, an afternoon's work", "LightGBM（半日工作量）"), afternoon),
-    Rival("logistic", Text("Logistic regression on counters, age, model", "逻辑回归（计数、机龄、型号）"), few_columns),
-    *(rival for rival in rivals.RIVALS if rival.name in ("smart", "rate")),
-)
 
 NOTES = (
-    "Judged on other drives of the same period, never on the drives that were fitted on; intervals resample drives.",
-    "The date and the season are among the features: they tell what the whole fleet went through at that time, which other "
-    "drives of the same years share and later years do not. Figures for the future of a fleet would be lower.",
-    "Rows of the last 14 days of the collection are judged, not fitted on: shortly before its end only drives that failed have "
-    "ripe rows.",
-    "Rivals are fitted on the same sampled rows, with the same weights, for 72 h. A random forest over eight million rows does "
-    "not fit the benchmark's time and is left out.",
+    Text(
+        "Judged on other drives of the same period, never on drives that were fitted on; intervals resample drives.",
+        "评估对象为同一时期的其他硬盘，绝不含训练用盘；区间按硬盘重抽样。",
+    ),
+    Text(
+        "The date and the season are among the features: they tell what the whole fleet went through at that time, which other "
+        "drives of the same years share and later years do not. Figures for the future of a fleet would be lower.",
+        "特征含日期与季节：它们反映当时整个机群的状况，同年的其他硬盘有此共性而以后的年份没有；对机群未来的预测效果会低一些。",
+    ),
+    Text(
+        f"Rows of the last {CLOSING_HOURS / 24:g} days of the collection are judged, not fitted on: shortly before its end "
+        "only drives that failed have ripe rows.",
+        f"采集期最后 {CLOSING_HOURS / 24:g} 天的行只用于评估而不用于训练：临近结束时只有故障盘的行已成熟。",
+    ),
+    Text(
+        "Rivals are fitted on the same sampled rows with the same weights, for 72 h; the earlier horizons get a fixed share. A "
+        "random forest over millions of rows does not fit the benchmark's time and is left out.",
+        "对手模型在相同抽样行与权重上按 72 小时拟合，较早的预测期取固定比例；随机森林在数百万行上超出时限，故略去。",
+    ),
 )
 
 

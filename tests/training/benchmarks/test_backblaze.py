@@ -11,10 +11,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from features.settings import Settings
 from features.sources.backblaze import SENSORS
 from training import streaming
 from training.benchmarks import backblaze
 from training.config import load_config
+from training.rivals import LARGE
 from training.splits import machine_share
 
 Predict = Callable[[str, pd.DataFrame], pd.DataFrame]
@@ -56,14 +58,16 @@ def silent(text: str) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small() -> Iterator[None]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The shipped experiment with boosters for a few hundred drives."""
     config = load_config("backblaze")
     booster = {"rounds": 15, "num_leaves": 7, "min_data_in_leaf": 10, "min_hessian_in_leaf": 0.1, "members": 2}
     spread = config.gbm.spread.model_copy(update={"rounds": 5, "min_data_in_leaf": 10})
     sampling = config.sampling.model_copy(update={"share": 0.5})
     update = {"gbm": config.gbm.model_copy(update={**booster, "spread": spread}), "sampling": sampling, "threads": 1}
+    home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backblaze, "settings", lambda: Settings(home=home))
         patch.setattr(backblaze, "load_config", lambda name: config.model_copy(update=update))
         patch.setattr(backblaze, "CLOSING_HOURS", 0.0)
         yield
@@ -162,9 +166,10 @@ def test_inner_split_judges_drives_that_were_not_fitted_on(folder: Path, monkeyp
     held_out = set(np.flatnonzero(machine_share(ids, backblaze.HELD_OUT)).tolist())
     assert len(seen) == 1 and held_out and not seen[0] & held_out
     assert result.facts["drives"] == len(held_out)
-    named = [str(row["forecast"]) for row in result.table]
-    assert len(named) == 2 * len(backblaze.RIVALS) + 1
-    assert named[1 + len(backblaze.RIVALS) :] == [f"gain over {name}" for name in named[1 : 1 + len(backblaze.RIVALS)]]
+    named, rivals = [str(row["forecast"]) for row in result.table], len(LARGE)
+    assert len(named) == 2 * rivals + 1
+    assert named[1 + rivals :] == [f"gain over {name}" for name in named[1 : 1 + rivals]]
+    assert result.report is not None and "Judged on other drives" in result.report.read_text(encoding="utf-8")
     assert float(result.table[0]["AUC"].value) > 0.8  # type: ignore[union-attr,arg-type]
 
 

@@ -84,7 +84,7 @@ def fit(
     dataset = _binned(rows, structure, config)
     params = [_params(booster, dataset.get_feature_name(), config.max_bin) for booster in config.boosters]
     weights = [rows.weight] if config.point == "full" else []
-    weights += list(_resampled(rows, config.members, seed)) if config.resample else [rows.weight] * config.members
+    weights += list(_resampled(rows, outcomes, config.members, seed)) if config.resample else [rows.weight] * config.members
     tasks = [
         task
         for number, weight in enumerate(weights)
@@ -123,12 +123,20 @@ def _binned(rows: TrainingRows, structure: Structure, config: GbmConfig) -> lgb.
     ).construct()
 
 
-def _resampled(rows: TrainingRows, members: int, seed: int) -> Iterator[Floats]:
-    """Weights of each member: machines drawn with replacement, a machine's rows counting as often as it was drawn."""
+def _resampled(rows: TrainingRows, outcomes: Outcomes, members: int, seed: int) -> Iterator[Floats]:
+    """Weights of each member: machines drawn with replacement, a machine's rows counting as often as it was drawn.
+
+    A draw that misses all failures of an interval teaches nothing of it and is drawn again (all machines once, if need be).
+    """
     machines, position = np.unique(rows.machine, return_inverse=True)
+    row, interval = np.nonzero(outcomes == 1)
+    failing = np.zeros((outcomes.shape[1], len(machines)), dtype=bool)
+    failing[interval, position[row % len(position)]] = True
     for number in range(members):
-        draw = np.random.default_rng([seed, number]).integers(0, len(machines), len(machines))
-        yield rows.weight * np.bincount(draw, minlength=len(machines))[position]
+        random = np.random.default_rng([seed, number])
+        draws = (np.bincount(random.integers(0, len(machines), len(machines)), minlength=len(machines)) for _ in range(100))
+        drawn = next((one for one in draws if (failing & (one > 0)).any(axis=1).all()), np.ones(len(machines)))
+        yield rows.weight * drawn[position]
 
 
 def _tasks(outcomes: Outcomes, weight: Floats, structure: Structure, params: list[Params]) -> Iterator[_Task]:

@@ -35,7 +35,6 @@ class Training:
     train_x: Matrix
     train_labels: pd.DataFrame
     train_weight: npt.NDArray[np.float64]
-    names: tuple[str, ...]
 
 
 class Learned(NamedTuple):
@@ -60,7 +59,7 @@ def train_machine(
     test_x = gather(snapshot, periods.test)
     predictions = predictions_frame(past, lake, periods.test, bundle.predict(test_x, threads=config.threads))
     train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
-    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight, rows.names)
+    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight)
 
 
 def learn(

@@ -191,6 +191,15 @@ def test_no_failure_in_an_interval_is_one_clear_error() -> None:
         gbm.fit(TrainingRows(rows.x, none_late, rows.followed_hours, rows.weight, rows.machine, rows.names), TINY, seed=1)
 
 
+def test_one_failing_machine_is_in_every_resample() -> None:
+    """Or a member would hold a failure for impossible, and the range would reach down to nothing."""
+    rows, _ = world(600)
+    first = np.where(rows.machine == 7, 24.0 * (np.arange(600) % 3) + 5, np.nan)
+    alone = TrainingRows(rows.x, first, rows.followed_hours, rows.weight, rows.machine, rows.names)
+    members = gbm.fit(alone, TINY.model_copy(update={"members": 8, "rounds": 2}), seed=1).member_scores(rows.x)
+    assert members.min() > -9
+
+
 def test_merged_forest_answers_like_its_parts_whatever_their_length() -> None:
     rows, _ = world(1000)
     parts = [gbm.fit(rows, TINY.model_copy(update={"rounds": rounds}), seed=rounds).members for rounds in (3, 9)]

@@ -1,7 +1,9 @@
 """Labels against a slow oracle, on hand-drawn tables and on generated ones."""
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from features.errors import BadInput
 from features.schema import COVERAGE, FAILURES, TIME
+from training import labels
 from training.labels import label
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -152,6 +155,22 @@ def test_agrees_with_the_plain_definition(
             inside = any(distance <= horizon for distance in ahead)
             expected = 1.0 if inside else 0.0 if end - as_of >= horizon else math.nan
             assert found.loc[index, f"y{horizon}"] == pytest.approx(expected, nan_ok=True)
+
+
+# Ways in which code reaches for what comes later; a module that does so belongs into training/labels.py.
+LOOKS_FORWARD = re.compile(r"shift\(-|bfill|backfill|direction=.(forward|nearest)|strategy=.forward|hours_to_next|lookahead")
+
+
+def looking_forward(source: str) -> list[str]:
+    return [line.strip() for line in source.splitlines() if LOOKS_FORWARD.search(line)]
+
+
+def test_no_other_module_looks_forward() -> None:
+    root = Path(labels.__file__).parent.parent
+    modules = [path for package in ("features", "training", "serving") for path in (root / package).rglob("*.py")]
+    found = {str(path.relative_to(root)): looking_forward(path.read_text(encoding="utf-8")) for path in modules}
+    assert {name for name, lines in found.items() if lines} == {"training/labels.py"}
+    assert looking_forward("frame.groupby('machine_id')['volt'].shift(-24)")  # planted: it does find one
 
 
 def test_ten_thousand_machines_at_once() -> None:

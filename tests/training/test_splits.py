@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,13 @@ def test_folds_cover_the_last_half_in_equal_parts() -> None:
     folds = rolling_origin(daily(101), 5)
     assert [len(fold.test) for fold in folds] == [10, 10, 10, 10, 10]
     assert [len(fold.train) for fold in folds] == [48, 58, 68, 78, 88]
+
+
+def test_pandas_column_as_a_data_scientist_holds_it() -> None:
+    column = pd.Series(pd.to_datetime(daily(101), unit="us", utc=True))
+    for ours, theirs in zip(rolling_origin(daily(101), 3), rolling_origin(column, 3), strict=True):
+        np.testing.assert_array_equal(ours.train, theirs.train)
+        np.testing.assert_array_equal(ours.test, theirs.test)
 
 
 def test_dates_overrule_shares() -> None:

@@ -149,14 +149,20 @@ def _free(host: str, port: int) -> None:
 
 def moment(text: str) -> datetime:
     """A time from the command line. Raises BadInput, also for one without zone."""
+    from serving.contracts import in_utc
+
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         raise BadInput(f"{text!r} is not a time", where="--as-of", mend="write it as 2026-01-31T08:00:00Z") from None
     if parsed.tzinfo is None:
         raise BadInput("time without zone", where="--as-of", mend="write it as 2026-01-31T08:00:00Z")
+    try:
+        parsed = in_utc(parsed)
+    except ValueError as error:
+        raise BadInput(str(error), where="--as-of", mend="name a moment that has come") from None
     if parsed > datetime.now(UTC):
-        raise BadInput("as_of lies in the future", where="--as-of", mend="name a moment that has come")
+        raise BadInput("lies in the future", where="--as-of", mend="name a moment that has come")
     return parsed
 
 

@@ -1,23 +1,51 @@
 """What goes over the wire: the posted request and the answered score. Times are ISO 8601 with a zone, numbers finite."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from features.errors import BadInput
+from features.intake import EARLIEST
 
 HORIZON_HOURS = (24, 48, 72)
+MOST_REASONS = 100
 
 
 def _only_text(value: Any) -> Any:
-    """JSON numbers would be read as seconds since 1970, silently in the wrong unit; a datetime is taken as it is."""
-    if isinstance(value, str | datetime):
+    """Numbers, also as text, would be read as seconds since 1970, silently in the wrong unit; a datetime is taken as it is."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise ValueError("not an ISO 8601 text such as 2026-01-31T08:00:00Z")
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError before 1970, where an import refuses rows as well, or at the end of time."""
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the years that a clock can show") from None
+    if moment < EARLIEST:
+        raise ValueError(f"before {EARLIEST:%Y}")
+    return moment
+
+
+def _asked(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= MOST_REASONS):
+        return value
+    raise ValueError(f"neither true, false nor a number to {MOST_REASONS}")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_text), AfterValidator(in_utc)]
 
 _CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
 # Tables are checked column by column against the machine kind (serving/posted.py), not by this model: 168 rows cost 40 us so.
@@ -41,7 +69,7 @@ class PostedMachine(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    machine_id: str = Field(min_length=1, max_length=200)
+    machine_id: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     kind: str = Field(min_length=1, max_length=40, description="A machine kind that has a champion bundle.")
     model: str | None = Field(default=None, max_length=200)
     age_hours: float | None = Field(
@@ -65,7 +93,7 @@ class ScoreRequest(BaseModel):
     failures: Table = ()
     operations: Table = ()
     environment: Table = ()
-    reasons: bool | Annotated[int, Field(ge=0, le=100)] = Field(
+    reasons: Annotated[bool | Annotated[int, Field(ge=0, le=MOST_REASONS)], BeforeValidator(_asked)] = Field(
         default=False, description="true for the five strongest reasons, or how many; reasons cost more than the score."
     )
 
@@ -146,6 +174,10 @@ def as_bad_input(error: ValidationError) -> BadInput:
         what = "unknown field"
     elif first["type"] == "timezone_aware":
         what = "time without zone"
+    elif first["type"] == "model_type":
+        what = "not an object"
+    elif first["type"] == "string_pattern_mismatch":
+        what = "holds a control character"
     return BadInput(what[:1].lower() + what[1:], where=where, mend=_MENDS.get(first["type"], "correct the value"))
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import schema
-from features.clock import in_order, micros, times
+from features.clock import in_order, known_at, micros, times
 from features.errors import NotFound
 from features.history import TABLES, History, from_tables
 from features.kinds import MachineKind
@@ -30,6 +30,12 @@ class KnownMachine:
 
     def history(self, kind: MachineKind) -> History:
         return from_tables(kind, self.tables, [self.machine_id])
+
+    def check_known_at(self, as_of: datetime) -> None:
+        """Raises NotFound if nobody knew of the machine yet."""
+        if not known_at(self.tables["machines"], schema.MACHINES, as_of, ordered=True).num_rows:
+            what = f"was not known at {as_of.isoformat()}"
+            raise NotFound(what, where=f"machine {self.machine_id}", mend="choose a later moment or import its machines row")
 
     def end(self) -> datetime:
         """The last moment the lake knows of the machine. Raises NotFound if it has no reading."""

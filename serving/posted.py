@@ -18,6 +18,7 @@ from features import schema
 from features.clock import micros
 from features.errors import BadInput
 from features.history import CODED, HOUR, vocabulary
+from features.intake import EARLIEST
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, RECORDED_AT, Column, TableContract
 from serving.contracts import ScoreRequest, checked_request, named, quoted
@@ -61,7 +62,7 @@ def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, 
     moment = (request.as_of or as_of or now).astimezone(UTC)
     latest = now + TOLERANCE
     if moment > latest:
-        raise BadInput("as_of lies in the future", where="as_of", mend="send a moment that has come")
+        raise BadInput("lies in the future", where="as_of", mend="send a moment that has come")
     tables: dict[str, Arrays] = {}
     notes: list[str] = []
     for name in TABLES:
@@ -216,6 +217,9 @@ def _none_after(name: str, column: str, stamps: npt.NDArray[np.int64], until: da
     if int(stamps.max()) > micros(until):
         row = int(stamps.argmax())
         raise BadInput(what, where=f"{name}[{row}].{column}", mend="send what has happened by as_of; check the clock")
+    if int(stamps.min()) < micros(EARLIEST):
+        row = int(stamps.argmin())
+        raise BadInput(f"before {EARLIEST:%Y}", where=f"{name}[{row}].{column}", mend="check the clock")
 
 
 def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> npt.NDArray[np.float64]:
@@ -244,12 +248,13 @@ def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> 
 
 def _none_undeclared(name: str, columns: Arrays, kind: MachineKind) -> None:
     """Refuse codes that the kind does not declare, as an import quarantines them: a misspelt one would count for nothing."""
-    declared = vocabulary(kind, name) if name in CODED else []
+    column = CODED.get(name, "mode")
+    declared = vocabulary(kind, name) if name in CODED else [mode.code for mode in kind.modes]
     if not declared:
         return
-    for row, code in enumerate(columns.get(CODED[name], ())):
+    for row, code in enumerate(columns.get(column, ())):
         if isinstance(code, str) and code not in declared:
-            where = f"{name}[{row}].{CODED[name]}"
+            where = f"{name}[{row}].{column}"
             raise BadInput(f"{quoted(code)} is not declared", where=where, mend=f"there are: {', '.join(declared)}")
 
 

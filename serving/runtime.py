@@ -91,7 +91,7 @@ class Runtime:
         """The JSON answer for a machine in the lake; as_of defaults to the last moment that the lake knows of it."""
         now = datetime.now(UTC)
         if as_of is not None and as_of > now + TOLERANCE:
-            raise BadInput("as_of lies in the future", where="as_of", mend="send a moment that has come")
+            raise BadInput("lies in the future", where="as_of", mend="send a moment that has come")
         champion, row, result, notes = await anyio.to_thread.run_sync(self._score_known, machine_id, as_of, n_reasons, now)
         await self.recorder.record(row)
         metrics.scored(champion.kind.name, "lake", result.p[-1])
@@ -103,6 +103,7 @@ class Runtime:
         machine = known_machine(Lake.open(self.home / "lake"), machine_id)
         champion = self.champions.get(machine.kind_name)
         moment = (as_of or machine.end()).astimezone(UTC)
+        machine.check_known_at(moment)
         history = machine.history(champion.kind)
         x = online.vector(champion.catalog, history, moment)
         result = score(champion, x, n_reasons)

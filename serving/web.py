@@ -12,9 +12,9 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features.errors import BadInput, UserError
+from features.errors import BadInput, NotFound, UserError
 from serving import metrics
-from serving.contracts import Moment, Problem, ScoreResponse, how_many_reasons
+from serving.contracts import MOST_REASONS, Moment, Problem, ScoreResponse, how_many_reasons
 from serving.errors import PROBLEM, Unavailable, WrongMediaType, plain_problem, problem
 from serving.runtime import Runtime
 
@@ -30,6 +30,8 @@ TITLES = {
     504: "Timed out",
 }
 NOT_JSON = WrongMediaType("the body is not declared as JSON", where="content-type", mend="send application/json")
+QUERY = ("as_of", "reasons")
+INDEX = "/"
 SCORE_ROUTE, KNOWN_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score"
 
 
@@ -71,10 +73,14 @@ def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
         summary="Score a machine from its latest history in the lake",
     )
     async def score_known(
+        request: Request,
         machine_id: str,
         as_of: Annotated[Moment | None, Query(description="default: the last moment the lake knows of the machine")] = None,
         reasons: Annotated[str, Query(description="true, false, or how many")] = "false",
     ) -> Response:
+        for name in request.query_params:
+            if name not in QUERY:
+                raise BadInput("unknown parameter", where=name, mend=f"there are: {', '.join(QUERY)}")
         return await guarded(runtime().score_known(machine_id, as_of, asked_reasons(reasons)))
 
     @app.get("/docs.json", include_in_schema=False)
@@ -94,6 +100,7 @@ def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
         first = error.errors()[0]
         where = str(first["loc"][-1])
         what = "time without zone" if first["type"] == "timezone_aware" else str(first["msg"]).removeprefix("Value error, ")
+        what = what[:1].lower() + what[1:]
         return problem_response(BadInput(what, where=where, mend="correct the parameter; a time is 2026-01-31T08:00:00Z"))
 
     return app
@@ -118,9 +125,9 @@ def asked_reasons(text: str) -> int:
     """The number of reasons meant by the query parameter. Raises BadInput."""
     if text.lower() in ("true", "false"):
         return how_many_reasons(text.lower() == "true")
-    if text.isdecimal() and int(text) <= 100:
+    if text.isdecimal() and len(text) < 4 and int(text) <= MOST_REASONS:
         return int(text)
-    raise BadInput(f"{text!r} is neither true, false nor a number to 100", where="reasons", mend="send reasons=5")
+    raise BadInput(f"{text!r} is neither true, false nor a number to {MOST_REASONS}", where="reasons", mend="send reasons=5")
 
 
 class Edge:
@@ -136,6 +143,13 @@ class Edge:
         started = time.perf_counter()
         status = 0
         replaced = False
+        if scope["path"] == INDEX:
+            # BentoML's page there loads scripts from elsewhere; ours says where the description is.
+            metrics.answered("other", 404, 0.0)
+            await problem_response(NotFound("nothing here", where=INDEX, mend="the API is described at /docs.json"))(
+                scope, receive, send
+            )
+            return
         if scope["method"] == "POST" and not _is_json(scope["headers"]):
             metrics.answered(route_of(scope["path"]), 415, 0.0)
             await problem_response(NOT_JSON)(scope, receive, send)

@@ -60,7 +60,7 @@ def test_the_text_says_who_is_riskiest(home: Path) -> None:
     [
         (["--as-of", "2026-01-05"], "--as-of: time without zone"),
         (["--as-of", "soon"], "--as-of: 'soon' is not a time"),
-        (["--as-of", "2999-01-01T00:00:00Z"], "--as-of: as_of lies in the future"),
+        (["--as-of", "2999-01-01T00:00:00Z"], "--as-of: lies in the future"),
         (["--as-of", "2020-01-01T00:00:00Z"], "no machine of kind pump was known"),
         (["--kind", "moon"], "no champion for machine kind 'moon'"),
     ],
@@ -77,7 +77,7 @@ def test_a_port_in_use_is_one_line(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         error = refused(cli.serve, ["--port", str(taken.getsockname()[1])])
     assert isinstance(error, BadInput)
-    assert "cannot listen on 127.0.0.1" in str(error)
+    assert "cannot listen: Address already in use" in str(error)
 
 
 def test_without_a_champion_nothing_is_served_or_scored(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

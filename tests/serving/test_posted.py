@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from features.errors import BadInput, NotFound, UserError
+from features.kinds import Term
 from serving import posted
 from serving.champion import unknown_kind
 from serving.errors import TooLarge
@@ -106,7 +107,16 @@ MISTAKES: list[tuple[str, Any, type[UserError], str]] = [
     ("an age as text", body(machine={"machine_id": "p", "kind": "pump", "age_hours": "old"}), BadInput, "machine.age_hours"),
     ("as_of without zone", body(as_of="2026-01-01T03:00:00"), BadInput, "as_of: time without zone; write the zone"),
     ("as_of as a number", body(as_of=1767225600), BadInput, "as_of: not an ISO 8601 text"),
-    ("as_of in the future", body(as_of="2026-03-01T00:00:00Z"), BadInput, "as_of: as_of lies in the future"),
+    ("as_of in the future", body(as_of="2026-03-01T00:00:00Z"), BadInput, "as_of: lies in the future"),
+    ("as_of as a number in text", body(as_of="1767225600"), BadInput, "as_of: not an ISO 8601 text"),
+    ("as_of at the beginning of time", body(as_of="0001-01-01T00:00:00+14:00"), BadInput, "as_of: beyond the years"),
+    ("as_of at the end of time", body(as_of="9999-12-31T23:59:59-14:00"), BadInput, "as_of: beyond the years"),
+    ("as_of before computers", body(as_of="1969-12-31T23:59:59Z"), BadInput, "as_of: before 1970"),
+    ("a time before computers", body(readings=row(1, event_time="1600-01-01T00:00:00Z")), BadInput,
+     "readings[1].event_time: before 1970; check the clock"),
+    ("a control character", body(machine={"machine_id": "p\0", "kind": "pump"}), BadInput, "holds a control character"),
+    ("a machine that is a list", body(machine=[]), BadInput, "machine: not an object"),
+    ("reasons as text", body(reasons="yes"), BadInput, "reasons: neither true, false nor a number to 100"),
     ("no readings", body(readings=[]), BadInput, "readings: empty history"),
     ("no readings in columns", body(readings={name: [] for name in ROWS[0]}), BadInput, "readings: empty history"),
     ("readings as text", body(readings="many"), BadInput, "readings: neither rows nor columns"),
@@ -155,6 +165,14 @@ def test_every_mistake_is_one_clear_line(document: Any, kind: type[UserError], l
     assert line in text
     assert "\n" not in text
     assert caught.value.mend
+
+
+def test_an_undeclared_mode_is_refused_where_the_kind_declares_any() -> None:
+    declared = PUMP.model_copy(update={"modes": (Term(code="idle", words_en="idle", words_zh="空转"),)})
+    document = body(operations=[{"event_time": "2026-01-01T01:00:00Z", "action": "start", "mode": "moon"}])
+    assert read(document).payload["tables"]["operations"]["mode"] == ["moon"]
+    with pytest.raises(BadInput, match=r"operations\[0\].mode: 'moon' is not declared; there are: idle"):
+        parse(orjson.dumps(document), lambda _: declared, now=NOW)
 
 
 def test_two_codes_at_one_moment_are_no_duplicate() -> None:

@@ -119,8 +119,20 @@ def test_requests_that_are_no_score_are_problem_details(http: httpx.Client) -> N
     problem(http.get("/v1/machines/score"), 405)
     problem(http.get("/nowhere"), 404)
     problem(http.get("/v1/machines/nobody/score"), 404)
-    for parameters in ({"as_of": "2026-01-05"}, {"as_of": "yesterday"}, {"as_of": "2999-01-01T00:00:00Z"}, {"reasons": "some"}):
+    for parameters in (
+        {"as_of": "2026-01-05"},
+        {"as_of": "yesterday"},
+        {"as_of": "5"},
+        {"as_of": "2999-01-01T00:00:00Z"},
+        {"as_of": "0001-01-01T00:00:00+14:00"},
+        {"reasons": "some"},
+        {"asof": "2026-01-05T00:00:00Z"},
+    ):
         problem(http.get("/v1/machines/p03/score", params=parameters), 400)
+    assert "was not known at" in problem(
+        http.get("/v1/machines/p03/score", params={"as_of": "1999-01-01T00:00:00Z"}), 404
+    ).detail  # fmt: skip
+    assert "/docs.json" in problem(http.get("/"), 404).detail
 
 
 def test_a_body_without_length_is_bounded_too(http: httpx.Client) -> None:

@@ -32,13 +32,17 @@ _FOREST_ROWS = 60_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Training rows of one horizon: features float32[n, f] (NaN = missing), outcome, weight that restores the prior."""
+    """Training rows of one horizon: features float32[n, f] (NaN = missing), outcome [n], weight that restores the prior.
+
+    For a joint rival outcomes of all horizons, [n, 3]. threads: what a rival may use that is alone at the time.
+    """
 
     x: Matrix
     y: Outcome
     weight: Floats
     specs: Sequence[FeatureSpec]
     seed: int = 0
+    threads: int = 1
 
     @property
     def base_rate(self) -> float:
@@ -53,6 +57,7 @@ class Rival:
     words: Text
     fit: Fit
     possible: Callable[[Sequence[FeatureSpec]], bool] = lambda specs: True
+    joint: bool = False  # fitted once for all horizons: y is [n, 3], the answer too
 
 
 def forecasts(
@@ -68,20 +73,27 @@ def forecasts(
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Floats]:
     """Fit every possible rival at each horizon on its ripe rows: name -> probabilities [n, 3], rising with the horizon."""
-    samples = []
-    for target in TARGETS:
-        y = train_labels[target].to_numpy(np.float64)
-        known = ~np.isnan(y)
-        samples.append(Sample(train_x[known], y[known] > 0.5, weight[known], specs, seed))
+    outcomes = train_labels[list(TARGETS)].to_numpy(np.float64)
+    samples = [_ripe(train_x, y, weight, specs, seed) for y in outcomes.T]
     said: dict[str, Floats] = {}
     # Horizons side by side, each on one thread: boosters and BLAS that share cores with anything else crawl otherwise.
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
         for rival in [one for one in (RIVALS if rivals is None else rivals) if one.possible(specs)]:
             if progress:
                 progress(f"rival: {rival.words.en}")
-            columns = list(pool.map(partial(_guarded, rival, test_x=test_x), samples))
-            said[rival.name] = np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
+            if rival.joint:
+                together = _ripe(train_x, outcomes, weight, specs, seed, threads)
+                found = rival.fit(together)(test_x)
+            else:
+                found = np.stack(list(pool.map(partial(_guarded, rival, test_x=test_x), samples)), axis=1)
+            said[rival.name] = np.maximum.accumulate(found, axis=1)
     return said
+
+
+def _ripe(x: Matrix, y: Floats, weight: Floats, specs: Sequence[FeatureSpec], seed: int, threads: int = 1) -> Sample:
+    """The rows whose outcome (every one of them, for a joint rival) is known."""
+    known = ~np.isnan(y) if y.ndim == 1 else ~np.isnan(y).any(axis=1)
+    return Sample(x[known], y[known] > 0.5, weight[known], specs, seed, threads)
 
 
 def _guarded(rival: Rival, sample: Sample, test_x: Matrix) -> Floats:
@@ -124,15 +136,26 @@ def logistic(sample: Sample) -> Callable[[Matrix], Floats]:
 
 
 def forest(sample: Sample) -> Callable[[Matrix], Floats]:
-    """Random forest of 100 trees, leaves of at least five rows; each tree sees half of the rows, at most 60,000."""
+    """Random forest of 100 trees, leaves of at least five rows; each tree sees half of the rows, at most 60,000.
+
+    One forest for all horizons where the sample has them all: a split is good if it is good for each.
+    """
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(
         100, min_samples_leaf=5, max_features="sqrt", random_state=sample.seed,
-        max_samples=min(_FOREST_ROWS, max(1, len(sample.y) // 2)),
+        max_samples=min(_FOREST_ROWS, max(1, len(sample.y) // 2)), n_jobs=sample.threads,
     )  # fmt: skip
     model.fit(sample.x, sample.y, sample.weight)
-    return lambda x: np.asarray(model.predict_proba(x)[:, 1])
+    model.set_params(n_jobs=1)  # several threads would add up the trees in any order
+
+    def predict(x: Matrix) -> Floats:
+        said = model.predict_proba(x)
+        if sample.y.ndim == 1:
+            return np.asarray(said[:, 1])
+        return np.stack([p @ classes.astype(np.float64) for p, classes in zip(said, model.classes_, strict=True)], axis=1)
+
+    return predict
 
 
 def afternoon(sample: Sample, rounds: int = 100, **options: float) -> Callable[[Matrix], Floats]:
@@ -240,7 +263,7 @@ class _Tabular:
 
 RIVALS: tuple[Rival, ...] = (
     Rival("lightgbm", Text("LightGBM, an afternoon's work", "LightGBM（半日工作量）"), afternoon),
-    Rival("forest", Text("Random forest", "随机森林"), forest),
+    Rival("forest", Text("Random forest", "随机森林"), forest, joint=True),
     Rival("logistic", Text("Logistic regression", "逻辑回归"), logistic),
     Rival(
         "smart",

@@ -108,6 +108,14 @@ def test_every_paragraph_has_both_languages(page):
     assert len(re.findall(r'<p class="lead">[^<]+<br><span lang="zh">[^<]*[\u4e00-\u9fff]', page)) == english
 
 
+def test_page_without_daily_lists_or_segments_leaves_their_tables_out(run):
+    table = fleet.frame(machines=12, days=40).assign(model="only")
+    judged = evaluate(table, {"forewarn": fleet.forecast(table)}, Settings(replicates=20, lists=(), budgets=(0.05,)))
+    page = report.render(run, judged)
+    assert "Daily list" not in page and "Against the rivals" in page
+    assert page.count("<svg") == 6
+
+
 def test_pictures_are_whole_svg_files(run, judged):
     pictures = report.pictures(run, judged)
     names = {"precision_recall_72h", "reliability", "observed_over_expected", "alarms", "lead_times"}

@@ -130,3 +130,11 @@ def test_logistic_takes_columns_that_are_empty_or_constant():
     train.x[:, 2] = 5.0
     p = rivals.logistic(train)(train.x)
     assert np.isfinite(p).all() and np.ptp(p) > 0.1
+
+
+def test_joint_forest_takes_a_horizon_without_a_failure():
+    train = sample(n=300)
+    calm = labels(train.y).assign(y24=0.0)
+    forest = next(one for one in rivals.RIVALS if one.name == "forest")
+    said = rivals.forecasts(train.x, calm, train.weight, train.x, SPECS, rivals=[forest])
+    assert (said["forest"][:, 0] == 0).all() and said["forest"][:, 2].max() > 0.5

@@ -98,6 +98,7 @@ class Champions:
             found = {entry.stem: entry for entry in sorted(pointers(self.home).glob("*.json"))}
             current = {kind: champion for kind, champion in self._current.items() if kind in found}
             changed = len(current) != len(self._current)
+            self.failures = {kind: line for kind, line in self.failures.items() if kind in found}
             self._seen = {kind: seen for kind, seen in self._seen.items() if kind in found}
             for kind, pointer in found.items():
                 try:
@@ -126,6 +127,10 @@ class Champions:
         if champion is None:
             raise unknown_kind(kind, list(self._current))
         return champion
+
+    def missing(self) -> list[str]:
+        """Kinds whose pointer names a bundle that did not load, with none before it to stay in service."""
+        return [kind for kind in self.failures if kind not in self._current]
 
     def all(self) -> list[Champion]:
         return list(self._current.values())

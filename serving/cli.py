@@ -110,12 +110,15 @@ def _serve(
 ) -> None:
     """Serve scores over HTTP until interrupted."""
     from serving.champion import kinds_with_champion
+    from serving.store import opened
 
     config = settings()
     host, port, workers = host or config.host, port or config.port, workers or config.workers
     if not kinds_with_champion(config.home):
         raise NotFound("no champion to serve", where=str(config.home / "champion"), mend="train and promote a bundle first")
     _free(host, port)
+    with opened(config.store):  # migrated here, where a mistake is one line and not a server that does not come up
+        pass
     url = f"http://{host}:{port}"
     note = f"serving on {url}; the API is described at {url}/docs.json; Ctrl+C stops it"
     typer.echo(json.dumps({"url": url, "workers": workers, "pid": os.getpid()}) if as_json else note)

@@ -56,14 +56,14 @@ class Runtime:
         self.store.close()
 
     def ready(self) -> bool:
-        """Whether there is a champion and every champion answers its golden rows as on the day it was made."""
+        """Whether every kind that has a champion is served by one that answers its golden rows as on the day it was made."""
         champions = self.champions.all()
         try:
             for champion in champions:
                 champion.bundle.check_golden()
         except ForewarnError:
             return False
-        return bool(champions)
+        return bool(champions) and not self.champions.missing()
 
     async def score_posted(self, body: bytes) -> bytes:
         """The JSON answer to a posted history, its evidence committed. Raises UserError, Unavailable."""

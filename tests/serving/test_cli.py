@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from features.errors import BadInput, NotFound, UserError
 from features.settings import settings
 from serving import cli
+from tests.serving import servers
 from tests.serving.world import END, MACHINES, World, point_at
 
 RUN = CliRunner()
@@ -78,6 +79,14 @@ def test_a_port_in_use_is_one_line(home: Path) -> None:
         error = refused(cli.serve, ["--port", str(taken.getsockname()[1])])
     assert isinstance(error, BadInput)
     assert "cannot listen: Address already in use" in str(error)
+
+
+def test_a_store_that_cannot_be_used_is_one_line_before_anything_starts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREWARN_STORE_URL", "postgresql://me:secret@127.0.0.1:1/none")
+    settings.cache_clear()
+    error = refused(cli.serve, ["--port", str(servers.free_port())])
+    assert "store not usable" in str(error)
+    assert "secret" not in str(error)
 
 
 def test_without_a_champion_nothing_is_served_or_scored(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

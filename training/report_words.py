@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation import THIRD_DAY, Evaluation
+from training.evaluation import THIRD_DAY, Calibration, Evaluation
 from training.intervals import Interval
 
 
@@ -163,25 +163,47 @@ def _rivals(evaluation: Evaluation, words: Mapping[str, Text]) -> list[Text]:
 
 
 def _calibration(evaluation: Evaluation) -> list[Text]:
-    judged = [one for one in evaluation.horizons if one.calibration is not None]
-    broken = [one for one in judged if one.calibration is not None and not one.calibration.holds]
+    """Whether to believe the probabilities: contradicted, not contradicted for want of failures, or confirmed."""
+    judged = [(one.name, one.calibration) for one in evaluation.horizons if one.calibration is not None]
     if not judged:
         return []
-    if not broken:
-        return [
+    broken = [name for name, one in judged if not one.holds]
+    off = [(name, one.overall) for name, one in judged if not one.overall.low <= 1.0 <= one.overall.high]
+    said = []
+    if broken:
+        names = ", ".join(f"{name} h" for name in broken)
+        said.append(
             Text(
-                "The probabilities can be taken at face value: in every bin of like scores, at every horizon, the failures "
-                "that came agree with those announced.",
-                "概率可以直接采信：在各预测期的每个分箱内，实际故障数与预期相符。",
-                "good",
+                f"Take the probabilities with care at {names}: at least one bin of like scores saw more or fewer failures "
+                "than announced.",
+                f"以下预测期的概率须谨慎采信：{names}，至少一个分箱的实际故障数与预期不符。",
+                "bad",
             )
-        ]
-    names = ", ".join(f"{one.name} h" for one in broken)
-    return [
-        Text(
-            f"Take the probabilities with care at {names}: at least one bin of like scores saw more or fewer failures "
-            "than announced.",
-            f"以下预测期的概率须谨慎采信：{names}，至少一个分箱的实际故障数与预期不符。",
-            "bad",
         )
-    ]
+    if off:
+        times = ", ".join(f"{name} h {number(one.value)} ({span(one)})" for name, one in off)
+        said.append(
+            Text(
+                f"Over all rows, failures came as many times as announced: {times}.",
+                f"总体上实际故障数为预期的倍数：{times}。",
+                "bad" if any(abs(np.log(max(one.value, 1e-9))) > 0.1 for _, one in off) else "plain",
+            )
+        )
+    return said or [_confirmed(judged[-1][1])]
+
+
+def _confirmed(calibration: Calibration) -> Text:
+    """No bin contradicts the probabilities; how much that says depends on how well the bins are known."""
+    factor = float(np.median(np.sqrt(calibration.ratio.high / np.maximum(calibration.ratio.low, 1e-9))))
+    if factor > 1.5:
+        return Text(
+            f"Nothing contradicts the probabilities, but there are few failures to test them by: a bin of like scores is known "
+            f"to within a factor of {factor:.1f}.",
+            f"没有证据与概率相悖，但可供检验的故障太少：每个分箱只能确定到约 {factor:.1f} 倍以内。",
+        )
+    return Text(
+        "The probabilities can be taken at face value: in every bin of like scores, at every horizon, the failures "
+        "that came agree with those announced.",
+        "概率可以直接采信：在各预测期的每个分箱内，实际故障数与预期相符。",
+        "good",
+    )

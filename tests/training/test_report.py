@@ -147,6 +147,25 @@ def test_verdict_does_not_claim_a_difference_it_cannot_show():
     assert any("not distinguishable from" in one.en for one in report_words.verdict(same, WORDS))
 
 
+def test_verdict_does_not_confirm_probabilities_by_a_handful_of_failures():
+    table = fleet.frame(machines=10, days=40, seed=3)
+    few = evaluate(table, {"forewarn": fleet.forecast(table)}, Settings(replicates=60))
+    assert any("few failures to test them by" in one.en and one.tone == "plain" for one in report_words.verdict(few, WORDS))
+
+
+def test_verdict_confirms_what_many_failures_confirm():
+    table = fleet.frame(machines=150, days=60)
+    many = evaluate(table, {"forewarn": fleet.forecast(table)}, Settings(replicates=60))
+    assert any("face value" in one.en and one.tone == "good" for one in report_words.verdict(many, WORDS))
+
+
+def test_verdict_says_how_many_times_too_few_were_announced():
+    table = fleet.frame(machines=80, days=60)
+    half = evaluate(table, {"forewarn": fleet.forecast(table) * 0.5}, Settings(replicates=60))
+    said = [one for one in report_words.verdict(half, WORDS) if "as many times as announced" in one.en]
+    assert said and said[0].tone == "bad" and "72 h 1.999" in said[0].en
+
+
 @pytest.mark.parametrize(
     ("low", "high", "better", "tone"),
     [

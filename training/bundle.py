@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from features.catalog import Catalog, catalog
-from features.errors import BadInput
+from features.errors import BadInput, Conflict
 from training.calibration import Calibration
 from training.hazard import Floats, from_cloglog
 from training.manifest import MANIFEST, Facts, Golden, Manifest, canonical, read_manifest, sha256
@@ -79,34 +80,47 @@ class Bundle:
         installation computes are not those that the model was trained on.
         """
         manifest = read_manifest(path)
+        if set(manifest.files) - {FULL} != {MEMBERS, CALIBRATION}:
+            listed = ", ".join(sorted(manifest.files))
+            raise BadInput(f"lists the files {listed}", where=str(path / MANIFEST), mend="copy the bundle again")
         data = {name: _read_checked(path / name, expected) for name, expected in manifest.files.items()}
-        if MEMBERS not in data or CALIBRATION not in data:
-            raise BadInput("no boosters or no calibration listed", where=str(path / MANIFEST), mend="copy the bundle again")
         members = Forest(data[MEMBERS].decode(), where=str(path / MEMBERS))
         full = Forest(data[FULL].decode(), where=str(path / FULL)) if FULL in data else None
-        calibration = Calibration.model_validate_json(data[CALIBRATION])
+        try:
+            calibration = Calibration.model_validate_json(data[CALIBRATION])
+        except ValidationError as error:
+            what = f"not a calibration: {error.errors()[0]['msg']}"
+            raise BadInput(what, where=str(path / CALIBRATION), mend="copy the bundle again") from None
         bundle = cls(manifest, HazardModel(manifest.structure, members, full), calibration)
         _check_features(manifest, bundle.catalog, str(path))
+        for forest in (members, full or members):
+            _check_boosters(manifest, forest, str(path))
         return bundle
 
     def save(self, path: Path) -> Path:
-        """Write the directory in one step: it is there whole or not at all. An older one at `path` is replaced."""
+        """Write the directory in one step: it is there whole or not at all. The same bundle is mended file by file.
+
+        Raises Conflict if another bundle is there.
+        """
+        files = _files(self.model, self.calibration) | {MANIFEST: self.manifest.model_dump_json(indent=1).encode()}
+        if path.exists():
+            if read_manifest(path).bundle_id != self.manifest.bundle_id:
+                raise Conflict("another bundle is there", where=str(path), mend="save to a directory named by the bundle's id")
+            for name, data in files.items():
+                _write(path / f".{name}", data).replace(path / name)
+            return path
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        for name, data in _files(self.model, self.calibration).items():
+        for name, data in files.items():
             _write(beside / name, data)
-        _write(beside / MANIFEST, self.manifest.model_dump_json(indent=1).encode())
-        old = path.with_name(f".{path.name}.{os.getpid()}.old")
-        if path.exists():
-            path.rename(old)
         beside.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
         return path
 
     def with_metrics(self, metrics: Mapping[str, float]) -> "Bundle":
-        """The same bundle, same id, with figures of its evaluation in the manifest."""
-        manifest = self.manifest.model_copy(update={"metrics": dict(metrics)})
+        """The same bundle, same id, with figures of its evaluation in the manifest; those that are no number are left out."""
+        told = {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
+        manifest = self.manifest.model_copy(update={"metrics": told})
         return Bundle(manifest.sealed(), self.model, self.calibration)
 
     @cached_property
@@ -200,12 +214,21 @@ def _check_features(manifest: Manifest, features: Catalog, where: str) -> None:
         )  # fmt: skip
 
 
+def _check_boosters(manifest: Manifest, forest: Forest, where: str) -> None:
+    views = manifest.structure.views
+    columns = len(views[0]) + 1 if views else len(manifest.feature_names)
+    if len(forest.feature_names) != columns or forest.outputs % manifest.structure.outputs:
+        found = f"boosters of {len(forest.feature_names)} columns and {forest.outputs} outputs"
+        raise BadInput(f"{found} do not fit the manifest", where=where, mend="copy the bundle again")
+
+
 def _rows(values: np.ndarray[Any, Any]) -> tuple[tuple[float | None, ...], ...]:
     return tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in values)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> Path:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    return path

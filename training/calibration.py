@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from training.config import CalibrationConfig
 from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog, held
@@ -33,6 +33,12 @@ class Calibration(BaseModel):
     slopes: tuple[float, ...]
     events: int = 0
     covariance: tuple[tuple[float, ...], ...] | None = None
+
+    @model_validator(mode="after")
+    def _monotone(self) -> "Calibration":
+        if len(self.slopes) != len(self.knots) + 1 or min(self.slopes) <= 0 or sorted(self.knots) != list(self.knots):
+            raise ValueError("needs ascending knots and a positive slope on each side of every one")
+        return self
 
     def apply(self, scores: Floats) -> Floats:
         """Calibrated scores of any shape."""

@@ -20,7 +20,12 @@ class Forest:
         if not text.startswith("tree\n") or "end of trees" not in text:
             raise BadInput("not a LightGBM model text", where=where, mend="take the file from its bundle again")
         self.text = text
-        self._booster = lgb.Booster(model_str=text)
+        try:
+            self._booster = lgb.Booster(model_str=text)
+        except lgb.basic.LightGBMError as error:
+            raise BadInput(
+                f"LightGBM cannot read it: {error}", where=where, mend="take the file from its bundle again"
+            ) from None
         self.outputs: int = self._booster.num_model_per_iteration()
         self.feature_names: list[str] = self._booster.feature_name()
 

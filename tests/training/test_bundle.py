@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from features.catalog import catalog
-from features.errors import BadInput, NotFound
+from features.errors import BadInput, Conflict, NotFound
 from features.kinds import MachineKind, Sensor, Term
 from training import gbm
 from training.bundle import CHUNK, Bundle
 from training.calibration import Calibration
 from training.config import GbmConfig
 from training.gbm import TrainingRows
-from training.manifest import Facts
+from training.manifest import Facts, sha256
 from training.model import Structure
 
 KIND = MachineKind(
@@ -207,8 +207,37 @@ def test_golden_rows_find_a_swapped_map(bundle: Bundle) -> None:
         other.check_golden()
 
 
+def test_a_map_that_is_not_monotone_is_refused(saved: Path, bundle: Bundle) -> None:
+    """Even where every checksum was made to fit."""
+    text = MAP.model_dump_json().replace("0.8,", "-0.8,").encode()
+    (saved / "calibration.json").write_bytes(text)
+    files = bundle.manifest.files | {"calibration.json": sha256(text)}
+    (saved / "manifest.json").write_text(bundle.manifest.model_copy(update={"files": files}).sealed().model_dump_json())
+    with pytest.raises(BadInput, match=r"calibration\.json: not a calibration.*positive slope"):
+        Bundle.load(saved)
+
+
+def test_boosters_of_another_shape_are_refused(saved: Path, bundle: Bundle) -> None:
+    shares = bundle.manifest.model_copy(update={"structure": Structure(intervals="shares")}).sealed()
+    (saved / "manifest.json").write_text(shares.model_dump_json())
+    with pytest.raises(BadInput, match="9 outputs do not fit the manifest"):
+        Bundle.load(saved)
+
+
+def test_only_its_own_files_are_read(saved: Path, bundle: Bundle) -> None:
+    files = bundle.manifest.files | {"../secret": "0"}
+    (saved / "manifest.json").write_text(bundle.manifest.model_copy(update={"files": files}).sealed().model_dump_json())
+    with pytest.raises(BadInput, match=r"lists the files \.\./secret"):
+        Bundle.load(saved)
+
+
+def test_another_bundle_is_not_overwritten(saved: Path) -> None:
+    with pytest.raises(Conflict, match="another bundle is there"):
+        make(rounds=9).save(saved)
+
+
 def test_figures_are_added_without_a_new_name(bundle: Bundle, tmp_path: Path) -> None:
-    told = bundle.with_metrics({"ap72": 0.5})
+    told = bundle.with_metrics({"ap72": 0.5, "undefined": float("nan")})
     assert told.manifest.bundle_id == bundle.manifest.bundle_id
     assert Bundle.load(told.save(tmp_path / "b")).manifest.metrics == {"ap72": 0.5}
 
@@ -226,8 +255,8 @@ def test_loads_and_answers_without_frameworks(saved: Path) -> None:
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {{"mlflow", "bentoml", "torch", "optuna", "matplotlib", "deltalake"}} or name in {{
-            "training.gbm", "training.labels", "training.train", "training.splits", "sklearn.linear_model"}}:
+        if name.split(".")[0] in {{"mlflow", "sklearn", "bentoml", "torch", "optuna", "deltalake"}} or name in {{
+            "training.gbm", "training.labels", "training.train", "training.splits", "training.sampling"}}:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path

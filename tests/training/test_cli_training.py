@@ -53,7 +53,7 @@ def trained(monkeypatch):
         train_weight=None,
         test_x=None,
     )
-    snapshot = SimpleNamespace(manifest={"lake": "lake", "grid": {"every_hours": 24.0}})
+    snapshot = SimpleNamespace(lake="lake", manifest={"grid": {"every_hours": 24.0}})
     monkeypatch.setattr(runs, "open_snapshot", lambda home, name, kind: snapshot)
     monkeypatch.setattr(runs.Lake, "open", lambda path: None)
     monkeypatch.setattr(runs, "train_machine", lambda config, snapshot, lake, progress: done)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ def train_machine(
     if json_:
         typer.echo(json.dumps(outcome.document(), ensure_ascii=False))
         return
-    typer.echo(tables.text_table(tables.summary(outcome.evaluation, runs.WORDS)))
+    typer.echo(tables.text_table(tables.summary(outcome.evaluation, runs.WORDS), terminal_width()))
     typer.echo("")
     for sentence in outcome.verdict():
         typer.echo(f"- {sentence.en}")
@@ -104,7 +105,7 @@ def run_benchmark(
         typer.echo(json.dumps(tables.plain(document), ensure_ascii=False, default=str))
         return
     if result.table:
-        typer.echo(tables.text_table(result.table))
+        typer.echo(tables.text_table(result.table, terminal_width()))
     for note in result.notes:
         typer.echo(f"- {note}")
     for label, path in (("report", result.report), ("predictions", result.predictions)):
@@ -118,6 +119,10 @@ def _benchmark_module(name: str) -> Any:
     if name not in known:
         raise NotFound(f"no benchmark {name!r}", where="benchmark SET", mend=f"one of: {', '.join(known)}")
     return importlib.import_module(f"training.benchmarks.{name.replace('-', '_')}")
+
+
+def terminal_width() -> int:
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def announce() -> Callable[[str], None]:

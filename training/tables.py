@@ -12,16 +12,32 @@ from training.report_words import Text, number, share_of
 Cell = Interval | float | int | str | None
 
 
-def text_table(rows: Sequence[Mapping[str, Cell]]) -> str:
-    """Columns aligned, the first to the left; an interval as `0.905 [0.881, 0.927]`. Empty text for no rows."""
+def text_table(rows: Sequence[Mapping[str, Cell]], width: int | None = None) -> str:
+    """Columns aligned, the first to the left; an interval as `0.905 [0.881, 0.927]`. Empty text for no rows.
+
+    width: columns of the terminal; a wider table is set in blocks under each other that repeat the first column.
+    """
     if not rows:
         return ""
     heads = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[shown(row.get(name)) for name in heads] for row in rows]
-    widths = [max(_width(line[place]) for line in [heads, *cells]) for place in range(len(heads))]
-    return "\n".join(
-        "  ".join(_pad(cell, widths[place], place) for place, cell in enumerate(line)).rstrip() for line in [heads, *cells]
-    )
+    lines = [heads, *([shown(row.get(name)) for name in heads] for row in rows)]
+    widths = [max(_width(line[place]) for line in lines) for place in range(len(heads))]
+    return "\n\n".join(_block(lines, widths, chosen) for chosen in _blocks(widths, width))
+
+
+def _blocks(widths: Sequence[int], width: int | None) -> list[list[int]]:
+    """Which columns stand together: as many as fit, at least one beside the first."""
+    blocks: list[list[int]] = [[0]]
+    for place in range(1, len(widths)):
+        taken = sum(widths[other] + 2 for other in blocks[-1])
+        if width is not None and len(blocks[-1]) > 1 and taken + widths[place] > width:
+            blocks.append([0])
+        blocks[-1].append(place)
+    return blocks
+
+
+def _block(lines: Sequence[Sequence[str]], widths: Sequence[int], chosen: Sequence[int]) -> str:
+    return "\n".join("  ".join(_pad(line[place], widths[place], place) for place in chosen).rstrip() for line in lines)
 
 
 def shown(cell: Cell) -> str:

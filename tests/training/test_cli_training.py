@@ -160,6 +160,19 @@ def test_text_table_aligns_wide_letters():
     assert text.splitlines() == ["forecast     AP  more", "磨机      0.500", "mill                x"]
 
 
+def test_text_table_wider_than_the_terminal_is_set_in_blocks():
+    rows = [
+        {"forecast": "own", "AP": 0.5, "AUC": 0.9, "skill": 0.1},
+        {"forecast": "rival", "AP": 0.4, "AUC": 0.8, "skill": 0.2},
+    ]
+    assert len(tables.text_table(rows, 200).splitlines()) == 3
+    narrow = tables.text_table(rows, 24)
+    assert max(len(line) for line in narrow.splitlines()) <= 24
+    assert [line.split()[0] for line in narrow.splitlines() if line] == ["forecast", "own", "rival"] * 2
+    assert narrow.split("\n\n")[1].split()[1] == "skill"
+    assert tables.text_table(rows, 1).count("forecast") == 3
+
+
 def test_json_never_carries_what_json_has_not():
     plain = tables.plain({"a": float("nan"), "b": (1, Interval(0.5, float("nan"), 2.0))})
     assert json.dumps(plain, allow_nan=False) == '{"a": null, "b": [1, {"value": 0.5, "low": null, "high": 2.0}]}'

@@ -250,11 +250,11 @@ def _segments(
 ) -> tuple[Segment, ...]:
     """The machine models with most failures; at least 5 positive rows each."""
     y = frame["y72"].to_numpy(np.float64)
-    model = frame["model"].fillna("?").astype(str).to_numpy()
-    events = pd.Series(y > 0.5).groupby(model).sum().sort_values(ascending=False, kind="stable")
+    model, names = pd.factorize(frame["model"], sort=True, use_na_sentinel=True)
+    events = np.bincount(model[(y > 0.5) & (model >= 0)], minlength=len(names))
     found = []
-    for name in events.index[events >= 5][: settings.segments]:
-        inside = model == name
+    for code in [code for code in np.argsort(-events, kind="stable") if events[code] >= 5][: settings.segments]:
+        inside = model == code
         rows, known = metrics.ripe(machine[inside], machines, y[inside], weight[inside])
         score = p[inside][known]
         rank = metrics.ranking(rows, score)
@@ -266,5 +266,5 @@ def _segments(
         recall, precision, _ = rank.curve()
         bins = metrics.reliability(rows, score, bins=max(2, min(10, rows.events // 5)))
         size = len(np.unique(rows.machine)), len(rows.y), rows.events
-        found.append(Segment(str(name), *size, figures, (recall, precision), (bins.predicted, bins.observed)))
+        found.append(Segment(str(names[code]), *size, figures, (recall, precision), (bins.predicted, bins.observed)))
     return tuple(found)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features import engine, kernel, kernel_points, kernel_steps, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
+from features.differences import diff
 from features.errors import BadInput
 from features.history import REPLACEMENTS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
 from features.kernel_steps import FAULT, PACKED
@@ -19,7 +20,7 @@ from features.kinds import MachineKind
 from features.observations import Grid, entities, observations
 from features.schema import MACHINE
 from features.settings import settings
-from features.snapshots import Snapshot, diff, list_snapshots, open_snapshot
+from features.snapshots import Snapshot, list_snapshots, open_snapshot
 
 if TYPE_CHECKING:
     from features.lake import Lake

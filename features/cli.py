@@ -221,7 +221,8 @@ def features_diff(
     json_: Json = False,
 ) -> None:
     """What differs between two snapshots: versions, grid, features, rows, values."""
-    from features.snapshots import diff, diff_text, open_snapshot
+    from features.differences import diff, diff_text
+    from features.snapshots import open_snapshot
 
     found = diff(*(open_snapshot(settings().home, one) for one in (old, new)))
     say(found, diff_text(found), json_)

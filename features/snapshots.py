@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.catalog import Catalog
-from features.errors import NotFound
+from features.catalog import Catalog, catalog
+from features.errors import BadInput, NotFound
 from features.kinds import MachineKind
 from features.observations import AS_OF, SCHEMA, Grid
 from features.schema import MACHINE
@@ -55,8 +55,7 @@ class Draft:
 
     @classmethod
     def of(cls, catalog: Catalog, versions: Mapping[str, int], grid: Grid, *, lake_root: Path, lake_id: str) -> "Draft":
-        document = [FORMAT, lake_id, dict(versions), catalog.hash, grid.model_dump(mode="json")]
-        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+        digest = _digest(lake_id, versions, catalog.hash, grid.model_dump(mode="json"))
         return cls(catalog, versions, grid, lake_root, digest)
 
     def existing(self, home: Path) -> "Snapshot | None":
@@ -133,6 +132,11 @@ class Work:
         return Snapshot(final)
 
 
+def _digest(lake_id: str, versions: Mapping[str, int], catalog_hash: str, grid: Mapping[str, Any]) -> str:
+    document = [FORMAT, lake_id, dict(versions), catalog_hash, dict(grid)]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def _settle(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     _sync(path)
@@ -162,8 +166,35 @@ class Snapshot:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        try:
+            document: dict[str, Any] = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except ValueError:
+            raise self._damaged(MANIFEST) from None
         return document
+
+    def _damaged(self, file: str) -> BadInput:
+        mend = "remove the snapshot's folder and run `forewarn features build`"
+        return BadInput("missing or damaged", where=str(self.path / file), mend=mend)
+
+    def check_current(self) -> None:
+        """Raises BadInput unless its features are those that this installation computes."""
+        ours = catalog(self.kind).hash
+        if self.manifest["catalog_hash"] != ours:
+            what = f"built on catalog {self.manifest['catalog_hash']}, this installation computes {ours}"
+            raise BadInput(what, where=f"snapshot {self.id}", mend="run `forewarn features build` and take the new one")
+
+    @property
+    def lake(self) -> Path:
+        """Its lake: the one beside it in their home, which may have moved, else the one where it was built."""
+        beside = self.path.parent.parent / "lake"
+        return beside if (beside / "lake.json").exists() else Path(self.manifest["lake"])
+
+    def check_lake(self, lake_id: str) -> None:
+        """Raises BadInput unless it was built on this lake: versions of another one mean other rows."""
+        document = self.manifest
+        if not self.id.endswith(_digest(lake_id, document["lake_versions"], document["catalog_hash"], document["grid"])):
+            mend = "run `forewarn features build` and take the new one"
+            raise BadInput("built on another lake, or changed since", where=f"snapshot {self.id}", mend=mend)
 
     @property
     def kind(self) -> MachineKind:
@@ -197,11 +228,20 @@ class Snapshot:
         names = [MACHINE, AS_OF, *wanted]
         schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in wanted)])
         chosen = [part for part in self.manifest["parts"] if part["rows"] and (buckets is None or part["bucket"] in buckets)]
-        read = [pq.read_table(self.path / part["file"], columns=names).select(names).cast(schema) for part in chosen]
+        read = [self._part(part, names).cast(schema) for part in chosen]
         table = pa.concat_tables(read) if read else schema.empty_table()
         if machine_ids is not None:
             table = table.filter(pc.is_in(table.column(MACHINE).cast(pa.string()), value_set=pa.array(machine_ids)))
         return table.unify_dictionaries()
+
+    def _part(self, part: Mapping[str, Any], names: list[str]) -> pa.Table:
+        try:
+            table = pq.read_table(self.path / part["file"], columns=names).select(names)
+        except (OSError, KeyError, pa.ArrowInvalid):
+            raise self._damaged(part["file"]) from None
+        if table.num_rows != part["rows"]:
+            raise self._damaged(part["file"])
+        return table
 
     def observations(self, *, buckets: Sequence[int] | None = None) -> pa.Table:
         """machine_id and as_of of every row, in the order of `table` and `matrix`."""
@@ -229,57 +269,17 @@ def list_snapshots(home: Path) -> list[Snapshot]:
 
 
 def open_snapshot(home: Path, snapshot_id: str = "latest", kind: str | None = None) -> Snapshot:
-    """A snapshot by id, or the one built last (of a kind). Raises NotFound."""
+    """A snapshot by id, or the one built last (of a kind). Raises NotFound, BadInput for one of another kind."""
     if snapshot_id != "latest":
         path = _folder(home) / snapshot_id
         if not snapshot_id or Path(snapshot_id).name != snapshot_id or not (path / MANIFEST).exists():
             raise NotFound(f"no snapshot {snapshot_id}", where=str(_folder(home)), mend="see `forewarn features list`")
-        return Snapshot(path)
-    found = [one for one in list_snapshots(home) if kind is None or one.manifest["kind"]["name"] == kind]
-    if not found:
+        found = Snapshot(path)
+        if kind is not None and found.kind.name != kind:
+            raise BadInput(f"of kind {found.kind.name}", where=f"snapshot {snapshot_id}", mend=f"name one of kind {kind}")
+        return found
+    fitting = [one for one in list_snapshots(home) if kind is None or one.manifest["kind"]["name"] == kind]
+    if not fitting:
         what = "no snapshot yet" if kind is None else f"no snapshot of kind {kind} yet"
         raise NotFound(what, where=str(_folder(home)), mend="run `forewarn features build`")
-    return found[-1]
-
-
-def diff(old: Snapshot, new: Snapshot) -> dict[str, Any]:
-    """What differs: lake versions, grid, features, rows, and on common rows how many values of each feature changed."""
-    shared = [name for name in new.features if name in set(old.features)]
-    keys = [MACHINE, AS_OF]
-    left, right = (one.to_pandas(shared).sort_values(keys).set_index(keys) for one in (old, new))
-    common = left.index.intersection(right.index)
-    before, after = (frame.loc[common].to_numpy() for frame in (left, right))
-    changed = ((before != after) & ~(np.isnan(before) & np.isnan(after))).sum(axis=0)
-    versions = {name: [one.manifest["lake_versions"].get(name) for one in (old, new)] for name in _tables(old, new)}
-    return {
-        "old": old.id,
-        "new": new.id,
-        "catalog_hash": [old.manifest["catalog_hash"], new.manifest["catalog_hash"]],
-        "lake_versions": {name: pair for name, pair in versions.items() if pair[0] != pair[1]},
-        "grid": [old.manifest["grid"], new.manifest["grid"]] if old.manifest["grid"] != new.manifest["grid"] else [],
-        "features_added": [name for name in new.features if name not in set(old.features)],
-        "features_removed": [name for name in old.features if name not in set(new.features)],
-        "rows_added": len(right) - len(common),
-        "rows_removed": len(left) - len(common),
-        "rows_common": len(common),
-        "values_changed": {name: int(count) for name, count in zip(shared, changed, strict=True) if count},
-    }
-
-
-def _tables(*found: Snapshot) -> list[str]:
-    return sorted({name for one in found for name in one.manifest["lake_versions"]})
-
-
-def diff_text(found: Mapping[str, Any]) -> str:
-    """A `diff` for people: one line per thing that differs."""
-    lines = [f"{found['old']} -> {found['new']}"]
-    if found["catalog_hash"][0] != found["catalog_hash"][1]:
-        lines.append("catalog   " + " -> ".join(found["catalog_hash"]))
-    lines += [f"version   {name}: {old} -> {new}" for name, (old, new) in found["lake_versions"].items()]
-    if found["grid"]:
-        lines.append("grid      " + " -> ".join(json.dumps(grid) for grid in found["grid"]))
-    lines += [f"feature   + {name}" for name in found["features_added"]]
-    lines += [f"feature   - {name}" for name in found["features_removed"]]
-    lines.append(f"rows      +{found['rows_added']:,} -{found['rows_removed']:,}, {found['rows_common']:,} in both")
-    lines += [f"values    {name}: {count:,} differ" for name, count in found["values_changed"].items()]
-    return "\n".join(lines)
+    return fitting[-1]

@@ -167,6 +167,8 @@ _SHARED: Params = {"min_data_in_bin": 3, "feature_pre_filter": False, "verbosity
 
 def _params(booster: BoosterConfig, names: list[str], max_bin: int) -> Params:
     seen = [name == COMPONENT or booster.sees(name) for name in names]
+    if not any(booster.sees(name) for name in names):
+        raise BadInput(f"no feature fits {', '.join(booster.features)}", where="gbm.features", mend="correct the patterns")
     return {
         **_SHARED,
         # A split's gain times 0 is never the best: all boosters keep the same columns, each splits on its own.

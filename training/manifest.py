@@ -58,7 +58,7 @@ class Manifest(BaseModel):
 
     def expected_seal(self) -> str:
         """sha256 over everything in the manifest but the seal."""
-        return sha256(canonical(self.model_dump(mode="json", exclude={"seal"})))
+        return seal_of(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,14 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{field}: {first['msg']}", where=where, mend="copy the bundle again") from None
-    if manifest.seal != manifest.expected_seal():
+    if manifest.seal != seal_of(document):
         raise BadInput("manifest was changed after it was sealed", where=where, mend="copy the bundle again")
     return manifest
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The seal of a manifest as it stands in its file, whatever this version would make of it."""
+    return sha256(canonical({name: value for name, value in document.items() if name != "seal"}))
 
 
 def canonical(document: Any) -> bytes:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,8 @@ class Past:
 
     @classmethod
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
-        """Read at the lake versions that the snapshot was built on."""
+        """Read at the lake versions that the snapshot was built on. Raises BadInput if it was built on another lake."""
+        snapshot.check_lake(lake.id)
         versions = dict(snapshot.manifest["lake_versions"])
         failures = lake.read("failures", version=versions.get("failures"))
         return cls(snapshot, snapshot.observations(), failures, _watched(lake, snapshot.kind, versions))
@@ -97,7 +97,7 @@ def labels_of(snapshot: Snapshot, *, components: tuple[str, ...] = ()) -> pd.Dat
 
     Columns as `training.labels.label` gives them. Raises NotFound if the snapshot's lake is gone.
     """
-    return Past.of(snapshot, Lake.open(Path(snapshot.manifest["lake"]))).labels(components=components)
+    return Past.of(snapshot, Lake.open(snapshot.lake)).labels(components=components)
 
 
 def moment(micros: int) -> datetime:

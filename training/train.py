@@ -51,6 +51,7 @@ def train_machine(
 
     Raises BadInput if a period is empty or an interval has no failure to learn from.
     """
+    snapshot.check_current()
     past = Past.of(snapshot, lake)
     periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
     bundle, rows = learn(config, past, periods, progress=progress)

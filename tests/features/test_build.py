@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from typer.testing import CliRunner
 from features import cli, online
 from features.build import build, stream
 from features.catalog import catalog
+from features.differences import diff, diff_text
 from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.observations import Grid, at
 from features.schema import COVERAGE, EVENTS, FAILURES, MACHINE, MACHINES, MAINTENANCE, TableContract, readings
 from features.settings import settings
-from features.snapshots import Snapshot, diff, diff_text, list_snapshots, open_snapshot
+from features.snapshots import Snapshot, list_snapshots, open_snapshot
 from tests.properties.histories import REGULAR, bits
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -226,3 +228,46 @@ def test_the_verbs(home: Path, snapshot: Snapshot) -> None:
     assert json.loads(run.invoke(cli.features, ["diff", snapshot.id, snapshot.id, "--json"]).stdout)["rows_common"] == 120
     refused = run.invoke(cli.features, ["build", "--kind", "regular", "--every", "soon"])
     assert isinstance(refused.exception, BadInput)
+
+
+def copied(snapshot: Snapshot, home: Path) -> Snapshot:
+    """The snapshot and its lake in another home."""
+    shutil.copytree(snapshot.path.parent.parent, home)
+    return open_snapshot(home, snapshot.id)
+
+
+def test_a_home_that_moved_is_read_where_it_stands_now(lake: Lake, snapshot: Snapshot, tmp_path: Path) -> None:
+    moved = copied(snapshot, tmp_path / "moved")
+    assert moved.lake == tmp_path / "moved" / "lake"
+    moved.check_lake(Lake.open(moved.lake).id)
+
+
+def test_a_lake_made_anew_at_the_same_place_is_another_lake(snapshot: Snapshot, tmp_path: Path) -> None:
+    snapshot.check_lake(Lake.open(snapshot.lake).id)
+    other = Lake.open(tmp_path / "lake", create=True)
+    with pytest.raises(BadInput, match="built on another lake"):
+        snapshot.check_lake(other.id)
+
+
+def test_a_snapshot_of_another_kind_or_catalog_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"snapshot {snapshot.id}: of kind regular; name one of kind pump"):
+        open_snapshot(snapshot.path.parent.parent, snapshot.id, "pump")
+    snapshot.check_current()
+    older = copied(snapshot, tmp_path / "older")
+    manifest = older.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(snapshot.manifest["catalog_hash"], "0" * 12))
+    with pytest.raises(BadInput, match="built on catalog 000000000000, this installation computes"):
+        older.check_current()
+
+
+def test_a_damaged_snapshot_is_one_line(snapshot: Snapshot, tmp_path: Path) -> None:
+    damaged = copied(snapshot, tmp_path / "damaged")
+    part = damaged.path / damaged.manifest["parts"][0]["file"]
+    whole = part.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", None):
+        part.write_bytes(content) if content is not None else part.unlink()
+        with pytest.raises(BadInput, match=f"{part.name}: missing or damaged; remove the snapshot's folder"):
+            damaged.matrix()
+    (damaged.path / "manifest.json").write_text("{")
+    with pytest.raises(BadInput, match=r"manifest\.json: missing or damaged"):
+        list_snapshots(tmp_path / "damaged")[0].rows  # noqa: B018

@@ -191,6 +191,12 @@ def test_no_failure_in_an_interval_is_one_clear_error() -> None:
         gbm.fit(TrainingRows(rows.x, none_late, rows.followed_hours, rows.weight, rows.machine, rows.names), TINY, seed=1)
 
 
+def test_patterns_that_fit_no_feature_are_one_clear_error() -> None:
+    rows, _ = world(500)
+    with pytest.raises(BadInput, match=r"gbm.features: no feature fits zz\*; correct the patterns"):
+        gbm.fit(rows, TINY.model_copy(update={"features": ("zz*",)}), seed=1)
+
+
 def test_one_failing_machine_is_in_every_resample() -> None:
     """Or a member would hold a failure for impossible, and the range would reach down to nothing."""
     rows, _ = world(600)

@@ -6,12 +6,15 @@ never loads a model through mlflow. Aliases: `challenger` is the last one traine
 
 import logging
 import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from features.errors import Conflict
 from features.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ EXPERIMENT = "forewarn-machine"
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUNDLE_TAG = "forewarn.bundle"
 _LONGEST = 500  # characters of a parameter
+_SECRET = re.compile(r"//[^@/\s]*@")  # user and password of an address
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,17 @@ def model_name(kind: str) -> str:
 
 
 def record(settings: Settings, what: Record) -> Registered:
-    """Log a run with parameters, data versions, figures, pictures, report and bundle; register it as the challenger."""
+    """Log a run with parameters, data versions, figures, pictures, report and bundle; register it as the challenger.
+
+    Raises Conflict if the store cannot be used.
+    """
+    with _store(settings) as client:
+        return _record(client, settings, what)
+
+
+def _record(client: "MlflowClient", settings: Settings, what: Record) -> Registered:
     from mlflow.exceptions import MlflowException
 
-    client = _client(settings)
     experiment = _experiment(client, settings)
     tags = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, **{f"data.{k}": v for k, v in what.versions.items()}}
     run = client.create_run(experiment, run_name=what.bundle_id, tags=tags)
@@ -85,15 +96,33 @@ def record(settings: Settings, what: Record) -> Registered:
 
 
 def mark_champion(settings: Settings, kind: str, bundle_id: str) -> str | None:
-    """Give the alias `champion` to the last version that holds a bundle. None if it was never registered here."""
-    client = _client(settings)
+    """Give the alias `champion` to the last version that holds a bundle. None if it was never registered here.
+
+    Raises Conflict if the store cannot be used.
+    """
     name = model_name(kind)
-    found = client.search_model_versions(f"name = '{name}'")
-    versions = [int(one.version) for one in found if one.tags.get(BUNDLE_TAG) == bundle_id]
-    if not versions:
-        return None
-    client.set_registered_model_alias(name, CHAMPION, str(max(versions)))
+    with _store(settings) as client:
+        found = client.search_model_versions(f"name = '{name}'")
+        versions = [int(one.version) for one in found if one.tags.get(BUNDLE_TAG) == bundle_id]
+        if not versions:
+            return None
+        client.set_registered_model_alias(name, CHAMPION, str(max(versions)))
     return str(max(versions))
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator["MlflowClient"]:
+    """A client; whatever the store itself cannot do is the user's to mend and told in one line."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield _client(settings)
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        mend = "correct FOREWARN_TRACKING_URI, or move the damaged store away"
+        what, where = (_SECRET.sub("//***@", text) for text in (reason, settings.tracking))
+        raise Conflict(f"tracking store cannot be used: {what}", where=where, mend=mend) from error
 
 
 def _client(settings: Settings) -> "MlflowClient":

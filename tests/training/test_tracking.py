@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from features.errors import Conflict
 from features.settings import Settings
 from training import tracking
 from training.tracking import CHALLENGER, CHAMPION, Record
@@ -83,3 +84,13 @@ def test_long_parameters_are_cut(settings, registered):
 
 def test_migrations_are_not_announced(settings, registered):
     assert logging.getLogger("alembic").getEffectiveLevel() >= logging.WARNING
+
+
+def test_unusable_store_is_told_in_one_line(tmp_path):
+    (tmp_path / "tracking").mkdir()
+    (tmp_path / "tracking" / "mlflow.db").write_text("not a database" * 50)
+    for broken in (Settings(home=tmp_path), Settings(home=tmp_path, tracking_uri="nonsense://me:secret@x")):
+        with pytest.raises(Conflict, match="tracking store cannot be used") as told:
+            tracking.mark_champion(broken, "mill", "b1")
+        assert "\n" not in str(told.value) and "FOREWARN_TRACKING_URI" in str(told.value)
+        assert "secret" not in str(told.value)

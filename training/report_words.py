@@ -184,7 +184,7 @@ def _calibration(evaluation: Evaluation) -> list[Text]:
         times = ", ".join(f"{name} h {number(one.value)} ({span(one)})" for name, one in off)
         said.append(
             Text(
-                f"Over all rows, failures came as many times as announced: {times}.",
+                f"Over all rows, failures differ from those announced by a factor of: {times}.",
                 f"总体上实际故障数为预期的倍数：{times}。",
                 "bad" if any(abs(np.log(max(one.value, 1e-9))) > 0.1 for _, one in off) else "plain",
             )

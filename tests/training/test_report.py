@@ -162,7 +162,7 @@ def test_verdict_confirms_what_many_failures_confirm():
 def test_verdict_says_how_many_times_too_few_were_announced():
     table = fleet.frame(machines=80, days=60)
     half = evaluate(table, {"forewarn": fleet.forecast(table) * 0.5}, Settings(replicates=60))
-    said = [one for one in report_words.verdict(half, WORDS) if "as many times as announced" in one.en]
+    said = [one for one in report_words.verdict(half, WORDS) if "by a factor of" in one.en]
     assert said and said[0].tone == "bad" and "72 h 1.999" in said[0].en
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from features.errors import NotFound
-from features.schema import TEXT, TIME
+from features.errors import BadInput, NotFound
+from features.schema import MACHINES, TEXT, TIME
 
 BUCKET = "bucket"
 _BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
@@ -38,8 +39,16 @@ def exists(path: Path) -> bool:
 
 
 def version(path: Path) -> int:
-    """The current version of the table at `path`."""
-    return int(DeltaTable(path).version())
+    """The current version of the table at `path`. Raises BadInput if it is damaged."""
+    try:
+        return int(DeltaTable(path).version())
+    except (DeltaError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> BadInput:
+    reason = str(error).splitlines()[0]
+    return BadInput(f"not readable as a table ({reason})", where=str(path), mend="restore it from a copy of the lake")
 
 
 def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]]) -> None:
@@ -77,15 +86,16 @@ def scan(
 ) -> pa.Table:
     """The columns of `schema`, in no particular row order; a column that the table does not have yet is null.
 
-    Only files of `buckets` are opened. No table at `path` reads as empty. Raises NotFound for a version that is not there.
+    Only files of `buckets` are opened. No table at `path` reads as empty. Raises NotFound for a version that is not there,
+    BadInput if the table or one of its files is damaged.
     """
     if not exists(path) or (buckets is not None and not len(buckets)):
         return schema.empty_table()
     try:
         table = DeltaTable(path, version=at_version)
-    except (DeltaError, TableNotFoundError):
+    except (DeltaError, TableNotFoundError) as error:
         if at_version is None:
-            raise
+            raise _damaged(path, error) from None
         what = f"no version {at_version} of table {path.name}"
         raise NotFound(what, where=str(path), mend="it may have been removed; build anew from the current version") from None
     pruning: list[tuple[str, str, Any]] | None = None
@@ -93,7 +103,10 @@ def scan(
         pruning = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning, as_large_types=False)
     present = [name for name in schema.names if name in dataset.schema.names]
-    rows = dataset.to_table(columns=present, filter=condition)
+    try:
+        rows = dataset.to_table(columns=present, filter=condition)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(path, error) from None
     for field in schema:
         if field.name not in present:
             rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
@@ -113,4 +126,10 @@ def add_quarantined(path: Path, rows: pa.Table) -> None:
 
 
 def in_file_order(rows: pa.Table) -> pa.Table:
-    return rows.sort_by([(name, "ascending") for name in ("table", "file", "row", "column")])
+    """By table, file and row; machines first, since a machine that is refused takes the rows of all its tables with it."""
+    # "machines" sorts after "coverage"; a column of its own says that it comes before.
+    first = pc.not_equal(rows.column("table"), MACHINES.name)
+    order = pc.sort_indices(
+        rows.append_column("later", first), [(name, "ascending") for name in ("later", "table", "file", "row", "column")]
+    )
+    return rows.take(order)

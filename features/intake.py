@@ -174,7 +174,7 @@ def check_readable(parsed: Parsed, raw: pa.Array, name: str, where: str) -> None
     if faulty.sum() < WHOLE_COLUMN or faulty.sum() < parse.present(raw).sum():
         return
     reason = next(reason for fault, reason in parsed.faults if fault.any())
-    example = parse.as_text(raw.filter(pa.array(faulty)))[0].as_py()
+    example = parse.as_text(raw.filter(pa.array(faulty)))[0].as_py()[:40]
     mend = "say in which zone they are" if "zone" in reason else "correct the column or name another"
     raise BadInput(f"column '{name}' holds no usable value: '{example}' is {reason}", where=where, mend=mend)
 

@@ -62,10 +62,10 @@ class Lake:
             root.mkdir(parents=True, exist_ok=True)
             _write(path, {"format": FORMAT, "id": uuid.uuid4().hex, "buckets": buckets})
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = _read(path)
             found, buckets, id = document["format"], int(document["buckets"]), str(document["id"])
         except (ValueError, KeyError, TypeError):
-            raise BadInput("not readable", where=str(path), mend="restore it from a copy of the lake") from None
+            raise _damaged(path) from None
         if found != FORMAT:
             raise BadInput(f"lake of format {found}, this version reads {FORMAT}", where=str(path), mend="update Forewarn")
         return cls(root, buckets, id)
@@ -224,7 +224,7 @@ class Lake:
 
     def accounts(self) -> list[dict[str, Any]]:
         """The row accounts of all imports, oldest first."""
-        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((self.root / "accounts").glob("*.json"))]
+        return [_read(path) for path in sorted((self.root / "accounts").glob("*.json"))]
 
     def quarantined(self, *, table: str | None = None, limit: int | None = 100) -> pa.Table:
         """Quarantined rows, by table, file and row: at most `limit` of them, of one `table` or of all."""
@@ -237,7 +237,20 @@ class Lake:
 
 
 def _read_kind(path: Path) -> MachineKind:
-    return parse_kind(json.loads(path.read_text(encoding="utf-8")), str(path))
+    return parse_kind(_read(path), str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON document of the lake. Raises BadInput if it is damaged."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise _damaged(path) from None
+    return document
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput("not readable", where=str(path), mend="restore it from a copy of the lake")
 
 
 def _choices(names: Any) -> str:

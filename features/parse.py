@@ -15,6 +15,7 @@ Mask = npt.NDArray[np.bool_]
 
 # What publishers write for "no number"; an id or a code of this spelling stays what it is.
 NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none", "-"])
+LONGEST_TEXT = 200
 ZONED = r"(?i)\d[T ]\d{1,2}:\d{2}.*(z|[+-]\d{2}(:?\d{2})?)$"
 NOT_A_TIME = "not a time (ISO 8601 is due)"
 
@@ -37,9 +38,14 @@ def present(column: pa.Array) -> Mask:
 
 
 def text(column: pa.Array) -> Parsed:
-    """Text without outer blanks; empty text is null."""
+    """Text without outer blanks; empty text is null. What not every database takes is a fault."""
     plain = pc.utf8_trim_whitespace(as_text(column))
-    return Parsed(_null_where(pc.equal(plain, ""), plain))
+    overlong = mask(pc.greater(pc.utf8_length(plain), LONGEST_TEXT))
+    control = mask(pc.match_substring_regex(plain, "[[:cntrl:]]"))
+    return Parsed(
+        _null_where(pc.equal(plain, ""), plain),
+        ((overlong, f"text of more than {LONGEST_TEXT} characters"), (control, "text with a control character")),
+    )
 
 
 def number(column: pa.Array) -> Parsed:

@@ -167,9 +167,11 @@ class Snapshot:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         try:
-            document: dict[str, Any] = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            document = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
         except ValueError:
-            raise self._damaged(MANIFEST) from None
+            document = None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise self._damaged(MANIFEST)
         return document
 
     def _damaged(self, file: str) -> BadInput:

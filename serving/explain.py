@@ -1,5 +1,6 @@
 """A stored score again from its evidence: the vector, the probability, the reasons, and what differs, if anything does."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,11 @@ def explain(home: Path, store: Store, score_id: str, n_reasons: int = 5) -> Expl
 
 def rebuilt(home: Path, champion: Champion, stored: StoredScore) -> Vector:
     """The feature vector from the evidence: the posted body, or the lake at the versions that the score saw."""
-    evidence = inflated(stored.evidence)
+    try:
+        evidence = inflated(stored.evidence)
+    except zlib.error:
+        mend = "restore the store from a copy"
+        raise BadInput("its evidence is damaged", where=f"score {stored.score_id}", mend=mend) from None
     if stored.source == "posted":
         # The stored moment stands in for both clocks: what was acceptable then is acceptable now.
         posted = parse(evidence, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)

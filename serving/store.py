@@ -93,19 +93,18 @@ class Store:
             engine = _engine(url)
             migrate(engine)
         except (SQLAlchemyError, OSError, ImportError) as error:
-            what = f"store not usable: {_first_line(error)}"
-            raise BadInput(what, where=_safe(url), mend="check FOREWARN_STORE_URL") from None
+            raise _unusable(error, url) from None
         return cls(engine)
 
     def record(self, rows: Sequence[StoredScore]) -> None:
         """Write scores in one transaction: all of them or none."""
         if rows:
-            with self.engine.begin() as connection:
+            with self._usable(), self.engine.begin() as connection:
                 connection.execute(sa.insert(scores), [vars(row) for row in rows])
 
     def get(self, score_id: str) -> StoredScore:
         """Raises NotFound."""
-        with self.engine.connect() as connection:
+        with self._usable(), self.engine.connect() as connection:
             row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
         if row is None:
             raise NotFound(f"no score {score_id}", where="score id", mend="score ids are printed by `forewarn score machine`")
@@ -117,6 +116,14 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """What the database refuses, or gives back in pieces, is one line. Raises BadInput."""
+        try:
+            yield
+        except (SQLAlchemyError, ValueError) as error:
+            raise _unusable(error, self.engine.url.render_as_string()) from None
 
 
 @contextmanager
@@ -132,6 +139,7 @@ def migrate(engine: sa.Engine) -> None:
     """Run the migrations up to the newest; a process that comes second waits for the first."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -141,7 +149,11 @@ def migrate(engine: sa.Engine) -> None:
         elif engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727274)")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError:
+            mend = "update Forewarn, or name another store in FOREWARN_STORE_URL"
+            raise BadInput("made by another version", where=_safe(str(engine.url)), mend=mend) from None
         connection.commit()
 
 
@@ -168,6 +180,10 @@ def _safe(url: str) -> str:
         return sa.make_url(url).render_as_string(hide_password=True)
     except SQLAlchemyError:
         return "FOREWARN_STORE_URL"
+
+
+def _unusable(error: Exception, url: str) -> BadInput:
+    return BadInput(f"store not usable: {_first_line(error)}", where=_safe(url), mend="check FOREWARN_STORE_URL")
 
 
 def _first_line(error: BaseException) -> str:

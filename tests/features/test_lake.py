@@ -49,6 +49,10 @@ def reading(name: str, hour: float, oil: float | None, **more: Any) -> dict[str,
     return {"machine_id": name, "event_time": hours(hour), "oil": oil, **more}
 
 
+def event(name: str) -> dict[str, Any]:
+    return {"machine_id": name, "event_time": START, "code": "E1"}
+
+
 def source(*tables: tuple[Any, Rows], name: str = "plant") -> Source:
     def batches() -> Iterator[Batch]:
         for contract, rows in tables:
@@ -200,6 +204,31 @@ def test_kinds_grow_and_never_lose_what_is_stored(lake: Lake) -> None:
     assert lake.read("readings_press", version=0)["speed"].to_pylist() == [None]
     with pytest.raises(Conflict, match="holds sensor 'oil' in '°C'"):
         lake.put_kind(KIND.model_copy(update={"sensors": (speed,)}))
+
+
+def test_damage_is_one_line(lake: Lake) -> None:
+    lake.ingest(source((MACHINES, [machine("a")]), (READINGS, [reading("a", 1, 20.0)])), imported_at=NOW)
+    [file] = (lake.root / "tables" / READINGS.name).glob("bucket=*/*.parquet")
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], None):
+        file.write_bytes(content) if content is not None else file.unlink()
+        with pytest.raises(BadInput, match=r"readings_press: not readable as a table \(.*\); restore it from a copy"):
+            lake.read(READINGS.name)
+    for path in (lake.root / "kinds" / "press.json", lake.root / "accounts" / "000001.json"):
+        path.write_text("{")
+        with pytest.raises(BadInput, match=f"{path.name}: not readable; restore it"):
+            lake.kinds() if "kinds" in str(path) else lake.accounts()
+
+
+def test_text_that_no_database_takes_is_quarantined_and_machines_stand_first(lake: Lake) -> None:
+    names = ["a" * 200, "b" * 201, "c\0", "d\te"]
+    plant = source((MACHINES, [machine(name) for name in names]), (EVENTS, [event(name) for name in names]))
+    lake.ingest(plant, imported_at=NOW)
+    assert lake.machines().column("machine_id").to_pylist() == names[:1]
+    refused = lake.quarantined().to_pylist()
+    assert [row["table"] for row in refused] == ["machines"] * 3 + ["events"] * 3
+    reasons = ["text of more than 200 characters", "text with a control character", "text with a control character"]
+    assert [row["reason"] for row in refused] == reasons * 2
 
 
 def test_opening(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from features.errors import NotFound
+from features.errors import BadInput, NotFound
 from features.settings import Settings
 from serving.explain import explain
 from serving.runtime import Runtime
@@ -88,3 +88,7 @@ def test_evidence_that_is_gone_is_one_clear_line(runtime: Runtime, world: World)
     runtime.store.record([lost])
     with pytest.raises(NotFound, match="no bundle machine-pump-lost"):
         explain(world.home, runtime.store, lost.score_id)
+    cut = replace(stored, score_id=new_score_id(), evidence=stored.evidence[:20])
+    runtime.store.record([cut])
+    with pytest.raises(BadInput, match="its evidence is damaged"):
+        explain(world.home, runtime.store, cut.score_id)

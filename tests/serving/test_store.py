@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from features.errors import BadInput, NotFound
 from serving.scoring import new_score_id
@@ -51,7 +50,7 @@ def test_an_unknown_score_is_named(tmp_path: Path) -> None:
 
 def test_a_group_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with opened(f"sqlite:///{tmp_path}/store.db") as store:
-        with pytest.raises(sa.exc.IntegrityError):
+        with pytest.raises(BadInput, match="store not usable"):
             store.record([ROW, replace(ROW, score_id="s_2"), ROW])
         assert store.count() == 0
 
@@ -77,6 +76,23 @@ def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(tmp_path
             Store.open(url)
         assert "store not usable" in str(caught.value)
         assert "secret" not in str(caught.value)
+
+
+def test_a_damaged_store_is_one_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    with opened(url) as store:
+        store.record([ROW])
+        for damage in ("update scores set result = '{'", "drop table scores"):
+            with store.engine.begin() as connection:
+                connection.exec_driver_sql(damage)
+            with pytest.raises(BadInput) as caught:
+                store.get(ROW.score_id)
+            assert "store not usable" in str(caught.value)
+            assert "\n" not in str(caught.value)
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    with pytest.raises(BadInput, match="made by another version; update Forewarn"):
+        Store.open(url)
 
 
 def test_score_ids_sort_by_time_and_do_not_repeat() -> None:

@@ -249,7 +249,8 @@ def test_a_file_with_a_header_alone_counts_no_rows(plant: Path, tmp_path: Path) 
 def test_quotes_that_are_never_closed_take_no_other_line_with_them(plant: Path, tmp_path: Path) -> None:
     broken = ['"P1,2024-05-01 08:30,1,1', 'P1,2024-05-01 09:30,1,"1']
     hours = [f"P1,2024-05-01 {hour:02d}:00,1,1" for hour in (8, 9, 10)]
-    write(plant, "telemetry/may.csv", "\n".join(["", "asset,ts,oil_f,p", "", hours[0], broken[0], hours[1], broken[1], hours[2]]))
+    lines = ["", "asset,ts,oil_f,p", "", hours[0], broken[0], hours[1], broken[1], hours[2]]
+    write(plant, "telemetry/may.csv", "\n".join(lines))
     lake, _ = take(plant, tmp_path)
     assert [(row, value, why) for file, row, _, value, why in refused(lake) if file == "telemetry/may.csv"] == [
         (2, broken[0], "broken line: a quote is not closed"),

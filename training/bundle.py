@@ -146,10 +146,7 @@ class Bundle:
         self._check(x)
         if not len(x):
             return np.empty(x.shape), float("nan")
-        effects, expected = self.model.contributions(x, threads=threads)
-        start = np.full(len(x), expected)
-        slope = self.calibration.mean_slope(start, start + effects.sum(axis=1))
-        return effects * slope[:, None], float(self.calibration.apply(start[:1])[0])
+        return self.model.contributions(x, self.calibration, threads=threads)
 
     def check_golden(self) -> None:
         """Raises BadInput unless the bundle gives its own golden rows the answers of the day it was made."""

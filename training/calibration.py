@@ -1,4 +1,4 @@
-"""One strictly monotone map, shared by all horizons, from a model's cloglog score to a calibrated one.
+"""One strictly monotone map, shared by all horizons, from a model's cloglog scores to calibrated ones.
 
 The map is piecewise linear with positive slopes: log of the cumulative hazard that the model states -> log of the one that
 later data show. One map for all horizons keeps p24 <= p48 <= p72. It is fitted by weighted maximum likelihood of the outcomes
@@ -7,13 +7,14 @@ do so with an intercept and a slope on the logit scale).
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from training.config import CalibrationConfig
-from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog, held
+from training.hazard import HIGHEST, LOWEST, Floats, from_cloglog, held, interval_scores
 
 _TIGHT = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
 _SD_SHIFT, _SD_SLOPE, _SD_BEND = 2.0, 0.35, 0.35
@@ -21,9 +22,12 @@ _STEEPEST = 2.0  # log of the largest slope, and its inverse of the smallest
 
 
 class Calibration(BaseModel):
-    """g(s) = values[0] + sum of slope x length in each segment; it goes on straight beyond the first and last knot.
+    """g(s) = level + sum of slope x length in each segment; it goes on straight beyond the first and last knot.
 
-    covariance: of (values[0], log slopes), clustered by machine; None if unknown.
+    on: `hazards`: g maps the log hazard of each interval, and the mapped hazards are summed again: where every interval has a
+    booster of its own. A map of the sums would bend the short horizons, whose level is lower, with the slope that the long ones
+    need. `cumulative`: g maps the score of each horizon, where one booster gives them all and their shares are right already.
+    covariance: of (level, log slopes), clustered by machine; None if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +35,7 @@ class Calibration(BaseModel):
     knots: tuple[float, ...]
     level: float
     slopes: tuple[float, ...]
+    on: Literal["hazards", "cumulative"] = "cumulative"
     events: int = 0
     covariance: tuple[tuple[float, ...], ...] | None = None
 
@@ -41,26 +46,32 @@ class Calibration(BaseModel):
         return self
 
     def apply(self, scores: Floats) -> Floats:
-        """Calibrated scores of any shape."""
-        return held(self.level + _lengths(scores, self.knots) @ np.asarray(self.slopes))
+        """[..., horizons] cumulative scores, calibrated."""
+        if self.on == "cumulative":
+            return held(self.g(scores))
+        return held(np.log(np.cumsum(np.exp(held(self.g(interval_scores(scores)))), axis=-1)))
+
+    def g(self, scores: Floats) -> Floats:
+        """The map itself, of scores of any shape."""
+        return np.asarray(self.level + _lengths(scores, self.knots) @ np.asarray(self.slopes))
+
+    def slope(self, scores: Floats) -> Floats:
+        """Derivative of the map, of scores of any shape."""
+        return np.asarray(self.slopes)[np.searchsorted(self.knots, scores)]
 
     def probability(self, scores: Floats) -> Floats:
         return from_cloglog(self.apply(scores))
 
     def variance(self, scores: Floats) -> Floats:
-        """Variance of the calibrated score that comes from the map itself (delta method)."""
+        """[..., horizons]: variance of the calibrated scores that comes from the map itself (delta method)."""
         if self.covariance is None:
             return np.zeros(np.shape(scores))
-        gradient = _gradient(_lengths(scores, self.knots), np.asarray(self.slopes))
+        inner = scores if self.on == "cumulative" else interval_scores(scores)
+        gradient = _gradient(_lengths(inner, self.knots), np.asarray(self.slopes))
+        if self.on == "hazards":
+            hazard = np.exp(held(self.g(inner)))[..., None]
+            gradient = np.cumsum(hazard * gradient, axis=-2) / np.cumsum(hazard, axis=-2)
         return np.asarray(np.einsum("...i,ij,...j->...", gradient, np.asarray(self.covariance), gradient))
-
-    def mean_slope(self, start: Floats, end: Floats) -> Floats:
-        """Average slope of the map between two scores: always positive."""
-        apart = end - start
-        near = np.abs(apart) < 1e-6
-        end = np.where(near, start + 1e-3, end)
-        lengths = _lengths(end, self.knots) - _lengths(start, self.knots)
-        return np.asarray(lengths @ np.asarray(self.slopes) / (end - start))
 
 
 IDENTITY = Calibration(knots=(0.0,), level=0.0, slopes=(1.0, 1.0))
@@ -83,11 +94,14 @@ def fit(
     weight: Floats,
     machine: npt.NDArray[np.int64],
     config: CalibrationConfig | None = None,
+    *,
+    on: Literal["hazards", "cumulative"] = "cumulative",
 ) -> Calibration:
     """Fit the map on rows later than the model saw.
 
-    scores, outcomes [n, horizons] (NaN = unripe), weight [n], machine [n] codes: rows of one machine are not independent, so
-    the number of failing machines decides how far the map may bend. Without any failure the identity is returned.
+    scores, outcomes [n, horizons] cumulative (NaN = unripe), weight [n], machine [n] codes: rows of one machine are not
+    independent, so the number of failing machines decides how far the map may bend. Without any failure the identity is
+    returned.
     """
     from scipy.optimize import minimize
 
@@ -96,6 +110,10 @@ def fit(
     events = len(np.unique(machine[failed]))
     if not events:
         return IDENTITY
+    if on == "hazards":  # person-periods: a row counts in an interval only while it is at risk
+        gone = np.concatenate([np.zeros((len(outcomes), 1), dtype=bool), outcomes[:, :-1] == 1], axis=1)
+        scores, outcomes = interval_scores(scores), np.where(gone, np.nan, outcomes)
+    overlap = 1 if on == "hazards" else outcomes.shape[1]
     ripe = ~np.isnan(outcomes)
     row, _ = np.nonzero(ripe)
     s, y, w = scores[ripe], outcomes[ripe], weight[row]
@@ -106,18 +124,18 @@ def fit(
         lengths = lengths.sum(axis=1, keepdims=True)
     start = np.concatenate([[knots[0]], np.zeros(lengths.shape[1])])
     bounds = [(LOWEST, HIGHEST)] + [(-_STEEPEST, _STEEPEST)] * lengths.shape[1]
-    pull = _pull(lengths.shape[1], outcomes.shape[1])
+    pull = _pull(lengths.shape[1], overlap)
     found = minimize(
         _loss, start, args=(start, pull, lengths, y, w), jac=True, method="L-BFGS-B", bounds=bounds, options=_TIGHT
     )
     slopes = np.exp(found.x[1:])
-    covariance = _covariance(found.x, pull, outcomes.shape[1], lengths, y, w, machine[row])
+    covariance = _covariance(found.x, pull, overlap, lengths, y, w, machine[row])
     if segments == 1:
         slopes = np.repeat(slopes, 2)
         spread = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
         covariance = spread @ covariance @ spread.T
     return Calibration(
-        knots=tuple(knots), level=float(found.x[0]), slopes=tuple(slopes.tolist()), events=events,
+        knots=tuple(knots), level=float(found.x[0]), slopes=tuple(slopes.tolist()), on=on, events=events,
         covariance=tuple(tuple(line) for line in covariance.tolist()),
     )  # fmt: skip
 
@@ -132,15 +150,15 @@ def _knots(event_scores: Floats, segments: int) -> list[float]:
     return knots
 
 
-def _pull(segments: int, horizons: int) -> Floats:
+def _pull(segments: int, overlap: int) -> Floats:
     """Precision of the pull towards the identity: level, slopes, and bends between neighbouring slopes.
 
-    A failure counts at up to `horizons` horizons, so the pull is multiplied as well.
+    A failure counts at up to `overlap` horizons, so the pull is multiplied as well.
     """
     bend = np.diff(np.eye(segments), axis=0)
     precision = np.diag([1 / _SD_SHIFT**2] + [1 / _SD_SLOPE**2] * segments)
     precision[1:, 1:] += bend.T @ bend / _SD_BEND**2
-    return np.asarray(precision * horizons)
+    return np.asarray(precision * overlap)
 
 
 def _loss(theta: Floats, start: Floats, pull: Floats, lengths: Floats, y: Floats, w: Floats) -> tuple[float, Floats]:
@@ -159,7 +177,7 @@ def _score(y: Floats, hazard: Floats, p: Floats) -> Floats:
 
 
 def _covariance(
-    theta: Floats, pull: Floats, horizons: int, lengths: Floats, y: Floats, w: Floats, machine: npt.NDArray[np.int64]
+    theta: Floats, pull: Floats, overlap: int, lengths: Floats, y: Floats, w: Floats, machine: npt.NDArray[np.int64]
 ) -> Floats:
     """Sandwich covariance of the parameters, clustered by machine (Liang & Zeger 1986); without data it is the pull's own."""
     slopes = np.exp(theta[1:])
@@ -171,4 +189,4 @@ def _covariance(
     each = gradient * (w * _score(y, hazard, p))[:, None]
     sums = np.stack([np.bincount(cluster, weights=column) for column in each.T], axis=1)
     inverse = np.linalg.inv(information + pull)
-    return np.asarray(inverse @ (sums.T @ sums + horizons * pull) @ inverse)
+    return np.asarray(inverse @ (sums.T @ sums + overlap * pull) @ inverse)

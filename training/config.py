@@ -114,8 +114,12 @@ class GbmConfig(BoosterConfig):
 
 
 class CalibrationConfig(_Frozen):
-    """The one monotone map. A segment more for every `events_per_segment` failing machines, up to `max_segments`."""
+    """The one monotone map. A segment more for every `events_per_segment` failing machines, up to `max_segments`.
 
+    on: what is mapped (see training.calibration). Where one booster gives all horizons it is the cumulative score in any case.
+    """
+
+    on: Literal["hazards", "cumulative"] = "hazards"
     max_segments: int = Field(default=5, ge=1, le=20)
     events_per_segment: int = Field(default=60, ge=1)
 
@@ -131,6 +135,10 @@ class TrainConfig(_Frozen):
     sampling: SamplingConfig = SamplingConfig()
     gbm: GbmConfig = GbmConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+
+    @property
+    def calibrated_on(self) -> Literal["hazards", "cumulative"]:
+        return self.calibration.on if self.gbm.intervals == "separate" else "cumulative"
 
 
 def parse_config(document: dict[str, Any], where: str) -> TrainConfig:

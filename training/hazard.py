@@ -73,6 +73,11 @@ def from_cloglog(score: Floats) -> Floats:
     return -np.expm1(-np.exp(held(score)))
 
 
+def interval_scores(scores: Floats) -> Floats:
+    """[..., k] cumulative cloglog scores to the log of each interval's hazard: what the sum gained in the interval."""
+    return np.log(np.maximum(np.diff(np.exp(scores), axis=-1, prepend=0.0), np.exp(LOWEST)))
+
+
 def cumulative_scores(raw: Floats) -> Floats:
     """[n, k] log-odds of interval hazards to [n, k] cumulative cloglog scores, without leaving the log scale.
 

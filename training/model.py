@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from training.calibration import IDENTITY, Calibration
 from training.hazard import INTERVAL_ENDS, Floats, held
 from training.trees import Forest
 
@@ -57,6 +58,20 @@ def pooled(scores: Floats) -> Floats:
     return np.asarray(np.log(np.exp(scores).mean(axis=1)))
 
 
+def _hazards(raw: Floats) -> Floats:
+    """Log-odds [n, views, members, scores, ...] to the hazards [n, scores, ...]: summed over views, averaged over members."""
+    return np.asarray(np.logaddexp(0.0, raw).sum(axis=1).mean(axis=1))
+
+
+def _passed_on(hazards: Floats, calibration: Calibration) -> Floats:
+    """[n, scores, nodes]: by how much the calibrated log of the sum grows with each hazard."""
+    if calibration.on == "cumulative":
+        total = np.log(hazards.sum(axis=1, keepdims=True))
+        return np.broadcast_to(calibration.slope(total) / np.exp(total), hazards.shape)
+    mapped = np.exp(calibration.g(np.log(hazards)))
+    return np.asarray(mapped * calibration.slope(np.log(hazards)) / hazards / mapped.sum(axis=1, keepdims=True))
+
+
 class HazardModel:
     """Members on resampled machines and, where fitted, one model on all of them. Without it the members are pooled."""
 
@@ -83,11 +98,11 @@ class HazardModel:
             hazard *= np.logaddexp(0.0, raw[..., :1]) / hazard[..., -1:]
         return held(np.log(hazard.sum(axis=0)))
 
-    def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
-        """([n, features], base): what each feature adds to the score of the longest horizon; base + sum = that score.
+    def contributions(self, x: Matrix, calibration: Calibration = IDENTITY, *, threads: int = 1) -> tuple[Floats, float]:
+        """([n, features], base): what each feature adds to the calibrated score of the longest horizon; they add up to it.
 
-        Tree SHAP on each booster's log-odds, carried through log(sum of softplus) along the straight line from the expected
-        to the actual log-odds (Aumann-Shapley), which adds up exactly.
+        Tree SHAP on each booster's log-odds, carried through summing and calibrating along the straight line from the expected
+        to the actual log-odds (Aumann-Shapley). What the quadrature leaves at the map's bends is spread by magnitude.
         """
         forest = self.full or self.members
         views = max(1, len(self.structure.views))
@@ -95,11 +110,14 @@ class HazardModel:
         # [n, views, members, leading scores, columns + 1]
         found = found.reshape(views, len(x), -1, self.structure.outputs, found.shape[2])[:, :, :, : self.structure.leading]
         base, values = found[..., -1].swapaxes(0, 1), found[..., :-1].swapaxes(0, 1)
-        at = base[..., None] + values.sum(axis=-1)[..., None] * _NODES
-        share = 1.0 / (1.0 + np.exp(-at)) / np.logaddexp(0.0, at).sum(axis=(1, 2, 3), keepdims=True)
-        effect = (values * (share @ _WEIGHTS)[..., None]).sum(axis=(2, 3))
-        expected = np.log(np.logaddexp(0.0, base).sum(axis=(1, 3)).mean(axis=1))
-        return self._to_columns(effect, x.shape[1]), float(expected[0])
+        moved = values.sum(axis=-1)
+        at = base[..., None] + moved[..., None] * _NODES
+        rate = 1.0 / (1.0 + np.exp(-at)) / at.shape[2] * _passed_on(_hazards(at), calibration)[:, None, None]
+        effect = self._to_columns((values * (rate @ _WEIGHTS)[..., None]).sum(axis=(2, 3)), x.shape[1])
+        start, end = (calibration.apply(np.log(np.cumsum(_hazards(raw), axis=1)))[:, -1] for raw in (base, base + moved))
+        size = np.abs(effect) + 1e-12
+        left = end - start - effect.sum(axis=1)
+        return effect + size * (left / size.sum(axis=1))[:, None], float(start[0])
 
     def _to_columns(self, effect: Floats, features: int) -> Floats:
         """[n, views, columns] to [n, features]; which component it is counts with the view's first column."""

@@ -68,8 +68,7 @@ def learn(
 ) -> Learned:
     """Fit on the training period and calibrate on the next; where that one is empty, the boosters' probabilities stand.
 
-    Every row is labelled as somebody would have at the start of the next period: failures recorded later do not count.
-    Raises BadInput if an interval has no failure to learn from.
+    Rows are labelled as they were known at the start of the next period. Raises BadInput without failures to learn from.
     """
     say = progress or (lambda text: None)
     snapshot, sampling, seed, threads = past.snapshot, config.sampling, config.seed, config.threads
@@ -81,7 +80,6 @@ def learn(
         rows = past.rows(period, known_until=known_until, max_negatives=most, seed=seed, components=components)
         return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
-    say("fit")
     trained_on, monotone = periods.train, calibration.IDENTITY
     rows, model = fit_on(trained_on, periods.calibration_from)
 
@@ -90,7 +88,8 @@ def learn(
         most = sampling.max_calibration_negatives
         unseen = past.rows(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
         scores = model.point_scores(unseen.x, threads=threads)
-        monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, config.calibration)
+        settings, on = config.calibration, config.calibrated_on
+        monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, settings, on=on)
         if config.split.refit:
             say("fit again, with the calibration period")
             trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())

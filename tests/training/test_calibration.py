@@ -104,13 +104,32 @@ def test_json_round_trip_is_exact(seed: int) -> None:
     np.testing.assert_array_equal(again.apply(scores), found.apply(scores))
 
 
-def test_mean_slope_joins_two_scores() -> None:
+def test_slope_is_the_derivative() -> None:
     bent = Calibration(knots=(-2.0, 0.0), level=-2.5, slopes=(0.5, 1.0, 2.0))
-    start, end = np.array([-4.0, -1.0, 0.7]), np.array([1.0, -3.0, 0.7])
-    slope = bent.mean_slope(start, end)
-    assert (slope > 0).all()
-    np.testing.assert_allclose(slope[:2] * (end - start)[:2], bent.apply(end)[:2] - bent.apply(start)[:2])
-    assert slope[2] == pytest.approx(2.0)
+    where = np.array([[-4.0, -1.0], [0.7, -2.5]])
+    np.testing.assert_allclose(bent.slope(where), (bent.g(where + 1e-6) - bent.g(where - 1e-6)) / 2e-6, rtol=1e-6)
+
+
+def test_a_map_of_hazards_keeps_every_horizon_right_where_a_map_of_sums_cannot() -> None:
+    """Planted: a model that shrinks each interval's hazard to the mean, as boosters do."""
+    scores, outcomes = world(60_000, seed=2)
+    hazard = np.log(np.diff(np.exp(scores), axis=1, prepend=0))
+    shrunk = np.log(np.cumsum(np.exp(0.6 * (hazard + 4.5) - 4.5), axis=1))
+    ratios = {}
+    for on in ("hazards", "cumulative"):
+        found = fit(shrunk, outcomes, np.ones(60_000), each(60_000), on=on)
+        ratios[on] = found.probability(shrunk).mean(axis=0) / outcomes.mean(axis=0)
+    assert (abs(ratios["hazards"] - 1) < 0.03).all()
+    assert (abs(ratios["cumulative"] - 1) > 0.06).any()
+
+
+def test_variance_of_a_map_of_hazards_is_that_of_repeated_samples() -> None:
+    line = CalibrationConfig(max_segments=1)
+    fits = [fit(*world(4_000, seed), np.ones(4_000), each(4_000), line, on="hazards") for seed in range(40)]
+    where = np.array([[-5.0, -4.5, -4.2], [-3.0, -2.9, -2.0]])
+    spread = np.std([one.apply(where) for one in fits], axis=0)
+    stated = np.sqrt(np.mean([one.variance(where) for one in fits], axis=0))
+    np.testing.assert_allclose(stated / spread, 1.0, atol=0.4)
 
 
 def test_identity_changes_nothing() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from features.errors import BadInput
 from training import gbm
+from training.calibration import Calibration
 from training.config import BoosterConfig, GbmConfig
 from training.gbm import TrainingRows
 from training.hazard import Floats, cumulative, from_cloglog
@@ -178,9 +179,15 @@ def test_contributions_add_up_to_the_score(kind: str) -> None:
     structure = VIEWS if kind == "views" else Structure(intervals=update.get("intervals", "separate"))
     model = gbm.fit(rows, TINY.model_copy(update=update), structure, seed=1)
     x = rows.x[:60]
-    effects, base = model.contributions(x)
+    bent = Calibration(
+        knots=(-4.0, -1.0), level=-4.2, slopes=(0.7, 1.2, 0.9), on="cumulative" if kind == "shares" else "hazards"
+    )
+    effects, base = model.contributions(x, bent)
     assert effects.shape == (60, 3)
-    np.testing.assert_allclose(base + effects.sum(axis=1), model.point_scores(x)[:, 2], atol=1e-6)
+    np.testing.assert_allclose(base + effects.sum(axis=1), bent.apply(model.point_scores(x))[:, 2], atol=1e-9)
+    plain, base = model.contributions(x)
+    np.testing.assert_allclose(base + plain.sum(axis=1), model.point_scores(x)[:, 2], atol=1e-9)
+    assert np.corrcoef(plain.ravel(), effects.ravel())[0, 1] > 0.95
     assert abs(effects[:, 0]).mean() > 2 * abs(effects[:, 2]).mean()
 
 

@@ -15,7 +15,7 @@ moment of a failure, which labels and cohorts read and features never do. `failu
 import itertools
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -76,11 +76,16 @@ def read(directory: Path) -> Source:
 
 
 def _days(folder: Path) -> list[Path]:
-    """Daily files in order of their dates. Raises BadInput if a day stands twice."""
+    """Daily files in order of their dates. Raises BadInput if a day stands twice or is none."""
     found = sorted((path for path in folder.rglob("*.csv") if _DATED.fullmatch(path.stem)), key=lambda path: path.stem)
     for one, other in itertools.pairwise(found):
         if one.stem == other.stem:
             raise BadInput(f"the day {one.stem} stands in two files", where=str(other), mend=f"keep it or {one}")
+    for path in found:
+        try:
+            date.fromisoformat(path.stem)
+        except ValueError:
+            raise BadInput(f"there is no day {path.stem}", where=str(path), mend="name it as the publisher does") from None
     return found
 
 
@@ -120,6 +125,8 @@ def _drives(path: Path, kind: MachineKind) -> Iterator[Batch]:
     gathered = []
     for raw in files.chunks(path, _DRIVE):
         chunk = files.numeric(raw, "min_hours", "tstop", "fails", "size_tb")
+        told = np.isin(files.floats(chunk.table["fails"]), (0.0, 1.0))
+        chunk = files.keep(chunk, told, "fails", "neither 0 nor 1")
         part = chunk.table.append_column("row", pa.array(chunk.rows))
         part = part.set_column(0, MACHINE, part["serial_number"].cast(TEXT)).append_column("end", _calendar(part, "tstop"))
         gathered.append(_fold(part.select([MACHINE, "model", "size_tb", "min_date", "min_hours", "end", "row"])))

@@ -173,6 +173,17 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path, form: str) -> None:
         backblaze.read(tmp_path)
 
 
+def test_a_stretch_that_says_neither_failed_nor_not(tmp_path: Path) -> None:
+    folder = write_stretches(tmp_path, stretches().assign(fails=[0, 1, 2]))
+    assert refused(folder) == [Refusal(3, "fails", "neither 0 nor 1", "2")]
+
+
+def test_a_day_that_the_calendar_does_not_know(tmp_path: Path) -> None:
+    (tmp_path / "2016-13-45.csv").write_text("date\n")
+    with pytest.raises(BadInput, match="there is no day 2016-13-45"):
+        backblaze.read(tmp_path)
+
+
 def test_a_day_in_two_files(tmp_path: Path) -> None:
     file = write_days(tmp_path, [snapshot("A", 0)]) / "data_Q1_2016" / "2016-01-01.csv"
     (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -105,7 +105,8 @@ class Model:
 
 def fit(rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
     """Fit on most drives, calibrate the whole ensemble on the others, then fit again on all; the map stays."""
-    unseen = machine_share([str(code) for code in rows.machine], FOR_CALIBRATION, salt="calibration")
+    drives, drive = np.unique(rows.machine, return_inverse=True)
+    unseen = machine_share([str(code) for code in drives], FOR_CALIBRATION, salt="calibration")[drive]
     say("fit on four fifths of the drives")
     first = gbm.fit(_part(rows, ~unseen), config.gbm, seed=config.seed, threads=config.threads, progress=say)
     say("calibrate on the others")
@@ -246,6 +247,7 @@ def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
     hours = np.rint(age[code] + (as_of - first[code]) / MICROS_PER_HOUR).astype(np.int64)
     serials = pa.array(fleet.ids, pa.string()).take(pa.array(code))
     rows = pa.Table.from_arrays([serials, pa.array(hours), *(pa.array(column.astype(np.float64)) for column in p.T)], COLUMNS)
+    out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_suffix(".part")
     pq.write_table(rows, half, compression="zstd")
     half.replace(out)

@@ -66,6 +66,7 @@ def promote_machine(
     from training import tracking
     from training.promote import promote as point
 
+    tracking.check(settings())
     pointer = point(settings().home, kind, bundle)
     version = tracking.mark_champion(settings(), kind, pointer.bundle)
     if json_:
@@ -94,6 +95,8 @@ def run_benchmark(
             raise NotFound("no such folder", where=str(folder), mend="name the folder that holds the set")
     if out is not None and out.suffix != ".parquet":
         raise BadInput("predictions are written as Parquet", where=str(out), mend="name a file that ends in .parquet")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)  # half an hour later would be late to say that it cannot be
     started = time.monotonic()
     result = module.run(train_, predict, out, announce())
     seconds = round(time.monotonic() - started, 1)

@@ -74,6 +74,7 @@ def run_machine(
     say = progress or (lambda text: None)
     snapshot = open_snapshot(settings.home, snapshot_id, kind)
     lake = Lake.open(snapshot.lake)
+    tracking.check(settings)
     training = train_machine(config, snapshot, lake, progress=say)
     judged = judge(training, config, progress=say)
 

@@ -110,6 +110,12 @@ def mark_champion(settings: Settings, kind: str, bundle_id: str) -> str | None:
     return str(max(versions))
 
 
+def check(settings: Settings) -> None:
+    """Ask whether the store answers, before anything is made that it should hold. Raises Conflict if it cannot be used."""
+    with _store(settings) as client:
+        client.search_registered_models(max_results=1)
+
+
 @contextmanager
 def _store(settings: Settings) -> Iterator["MlflowClient"]:
     """A client; whatever the store itself cannot do is the user's to mend and told in one line."""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import forewarn
 from features import settings as configured
-from features.errors import BadInput
+from features.errors import BadInput, Conflict
 from tests.training import fleet, small
 from training import cli, rivals, runs, tables, tracking
 from training.benchmarks.result import Result
@@ -34,6 +34,7 @@ def home(tmp_path, monkeypatch):
 def quiet_registry(monkeypatch):
     """The registry is tested on its own; here it only has to be told the right things."""
     told = []
+    monkeypatch.setattr(tracking, "check", lambda settings: None)
     monkeypatch.setattr(tracking, "record", lambda settings, what: told.append(what) or tracking.Registered("run1", "m", "7"))
     monkeypatch.setattr(tracking, "mark_champion", lambda settings, kind, bundle: told.append((kind, bundle)) or "7")
     return told
@@ -176,3 +177,14 @@ def test_text_table_wider_than_the_terminal_is_set_in_blocks():
 def test_json_never_carries_what_json_has_not():
     plain = tables.plain({"a": float("nan"), "b": (1, Interval(0.5, float("nan"), 2.0))})
     assert json.dumps(plain, allow_nan=False) == '{"a": null, "b": [1, {"value": 0.5, "low": null, "high": 2.0}]}'
+
+
+def test_nothing_is_trained_or_promoted_beside_a_registry_that_cannot_follow(home, trained, monkeypatch):
+    small.saved(home)
+    monkeypatch.setattr(runs, "train_machine", lambda *_, **__: pytest.fail("trained for nothing"))
+    monkeypatch.setenv("FOREWARN_TRACKING_URI", "nonsense://x")
+    configured.settings.cache_clear()
+    for app in (cli.train, cli.promote):
+        result = runner.invoke(app, ["machine", "--kind", "mill"])
+        assert isinstance(result.exception, Conflict), result.exception
+    assert not (home / "champion").exists()

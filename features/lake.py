@@ -1,10 +1,10 @@
 """The lake: Delta tables partitioned by entity bucket. Rows are appended once, corrected by newer versions, never changed.
 
-    lake.json     the format, the number of buckets, and an id that no other lake has
-    kinds/        the machine kinds, one JSON file each
-    tables/       one Delta table per contract
-    quarantine/   rows that broke their contract, with file, row, column and reason (Delta)
-    accounts/     the row account of each import, one JSON file each
+lake.json     the format, the number of buckets, and an id that no other lake has
+kinds/        the machine kinds, one JSON file each
+tables/       one Delta table per contract
+quarantine/   rows that broke their contract, with file, row, column and reason (Delta)
+accounts/     the row account of each import, one JSON file each
 """
 
 import fcntl
@@ -133,9 +133,7 @@ class Lake:
                 raise BadInput("no rows in any file", where=source.name, mend="check that this is the right folder")
             return self._store_account(account)
 
-    def append_rows(
-        self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str
-    ) -> RowAccount:
+    def append_rows(self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str) -> RowAccount:
         """Take rows that a program made through the same checks and the same account as an import."""
         rows = np.arange(1, table.num_rows + 1, dtype=np.int64)
         with self._writing() as spill:
@@ -197,9 +195,7 @@ class Lake:
             buckets = sorted(found if buckets is None else found & set(buckets))
             condition = pc.field(contract.entity).isin(ids)
         schema = pa.schema([contract.arrow.field(name) for name in needed])
-        rows = delta.scan(
-            self._path(table_name), schema, buckets=buckets, at_version=version, condition=condition
-        )
+        rows = delta.scan(self._path(table_name), schema, buckets=buckets, at_version=version, condition=condition)
         return in_order(rows, contract).select(names)
 
     def stored(self, contract: TableContract, bucket: int) -> pa.Table:

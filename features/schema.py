@@ -74,9 +74,7 @@ MACHINES = TableContract(
     timeless_key=True,
 )
 EVENTS = TableContract("events", (Column("code", TEXT), Column("severity", NUMBER, nullable=True)), ("code",))
-MAINTENANCE = TableContract(
-    "maintenance", (Column("component", TEXT), Column("action", TEXT, nullable=True)), ("component",)
-)
+MAINTENANCE = TableContract("maintenance", (Column("component", TEXT), Column("action", TEXT, nullable=True)), ("component",))
 FAILURES = TableContract("failures", (Column("component", TEXT),), ("component",))
 OPERATIONS = TableContract(
     "operations",
@@ -123,7 +121,6 @@ FIXED = {
 def readings(kind: MachineKind) -> TableContract:
     """The wide readings table of one kind: a nullable float column per sensor."""
     columns = tuple(
-        Column(sensor.name, NUMBER, sensor.unit, nullable=True, low=sensor.low, high=sensor.high)
-        for sensor in kind.sensors
+        Column(sensor.name, NUMBER, sensor.unit, nullable=True, low=sensor.low, high=sensor.high) for sensor in kind.sensors
     )
     return TableContract(kind.readings_table, columns)

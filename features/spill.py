@@ -29,8 +29,13 @@ class Spill:
         self.contracts: dict[str, TableContract] = {}
 
     def add(
-        self, contract: TableContract, table: pa.Table, buckets: npt.NDArray[np.int32], rows: npt.NDArray[np.int64],
-        file: str, own_recorded: bool,
+        self,
+        contract: TableContract,
+        table: pa.Table,
+        buckets: npt.NDArray[np.int32],
+        rows: npt.NDArray[np.int64],
+        file: str,
+        own_recorded: bool,
     ) -> None:
         """Append `table`; `buckets` and `rows` are aligned with it."""
         if self._open_table != contract.name:

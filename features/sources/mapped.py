@@ -1,27 +1,27 @@
 """Anyone's own files: a mapping in TOML says which file is which table, and which column is which.
 
-    timezone = "Asia/Shanghai"            # whose clock the times without zone show
-    kind = "press.toml"                   # a file beside this one, the name of a kind in the lake, or a [kind] table here
+timezone = "Asia/Shanghai"            # whose clock the times without zone show
+kind = "press.toml"                   # a file beside this one, the name of a kind in the lake, or a [kind] table here
 
-    [[tables]]
-    table = "machines"                    # `kind` is filled in
-    files = "register.csv"
-    columns = { machine_id = "asset", event_time = "in_service", model = "type", age_hours = "age_years" }
-    convert = { age_hours = { scale = 8766.0 } }
+[[tables]]
+table = "machines"                    # `kind` is filled in
+files = "register.csv"
+columns = { machine_id = "asset", event_time = "in_service", model = "type", age_hours = "age_years" }
+convert = { age_hours = { scale = 8766.0 } }
 
-    [[tables]]
-    table = "readings"                    # the readings of the kind
-    files = "telemetry/*.parquet"
-    columns = { machine_id = "asset", event_time = "ts", oil_temperature_c = "oil_f" }
-    convert = { oil_temperature_c = { scale = 0.5556, offset = -17.78 } }     # value * scale + offset
+[[tables]]
+table = "readings"                    # the readings of the kind
+files = "telemetry/*.parquet"
+columns = { machine_id = "asset", event_time = "ts", oil_temperature_c = "oil_f" }
+convert = { oil_temperature_c = { scale = 0.5556, offset = -17.78 } }     # value * scale + offset
 
-    [[tables]]
-    table = "events"
-    files = "alarms.csv"
-    delimiter = ";"
-    encoding = "gb18030"
-    columns = { machine_id = "asset", event_time = "raised", code = "alarm" }
-    delay_hours = 6                       # known so long after it happened; or recorded_at = a column; else at once
+[[tables]]
+table = "events"
+files = "alarms.csv"
+delimiter = ";"
+encoding = "gb18030"
+columns = { machine_id = "asset", event_time = "raised", code = "alarm" }
+delay_hours = 6                       # known so long after it happened; or recorded_at = a column; else at once
 """
 
 from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ class TableMapping(BaseModel):
     @field_validator("delimiter")
     @classmethod
     def _ascii(cls, delimiter: str) -> str:
-        if not delimiter.isascii() or delimiter in "\r\n\"":
+        if not delimiter.isascii() or delimiter in '\r\n"':
             raise ValueError("not one of the ASCII characters that can part fields")
         return delimiter
 
@@ -169,9 +169,7 @@ def _kind(document: Document, path: Path, known: Mapping[str, MachineKind]) -> M
     return known[document.kind]
 
 
-def _plan(
-    table: TableMapping, index: int, document: Document, kind: MachineKind, folder: Path, path: Path
-) -> Plan:
+def _plan(table: TableMapping, index: int, document: Document, kind: MachineKind, folder: Path, path: Path) -> Plan:
     where = f"{path}: tables.{index} ({table.table})"
     contracts = {**FIXED, READINGS: readings(kind)}
     if table.table not in contracts:
@@ -226,7 +224,7 @@ def _check_file(plan: Plan, path: Path, where: str) -> None:
             raise BadInput(f"no column '{source}'", where=str(path), mend=mend)
         naive = pa.types.is_date(types[source]) or (pa.types.is_timestamp(types[source]) and types[source].tz is None)
         if naive and plan.zone is None and _is_time(plan.contract, name):
-            mend = "say whose clock it was: timezone = \"UTC\" or such in the mapping"
+            mend = 'say whose clock it was: timezone = "UTC" or such in the mapping'
             raise BadInput(f"column '{source}' holds times without zone", where=str(path), mend=mend)
 
 

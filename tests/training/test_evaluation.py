@@ -76,7 +76,7 @@ def test_order_of_rows_does_not_matter(judged):
 
 
 def test_segments_split_the_machine_models(judged):
-    table, _, found = judged
+    _table, _, found = judged
     assert {one.name for one in found.segments} == {"model0", "model1"}
     assert sum(one.rows for one in found.segments) == found.horizon("72").rows
 

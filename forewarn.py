@@ -87,8 +87,8 @@ def demo_steps(machines: int, days: int) -> list[list[str]]:
 @demo.command()
 def _demo(
     serve: bool = typer.Option(True, help="Serve the scores at the end."),
-    machines: int = typer.Option(80, min=10, help="Size of the simulated fleet."),
-    days: int = typer.Option(300, min=120, help="Length of the simulated history."),
+    machines: int = typer.Option(120, min=10, help="Size of the simulated fleet."),
+    days: int = typer.Option(360, min=120, help="Length of the simulated history."),
 ) -> None:
     """Simulate a fleet, build features, train, evaluate, register, score, then serve, in a home of its own."""
     from features.settings import settings

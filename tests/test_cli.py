@@ -16,7 +16,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_answers_within_half_a_second() -> None:
     run("--help")
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         done = run("--help")
         seconds.append(time.perf_counter() - start)

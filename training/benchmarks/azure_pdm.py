@@ -157,7 +157,7 @@ def _judged(days: Days, bundle: Bundle, rows: TrainingRows, snapshot: Snapshot, 
     say("figures and report")
     judged = evaluation.evaluate(days.frame, {OWN: own, **said}, evaluation.Settings(budgets=(BUDGET, 0.01)))
     parted = [f"{target[1:]} h" for place, target in enumerate(TARGETS) if separated(days.frame[target], own[:, place])]
-    notes = [*NOTES, *map(_separated, parted)]
+    notes = [*NOTES, *map(_separated, parted), *_seen_early_only(days.frame, judged.failures)]
     page = describe(bundle, snapshot, judged)
     page = replace(page, title=TITLE, notes=[*page.notes, *notes])
     path = report.write(page, judged, settings().reports / f"{NAME}.html")
@@ -244,6 +244,22 @@ NOTES = (
         "校准斜率为结果对 logit p 的回归，p 距 0 与 1 至少 1e-9。",
     ),
 )
+
+
+def _seen_early_only(frame: pd.DataFrame, failures: int) -> list[Text]:
+    """How many failures have no judged day in their last 48 hours, because the test ends before."""
+    near = frame[frame["y72"] == 1]
+    moment = near[AS_OF] + pd.to_timedelta(near["hours_to_failure"].round(3), unit="h")
+    early = int((near["hours_to_failure"].groupby([near[MACHINE], moment]).min() > 48).sum())
+    if not early:
+        return []
+    return [
+        Text(
+            f"{early} of the {failures} failures are preceded by no judged day in their last 48 hours, because the test ends: "
+            "only the third day can alarm them.",
+            f"{failures} 次故障中有 {early} 次在最后 48 小时内没有评估日（评估期已结束），只能靠第三天预警。",
+        )
+    ]
 
 
 def _separated(horizon: str) -> Text:

@@ -231,6 +231,7 @@ def test_published_fleet_with_small_boosters(published: Path) -> None:
     assert own["AP 72 h"].value > 0.85 and own["AUC 48 h"].value > 0.998 and own["AP third day"].value > 0.25
     assert own["alarmed at 5 %"].value > 0.97
     assert result.facts["rows"] == 11_900 and result.facts["failures"] == 222
+    assert any(note.startswith("3 of the 222 failures are preceded by no judged day") for note in result.notes)
 
 
 def _micros(day: str) -> int:

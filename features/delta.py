@@ -18,6 +18,8 @@ BUCKET = "bucket"
 _BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
 # Small row groups: rows are sorted by entity, so that reading one machine decodes a few thousand rows, not its whole bucket.
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=1 << 14)
+# Snapshots and scores name versions as their evidence: by default those older than 30 days would go with some later commit.
+_KEPT = {"delta.enableExpiredLogCleanup": "false"}
 
 QUARANTINE = pa.schema(
     [
@@ -67,6 +69,7 @@ def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]
         partition_by=BUCKET,
         schema_mode="merge",
         writer_properties=_WRITER,
+        configuration=_KEPT,
     )
 
 

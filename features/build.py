@@ -152,7 +152,8 @@ def watched(lake: "Lake", wanted: Catalog, bucket: int, grid: Grid, versions: Ma
     machines = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
     readings = wanted.kind.readings_table
     last_seen = None
-    if tables["coverage"].num_rows == 0 and readings in versions:
+    covered = pc.is_in(machines.column(MACHINE), value_set=tables["coverage"].column(MACHINE).combine_chunks())
+    if readings in versions and not pc.all(covered, min_count=0).as_py():
         last_seen = lake.read(readings, buckets=[bucket], version=versions[readings], columns=[MACHINE, "event_time"])
     return observations(machines, tables["coverage"], grid, last_seen=last_seen)
 

@@ -124,11 +124,15 @@ def machine_codes(observations: pa.Table) -> Rows:
 
 def _watched(lake: Lake, kind: MachineKind, version_of: dict[str, int]) -> pa.Table:
     """Rows that show how long each machine was watched: its coverage, or where no source stated any, its readings."""
-    coverage = lake.read("coverage", version=version_of.get("coverage"))
-    if coverage.num_rows:
+    columns, name = [MACHINE, EVENT_TIME], kind.readings_table
+    coverage = lake.read("coverage", version=version_of.get("coverage"), columns=columns)
+    covered = coverage.column(MACHINE).combine_chunks()
+    machines = lake.read("machines", version=version_of.get("machines"))
+    of_kind = machines.filter(pc.equal(machines.column("kind"), kind.name)).column(MACHINE)
+    if pc.all(pc.is_in(of_kind, value_set=covered), min_count=0).as_py():
         return coverage
-    name = kind.readings_table
-    return lake.read(name, version=version_of.get(name), columns=[MACHINE, EVENT_TIME])
+    seen = lake.read(name, version=version_of.get(name), columns=columns)
+    return pa.concat_tables([coverage, seen.filter(pc.invert(pc.is_in(seen.column(MACHINE), value_set=covered)))])
 
 
 def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:

@@ -112,7 +112,8 @@ def fit(rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
     say("calibrate on the others")
     judged = _part(rows, unseen)
     scores = first.point_scores(judged.x, threads=config.threads)
-    monotone = calibration.fit(scores, judged.outcomes, judged.weight, judged.machine, config.calibration)
+    how, on = config.calibration, config.calibrated_on
+    monotone = calibration.fit(scores, judged.outcomes, judged.weight, judged.machine, how, on=on)
     if not config.split.refit:
         return Model(first, monotone)
     say("fit on all drives")
@@ -240,13 +241,13 @@ def _predicted(fleet: Fleet, model: Model, config: TrainConfig, out: Path, say: 
 
 
 def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
-    """serial_number, as_of_hours (power-on hours as the publisher counts them), p24, p48, p72; the file whole or not at all."""
+    """serial_number, as_of_hours (power-on hours as published, null without an age), p24, p48, p72; written whole or not."""
     code = frame["machine_id"].cat.codes.to_numpy()
     first, age = times(fleet.machines, EVENT_TIME), fleet.machines.column("age_hours").to_numpy()
     as_of = frame["as_of"].dt.as_unit("us").astype("int64").to_numpy()
-    hours = np.rint(age[code] + (as_of - first[code]) / MICROS_PER_HOUR).astype(np.int64)
+    hours = pa.array(np.rint(age[code] + (as_of - first[code]) / MICROS_PER_HOUR), from_pandas=True).cast(pa.int64())
     serials = pa.array(fleet.ids, pa.string()).take(pa.array(code))
-    rows = pa.Table.from_arrays([serials, pa.array(hours), *(pa.array(column.astype(np.float64)) for column in p.T)], COLUMNS)
+    rows = pa.Table.from_arrays([serials, hours, *(pa.array(column.astype(np.float64)) for column in p.T)], COLUMNS)
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_suffix(".part")
     pq.write_table(rows, half, compression="zstd")

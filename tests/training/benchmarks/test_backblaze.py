@@ -171,7 +171,7 @@ def test_what_comes_after_as_of_never_changes_a_prediction(predicted: Predict, o
     cut = others["min_hours"] + 20 * 24
     early = others[others["tstart"] <= cut].assign(fails=0, tstop=np.minimum(others["tstop"], cut + 1))
     short = predicted("short", early).set_index(KEYS)
-    assert len(short) == sum(len(range(0, 20 * 24 + 1, 24)) for _ in others["serial_number"].unique())
+    assert set(short.index) == expected_grid(early)
     pd.testing.assert_frame_equal(whole.loc[short.index], short, check_exact=True)
 
 

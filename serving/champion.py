@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from features.kinds import MachineKind
 from training.bundle import Bundle
 
 log = logging.getLogger("forewarn.champion")
+RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ def unknown_kind(kind: str, known: list[str]) -> NotFound:
 class Champions:
     """All champions under a home. `refresh` reads what changed; readers always see one complete set.
 
-    A new bundle that fails to load, or misses its golden row, leaves the old one in service and is reported in `failures`.
+    A new bundle that fails to load, or misses its golden row, leaves the old one in service and is reported in `failures`; it
+    is tried again every `retry_seconds`, since its directory may be mended while its pointer stays.
     """
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self.home, self._retry_seconds = home, retry_seconds
+        self._retry_at: dict[str, float] = {}
         self._current: Mapping[str, Champion] = {}
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
@@ -106,14 +110,17 @@ class Champions:
                 except FileNotFoundError:
                     continue
                 seen = _Seen(status.st_mtime_ns, status.st_ino, status.st_size)
-                if self._seen.get(kind) == seen:
+                waits = kind not in self.failures or time.monotonic() < self._retry_at[kind]
+                if self._seen.get(kind) == seen and waits:
                     continue
                 self._seen[kind] = seen
                 try:
                     current[kind] = load_champion(self.home, kind)
-                except ForewarnError as error:
+                except (ForewarnError, OSError) as error:
+                    if self.failures.get(kind) != str(error):
+                        log.error("champion of %s not loaded, the one before stays: %s", kind, error)
                     self.failures[kind] = str(error)
-                    log.error("champion of %s not loaded, the one before stays: %s", kind, error)
+                    self._retry_at[kind] = time.monotonic() + self._retry_seconds
                     continue
                 self.failures.pop(kind, None)
                 changed = True

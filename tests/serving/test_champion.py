@@ -70,6 +70,18 @@ def test_a_damaged_challenger_leaves_the_champion_in_service(home: Path, world: 
     assert "pump" in champions.failures
 
 
+def test_a_bundle_that_was_mended_is_served_without_another_promotion(home: Path, world: World) -> None:
+    members = home / "bundles" / world.bundle.manifest.bundle_id / "members.txt"
+    whole = members.read_bytes()
+    members.write_text("tree\n")
+    champions = Champions(home, retry_seconds=0.0)
+    assert not champions.refresh()
+    assert champions.missing() == ["pump"]
+    members.write_bytes(whole)
+    assert champions.refresh()
+    assert champions.missing() == []
+
+
 def test_the_watch_swaps_by_itself(home: Path, world: World) -> None:
     champions = Champions(home)
     champions.refresh()

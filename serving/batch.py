@@ -97,7 +97,7 @@ def score_machines(
     rows: list[StoredScore] = []
     parts: list[npt.NDArray[np.float32]] = []
     silent: list[str] = []
-    evidence = deflated(lake_evidence(versions))
+    evidence = deflated(lake_evidence(lake.id, versions))
     buckets = sorted(set(places.tolist()))
     for done, bucket in enumerate(buckets):
         own = [machine for machine, place in zip(ids, places.tolist(), strict=True) if place == bucket]

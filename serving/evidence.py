@@ -13,9 +13,9 @@ from serving.scoring import Result, new_score_id
 from serving.store import StoredScore
 
 
-def lake_evidence(versions: Mapping[str, int]) -> bytes:
-    """The evidence of a score from the lake: the version of each table that it was read at."""
-    return orjson.dumps({"lake_versions": dict(versions)})
+def lake_evidence(lake_id: str, versions: Mapping[str, int]) -> bytes:
+    """The evidence of a score from the lake: which lake, and the version of each table that it was read at."""
+    return orjson.dumps({"lake": lake_id, "lake_versions": dict(versions)})
 
 
 def stored(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from features import online
-from features.errors import BadInput
+from features.errors import BadInput, NotFound
 from features.lake import Lake
 from serving.champion import Champion, load_bundle
 from serving.evidence import inflated
@@ -81,8 +81,10 @@ def rebuilt(home: Path, champion: Champion, stored: StoredScore) -> Vector:
         posted = parse(evidence, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)
         return posted_vector(champion, posted)[0]
     if stored.source == "lake":
-        versions = orjson.loads(evidence)["lake_versions"]
-        machine = known_machine(Lake.open(home / "lake"), stored.entity_id, versions)
+        document, lake = orjson.loads(evidence), Lake.open(home / "lake")
+        if document.get("lake") != lake.id:
+            raise NotFound("it was read from another lake", where=f"score {stored.score_id}", mend="restore that lake")
+        machine = known_machine(lake, stored.entity_id, document["lake_versions"])
         return online.vector(champion.catalog, machine.history(champion.kind), stored.as_of)
     raise BadInput(f"evidence of unknown source {stored.source!r}", where=f"score {stored.score_id}", mend="update Forewarn")
 

@@ -100,14 +100,15 @@ class Runtime:
     def _score_known(
         self, machine_id: str, as_of: datetime | None, n_reasons: int, now: datetime
     ) -> tuple[Champion, StoredScore, Result, tuple[str, ...]]:
-        machine = known_machine(Lake.open(self.home / "lake"), machine_id)
+        lake = Lake.open(self.home / "lake")
+        machine = known_machine(lake, machine_id)
         champion = self.champions.get(machine.kind_name)
         moment = (as_of or machine.end()).astimezone(UTC)
         machine.check_known_at(moment)
         history = machine.history(champion.kind)
         x = online.vector(champion.catalog, history, moment)
         result = score(champion, x, n_reasons)
-        evidence = lake_evidence(machine.versions)
+        evidence = lake_evidence(lake.id, machine.versions)
         row = stored(champion, machine_id, moment, now, result, "lake", evidence)
         return champion, row, result, history_notes(champion.kind, history, moment)
 

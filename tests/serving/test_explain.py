@@ -10,6 +10,7 @@ import pytest
 
 from features.errors import BadInput, NotFound
 from features.settings import Settings
+from serving.evidence import deflated, lake_evidence
 from serving.explain import explain
 from serving.runtime import Runtime
 from serving.scoring import new_score_id
@@ -92,3 +93,8 @@ def test_evidence_that_is_gone_is_one_clear_line(runtime: Runtime, world: World)
     runtime.store.record([cut])
     with pytest.raises(BadInput, match="its evidence is damaged"):
         explain(world.home, runtime.store, cut.score_id)
+    elsewhere = deflated(lake_evidence("another", world.lake.versions()))
+    strange = replace(stored, score_id=new_score_id(), source="lake", evidence=elsewhere)
+    runtime.store.record([strange])
+    with pytest.raises(NotFound, match="read from another lake"):
+        explain(world.home, runtime.store, strange.score_id)

@@ -21,6 +21,8 @@ class SplitConfig(_Frozen):
     """Train | calibration | test in time order. A date, where given, overrules its share.
 
     refit: after the map is fitted, fit the boosters again with the calibration period among their rows; the map stays.
+    reporting_lag_hours: how long failures may take to be recorded; before a period ends, what is younger is not yet known to
+    have gone well.
     """
 
     calibration_share: float = Field(default=0.15, gt=0, lt=0.5)
@@ -29,6 +31,7 @@ class SplitConfig(_Frozen):
     calibration_from: AwareDatetime | None = None
     test_from: AwareDatetime | None = None
     refit: bool = False
+    reporting_lag_hours: float = Field(default=0.0, ge=0, le=8760)
 
 
 class StratumConfig(_Frozen):

@@ -52,16 +52,28 @@ class Past:
     def as_of(self) -> Micros:
         return times(self.observations, AS_OF)
 
-    def labels(self, *, known_until: int | None = None, components: tuple[str, ...] = ()) -> pd.DataFrame:
-        """Labels of all observations, as they were known at a moment (microseconds) or are now."""
+    def labels(
+        self, *, known_until: int | None = None, lag_hours: float = 0.0, components: tuple[str, ...] = ()
+    ) -> pd.DataFrame:
+        """Labels of all observations, as they were known at a moment (microseconds; less a reporting lag) or are now."""
         until = None if known_until is None else moment(known_until)
-        return label(self.observations, self.failures, self.watched, known_until=until, components=components)
+        return label(
+            self.observations, self.failures, self.watched,
+            known_until=until, reporting_lag_hours=lag_hours, components=components,
+        )  # fmt: skip
 
     def rows(
-        self, period: Rows, *, known_until: int, max_negatives: int | None, seed: int, components: tuple[str, ...] = ()
+        self,
+        period: Rows,
+        *,
+        known_until: int,
+        max_negatives: int | None,
+        seed: int,
+        lag_hours: float = 0.0,
+        components: tuple[str, ...] = (),
     ) -> TrainingRows:
         """What to fit on in a period, labelled as known at `known_until`: all failures and a sample of the other rows."""
-        labels = self.labels(known_until=known_until, components=components)
+        labels = self.labels(known_until=known_until, lag_hours=lag_hours, components=components)
         positive, eligible = np.zeros((2, len(labels)), dtype=bool)
         positive[:] = labels["y72"].to_numpy() == 1.0
         eligible[period] = ~np.isnan(labels["y24"].to_numpy()[period])

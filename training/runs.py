@@ -71,6 +71,9 @@ def run_machine(
 
     Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by.
     """
+    if not config.gbm.resample:
+        what = "members that all see every machine give no 90 % range, and a score is served with one"
+        raise BadInput(what, where=f"experiment {config.name}: gbm.resample", mend="set it to true")
     say = progress or (lambda text: None)
     snapshot = open_snapshot(settings.home, snapshot_id, kind)
     lake = Lake.open(snapshot.lake)

@@ -5,6 +5,7 @@ snapshot -> train | calibration | test -> labelled sample -> fit -> calibrate ->
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def train_machine(
     """
     snapshot.check_current()
     past = Past.of(snapshot, lake)
-    periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit"}))
+    periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit", "reporting_lag_hours"}))
     bundle, rows = learn(config, past, periods, progress=progress)
     if progress:
         progress("predict the test period")
@@ -72,12 +73,13 @@ def learn(
     """
     say = progress or (lambda text: None)
     snapshot, sampling, seed, threads = past.snapshot, config.sampling, config.seed, config.threads
+    rows_of = partial(past.rows, lag_hours=config.split.reporting_lag_hours)
     structure = structure_of(snapshot.kind, config.gbm)
     components = tuple(component.code for component in config.gbm.components)
 
     def fit_on(period: npt.NDArray[np.int64], known_until: int) -> tuple[gbm.TrainingRows, HazardModel]:
         most = sampling.max_negatives
-        rows = past.rows(period, known_until=known_until, max_negatives=most, seed=seed, components=components)
+        rows = rows_of(period, known_until=known_until, max_negatives=most, seed=seed, components=components)
         return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
     trained_on, monotone = periods.train, calibration.IDENTITY
@@ -86,7 +88,7 @@ def learn(
     if len(periods.calibration):
         say("calibrate")
         most = sampling.max_calibration_negatives
-        unseen = past.rows(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
+        unseen = rows_of(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
         scores = model.point_scores(unseen.x, threads=threads)
         settings, on = config.calibration, config.calibrated_on
         monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, settings, on=on)

@@ -33,7 +33,7 @@ def test_the_drawn_histories_reach_every_feature(kind: MachineKind) -> None:
     values: list[np.ndarray] = []
 
     @given(histories(kind))
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=120, deadline=None, derandomize=True, database=None)
     def gather(tables: Tables) -> None:
         looks = np.repeat([micros(START + timedelta(hours=hour)) for hour in range(6, 150, 6)], 2)
         history = from_tables(kind, tables, MACHINES)

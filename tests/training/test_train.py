@@ -123,6 +123,16 @@ def test_labels_are_as_known_at_the_cut(snapshot: Snapshot, lake: Lake) -> None:
     assert again.equals(now)
 
 
+def test_a_failure_may_still_be_on_its_way(snapshot: Snapshot, lake: Lake) -> None:
+    past = Past.of(snapshot, lake)
+    cut = int(np.median(past.as_of))
+    at_once, later = past.labels(known_until=cut), past.labels(known_until=cut, lag_hours=48.0)
+    unripe = at_once["y24"].notna() & later["y24"].isna()
+    assert unripe.any()
+    assert set(at_once["y24"][unripe]) == {0.0}, "only what went well so far is not yet known"
+    assert (later["y24"] == 1.0).sum() == (at_once["y24"] == 1.0).sum()
+
+
 def test_gather_keeps_the_order_of_observations(snapshot: Snapshot) -> None:
     rows = np.array([0, 5, 300, len(snapshot.observations()) - 1])
     frame = snapshot.to_pandas()

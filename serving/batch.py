@@ -146,11 +146,14 @@ def _scored(
 
 
 def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
-    """Write scores with their evidence into the store, then into the lake's table `machine_scores`."""
-    for start in range(0, len(scores.rows), GROUP):
-        store.record(scores.rows[start : start + GROUP])
+    """Write scores into the lake's table `machine_scores`, then with their evidence into the store.
+
+    The lake comes first: while an import holds it, it refuses, and nothing is half written. Raises Conflict then.
+    """
     if scores.rows:
         lake.append_rows(MACHINE_SCORES, lake_table(scores.rows), scores.rows[0].scored_at, SOURCE)
+    for start in range(0, len(scores.rows), GROUP):
+        store.record(scores.rows[start : start + GROUP])
 
 
 def lake_table(rows: Sequence[StoredScore]) -> pa.Table:

@@ -1,5 +1,6 @@
 """Batch scores: every machine once, equal to the score of the machine alone, kept in the store and in the lake."""
 
+import fcntl
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from features import online
-from features.errors import NotFound
+from features.errors import Conflict, NotFound
 from features.lake import Lake
 from serving.batch import keep, score_machines
 from serving.champion import load_champion
@@ -70,3 +71,12 @@ def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World
         assert kept["event_time"] == END
         assert kept["recorded_at"] == row.scored_at
         assert kept["reconstructed"] is False
+
+
+def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, tmp_path: Path) -> None:
+    scores = score_machines(world.lake, load_champion(world.home, "pump"))
+    with opened(f"sqlite:///{tmp_path}/store.db") as store, (world.home / "lake" / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Conflict, match="another process"):
+            keep(scores, store, world.lake)
+        assert store.count() == 0

@@ -23,7 +23,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.build import Snapshot, build
 from features.catalog import Catalog
@@ -35,7 +34,7 @@ from features.schema import MACHINE
 from features.settings import settings
 from features.sources import azure_pdm
 from training import evaluation, report, rivals
-from training.benchmarks.result import Result
+from training.benchmarks.result import Result, calibration_facts, write_whole
 from training.bundle import Bundle
 from training.config import TrainConfig, load_config
 from training.evaluation import THIRD_DAY, Evaluation
@@ -141,9 +140,7 @@ def write(frame: pd.DataFrame, out: Path) -> None:
     as_of = pa.array(frame[AS_OF].dt.tz_localize(None), pa.timestamp("us"))
     rows = pa.table({"machineID": machine, AS_OF: as_of, **{name: pa.array(frame[name]) for name in COLUMNS}})
     rows = rows.sort_by([("machineID", "ascending"), (AS_OF, "ascending")])
-    half = out.with_suffix(".part")
-    pq.write_table(rows, half, compression="zstd")
-    half.replace(out)
+    write_whole(rows, out)
 
 
 # Figures
@@ -206,19 +203,8 @@ def table(judged: Evaluation) -> list[Row]:
 
 
 def _facts(judged: Evaluation, parted: list[str], frame: pd.DataFrame) -> dict[str, object]:
-    found: dict[str, object] = {"machines": judged.machines, "failures": judged.failures, "rows": len(frame)}
-    for one in judged.horizons:
-        if one.calibration is not None:
-            bins = one.calibration
-            found[f"{one.name} h"] = {
-                "rows": one.rows, "rows before a failure": one.events, "separated": f"{one.name} h" in parted,
-                "slope": bins.slope, "observed over expected": bins.overall, "bins hold 1": bins.holds,
-                "bins": [
-                    Interval(float(value), float(low), float(high))
-                    for value, low, high in zip(bins.ratio.value, bins.ratio.low, bins.ratio.high, strict=True)
-                ],
-            }  # fmt: skip
-    return found
+    bins = {name: one | {"separated": name in parted} for name, one in calibration_facts(judged).items()}
+    return {"machines": judged.machines, "failures": judged.failures, "rows": len(frame), **bins}
 
 
 def _bound(moment: datetime | None) -> datetime:

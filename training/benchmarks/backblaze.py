@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features import engine
 from features.catalog import Catalog, catalog
@@ -31,7 +30,7 @@ from features.schema import EVENT_TIME
 from features.settings import settings
 from features.sources import backblaze
 from training import calibration, evaluation, gbm, report, rivals
-from training.benchmarks.result import Result
+from training.benchmarks.result import Result, calibration_facts, write_whole
 from training.calibration import Calibration
 from training.config import TrainConfig, load_config
 from training.evaluation import Evaluation
@@ -210,19 +209,7 @@ def table(judged: Evaluation) -> list[Row]:
 
 def _facts(judged: Evaluation) -> dict[str, object]:
     """Calibration at each horizon, and on how much the figures stand."""
-    found: dict[str, object] = {"drives": judged.machines, "failures": judged.failures}
-    for one in judged.horizons:
-        if one.calibration is not None:
-            bins = one.calibration
-            found[f"{one.name} h"] = {
-                "rows": one.rows, "rows before a failure": one.events, "base rate": one.base_rate,
-                "slope": bins.slope, "observed over expected": bins.overall, "ten bins hold 1": bins.holds,
-                "bins": [
-                    Interval(float(value), float(low), float(high))
-                    for value, low, high in zip(bins.ratio.value, bins.ratio.low, bins.ratio.high, strict=True)
-                ],
-            }  # fmt: skip
-    return found
+    return {"drives": judged.machines, "failures": judged.failures, **calibration_facts(judged)}
 
 
 # Another folder
@@ -248,10 +235,7 @@ def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
     hours = pa.array(np.rint(age[code] + (as_of - first[code]) / MICROS_PER_HOUR), from_pandas=True).cast(pa.int64())
     serials = pa.array(fleet.ids, pa.string()).take(pa.array(code))
     rows = pa.Table.from_arrays([serials, hours, *(pa.array(column.astype(np.float64)) for column in p.T)], COLUMNS)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_suffix(".part")
-    pq.write_table(rows, half, compression="zstd")
-    half.replace(out)
+    write_whole(rows, out)
 
 
 # Rivals

@@ -136,7 +136,7 @@ def test_inner_split_judges_the_last_months_against_rivals(train: Path) -> None:
     assert isinstance(own["AP 72 h"], Interval) and own["AP 72 h"].value > 0.5
     assert str(gain["forecast"]).startswith("gain over") and isinstance(gain["AP third day"], Interval)
     assert result.facts["rows"] == 20 * 119
-    assert {"slope", "separated", "bins hold 1"} <= set(result.facts["72 h"])
+    assert {"slope", "separated", "ten bins hold 1"} <= set(result.facts["72 h"])
     assert any("simulated" in note for note in result.notes)
     assert result.report is not None
     page = result.report.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel, kernel_points, kernel_steps, snapshots, static
+from features import engine, kernel, kernel_points, kernel_states, kernel_steps, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.differences import diff
 from features.errors import BadInput
@@ -56,6 +56,9 @@ def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, o
         )
         return
     look = (entity, as_of, plan.windows, plan.program, plan.target)
+    if plan.kernel == "states":
+        kernel_states.state_stats(*spans, rows.values, *look, out)
+        return
     if plan.kernel == "steps":
         flags = np.array([FAULT * one.fault + PACKED * one.packed for one in wanted.kind.sensors], dtype=np.int64)
         kernel_steps.step_stats(*spans, rows.odd, rows.values, flags, *look, out)
@@ -100,11 +103,9 @@ def tables_of(wanted: Catalog) -> list[str]:
 
 def load(lake: "Lake", wanted: Catalog, bucket: int, versions: Mapping[str, int] | None = None) -> dict[str, pa.Table]:
     """One bucket of every table of the kind, the machines table cut to machines of the kind."""
-    versions = lake.versions() if versions is None else versions
-    tables = {name: lake.read(name, buckets=[bucket], version=versions[name]) for name in tables_of(wanted) if name in versions}
-    machines = tables.get("machines")
-    if machines is not None:
-        tables["machines"] = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
+    view = lake.at(versions)
+    tables = {name: view.read(name, buckets=[bucket]) for name in tables_of(wanted)}
+    tables["machines"] = tables["machines"].filter(pc.equal(tables["machines"].column("kind"), wanted.kind.name))
     return tables
 
 
@@ -147,15 +148,15 @@ def stream(
 
 def watched(lake: "Lake", wanted: Catalog, bucket: int, grid: Grid, versions: Mapping[str, int]) -> pa.Table:
     """The observations of one bucket on a grid, by the lake's machines and coverage."""
-    tables = {name: lake.read(name, buckets=[bucket], version=versions.get(name)) for name in ("machines", "coverage")}
-    machines = tables["machines"]
+    view = lake.at(versions)
+    machines, coverage = view.read("machines", buckets=[bucket]), view.read("coverage", buckets=[bucket])
     machines = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
     readings = wanted.kind.readings_table
     last_seen = None
-    covered = pc.is_in(machines.column(MACHINE), value_set=tables["coverage"].column(MACHINE).combine_chunks())
-    if readings in versions and not pc.all(covered, min_count=0).as_py():
-        last_seen = lake.read(readings, buckets=[bucket], version=versions[readings], columns=[MACHINE, "event_time"])
-    return observations(machines, tables["coverage"], grid, last_seen=last_seen)
+    covered = pc.is_in(machines.column(MACHINE), value_set=coverage.column(MACHINE).combine_chunks())
+    if not pc.all(covered, min_count=0).as_py():
+        last_seen = view.read(readings, buckets=[bucket], columns=[MACHINE, "event_time"])
+    return observations(machines, coverage, grid, last_seen=last_seen)
 
 
 def build(

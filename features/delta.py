@@ -1,15 +1,17 @@
 """Delta tables on disk: append at once, scan a version by bucket. The only importer of deltalake."""
 
+import shutil
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.fs as fs
 from deltalake import DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError
 
 from features.errors import BadInput, NotFound
 from features.schema import MACHINES, TEXT, TIME
@@ -36,16 +38,13 @@ QUARANTINE = pa.schema(
 
 
 def exists(path: Path) -> bool:
-    """Whether a Delta table with at least one commit is there."""
-    return (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path))
-
-
-def version(path: Path) -> int:
-    """The current version of the table at `path`. Raises BadInput if it is damaged."""
-    try:
-        return int(DeltaTable(path).version())
-    except (DeltaError, OSError) as error:
-        raise _damaged(path, error) from None
+    """Whether a Delta table is there. Raises BadInput for a folder that has lost its log: its rows must not read as none."""
+    if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)):
+        return True
+    if next(path.glob(f"{BUCKET}=*/*.parquet"), None) is None:
+        return False
+    mend = "restore it from a copy of the lake"
+    raise BadInput("the table's _delta_log is gone or empty, its data files are there", where=str(path), mend=mend)
 
 
 def _damaged(path: Path, error: Exception) -> BadInput:
@@ -62,8 +61,13 @@ def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]
     if first is None:
         return
     batches = (batch for bucket, table in chain([first], buckets) for batch in _with_bucket(table, bucket))
+    # A table's first files come before its log; under a name of their own, so that a folder without a log is always damage.
+    place = path if exists(path) else path.with_name(f".{path.name}.first")
+    if place != path:
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
     write_deltalake(
-        path,
+        place,
         pa.RecordBatchReader.from_batches(schema.append(_BUCKET), batches),
         mode="append",
         partition_by=BUCKET,
@@ -71,6 +75,8 @@ def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]
         writer_properties=_WRITER,
         configuration=_KEPT,
     )
+    if place != path:
+        place.replace(path)
 
 
 def _with_bucket(table: pa.Table, bucket: int) -> list[pa.RecordBatch]:
@@ -79,41 +85,50 @@ def _with_bucket(table: pa.Table, bucket: int) -> list[pa.RecordBatch]:
     return list(bucketed.combine_chunks().to_batches())
 
 
-def scan(
-    path: Path,
-    schema: pa.Schema,
-    *,
-    buckets: Sequence[int] | None = None,
-    at_version: int | None = None,
-    condition: ds.Expression | None = None,
-) -> pa.Table:
-    """The columns of `schema`, in no particular row order; a column that the table does not have yet is null.
+class Frozen:
+    """A table at one version: its log is read once, its files are opened as they are needed. Threads may share it."""
 
-    Only files of `buckets` are opened. No table at `path` reads as empty. Raises NotFound for a version that is not there,
-    BadInput if the table or one of its files is damaged.
-    """
-    if not exists(path) or (buckets is not None and not len(buckets)):
-        return schema.empty_table()
-    try:
-        table = DeltaTable(path, version=at_version)
-    except (DeltaError, TableNotFoundError) as error:
-        if at_version is None:
-            raise _damaged(path, error) from None
-        what = f"no version {at_version} of table {path.name}"
-        raise NotFound(what, where=str(path), mend="it may have been removed; build anew from the current version") from None
-    pruning: list[tuple[str, str, Any]] | None = None
-    if buckets is not None:
-        pruning = [(BUCKET, "in", [str(bucket) for bucket in buckets])]
-    dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning, as_large_types=False)
-    present = [name for name in schema.names if name in dataset.schema.names]
-    try:
-        rows = dataset.to_table(columns=present, filter=condition)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise _damaged(path, error) from None
-    for field in schema:
-        if field.name not in present:
-            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(schema)
+    def __init__(self, path: Path, at_version: int | None = None) -> None:
+        """at_version: None is the current one. Raises NotFound for a version that is not there, BadInput for damage."""
+        self.path = path
+        try:
+            self._table = DeltaTable(path, version=at_version)
+        except (DeltaError, OSError) as error:
+            if at_version is None or not exists(path):
+                raise _damaged(path, error) from None
+            what = f"no version {at_version} of table {path.name}"
+            mend = "it may have been removed; build anew from the current version"
+            raise NotFound(what, where=str(path), mend=mend) from None
+        self.version = int(self._table.version())
+
+    @cached_property
+    def _dataset(self) -> ds.FileSystemDataset:
+        # Arrow's own file system: the one of deltalake calls back into Python for every read.
+        files = fs.SubTreeFileSystem(str(self.path), fs.LocalFileSystem())
+        return self._table.to_pyarrow_dataset(filesystem=files, as_large_types=False)
+
+    def scan(
+        self, schema: pa.Schema, *, buckets: Sequence[int] | None = None, condition: ds.Expression | None = None
+    ) -> pa.Table:
+        """The columns of `schema`, in no particular row order; a column that the table does not have yet is null.
+
+        Only files of `buckets` are opened, and of a file only the row groups that may fulfil `condition`.
+        Raises BadInput if one of its files is damaged.
+        """
+        if buckets is not None:
+            if not len(buckets):
+                return schema.empty_table()
+            inside = pc.field(BUCKET).isin(pa.array(buckets, pa.int32()))
+            condition = inside if condition is None else inside & condition
+        try:
+            present = [name for name in schema.names if name in self._dataset.schema.names]
+            rows = self._dataset.to_table(columns=present, filter=condition)
+        except (DeltaError, OSError, pa.ArrowInvalid) as error:
+            raise _damaged(self.path, error) from None
+        for field in schema:
+            if field.name not in present:
+                rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
+        return rows.select(schema.names).cast(schema)
 
 
 def add_quarantined(path: Path, rows: pa.Table) -> None:

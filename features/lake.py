@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +26,12 @@ import pyarrow.compute as pc
 from features import delta
 from features import ingest as imports
 from features.account import RowAccount, TableCount
-from features.clock import in_order
 from features.errors import BadInput, Conflict, NotFound
 from features.kinds import MachineKind, parse_kind
-from features.schema import FIXED, MACHINES, RECORDED_AT, TEXT, TableContract, readings
+from features.schema import FIXED, MACHINES, TEXT, TableContract, readings
 from features.sources.reader import Batch, Source
 from features.spill import Spill
+from features.view import View
 
 __all__ = ["Lake", "RowAccount", "TableCount"]
 
@@ -115,7 +115,7 @@ class Lake:
 
     def tables(self) -> list[str]:
         """The tables that hold rows."""
-        return sorted(path.name for path in (self.root / "tables").glob("*") if delta.exists(path))
+        return sorted(path.name for path in (self.root / "tables").glob("[!.]*") if delta.exists(path))
 
     # Writing
 
@@ -163,13 +163,21 @@ class Lake:
 
     def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]]) -> None:
         """Commit (bucket, rows) pairs to a table at once. For `ingest`, under the writer's lock."""
-        delta.append(self._path(contract.name), contract.arrow, buckets)
+        delta.append(self.path(contract.name), contract.arrow, buckets)
 
     def add_quarantined(self, rows: pa.Table) -> None:
         """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""
         delta.add_quarantined(self.root / "quarantine", rows)
 
     # Reading
+
+    def at(self, versions: Mapping[str, int] | None = None) -> View:
+        """The lake at given table versions, or as it is now: for whoever reads more than one thing, or more than once."""
+        return self._now(self.tables()) if versions is None else View(self, versions)
+
+    def _now(self, names: Iterable[str]) -> View:
+        opened = {name: delta.Frozen(self.path(name)) for name in names if delta.exists(self.path(name))}
+        return View(self, {name: table.version for name, table in opened.items()}, opened)
 
     def read(
         self,
@@ -182,29 +190,19 @@ class Lake:
     ) -> pa.Table:
         """All versions of the rows of a table, in the order of `clock.in_order`; an empty table if it has none yet.
 
-        buckets, machine_ids: only these (ids read only the buckets they fall into). columns: only these, in this order.
-        version: the table as of that Delta version. Raises NotFound for an unknown table or version.
+        As `View.read`, of one table: at `version`, or now.
         """
-        contract = self.contract(table_name)
-        names = list(columns) if columns is not None else contract.arrow.names
-        needed = list(dict.fromkeys([*contract.key, RECORDED_AT, *names]))
-        condition = None
-        if machine_ids is not None:
-            ids = pa.array(machine_ids, TEXT)
-            found = set(self.bucket_of(ids).tolist())
-            buckets = sorted(found if buckets is None else found & set(buckets))
-            condition = pc.field(contract.entity).isin(ids)
-        schema = pa.schema([contract.arrow.field(name) for name in needed])
-        rows = delta.scan(self._path(table_name), schema, buckets=buckets, at_version=version, condition=condition)
-        return in_order(rows, contract).select(names)
+        view = self._now([table_name]) if version is None else self.at({table_name: version})
+        return view.read(table_name, buckets=buckets, columns=columns, machine_ids=machine_ids)
 
     def stored(self, contract: TableContract, bucket: int) -> pa.Table:
         """All versions of the rows of one bucket, in no particular order."""
-        return delta.scan(self._path(contract.name), contract.arrow, buckets=[bucket])
+        path = self.path(contract.name)
+        return delta.Frozen(path).scan(contract.arrow, buckets=[bucket]) if delta.exists(path) else contract.arrow.empty_table()
 
     def versions(self) -> dict[str, int]:
         """The current Delta version of every table that holds rows."""
-        return {name: delta.version(self._path(name)) for name in self.tables()}
+        return dict(self.at().versions)
 
     def machines(self) -> pa.Table:
         """All versions of all machines."""
@@ -225,10 +223,17 @@ class Lake:
     def quarantined(self, *, table: str | None = None, limit: int | None = 100) -> pa.Table:
         """Quarantined rows, by table, file and row: at most `limit` of them, of one `table` or of all."""
         condition = None if table is None else pc.field("table") == table
-        rows = delta.in_file_order(delta.scan(self.root / "quarantine", delta.QUARANTINE, condition=condition))
+        path = self.root / "quarantine"
+        rows = (
+            delta.Frozen(path).scan(delta.QUARANTINE, condition=condition)
+            if delta.exists(path)
+            else delta.QUARANTINE.empty_table()
+        )
+        rows = delta.in_file_order(rows)
         return rows if limit is None else rows.slice(0, limit)
 
-    def _path(self, table_name: str) -> Path:
+    def path(self, table_name: str) -> Path:
+        """Where a table lies."""
         return self.root / "tables" / table_name
 
 

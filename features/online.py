@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from features.build import compute
 from features.catalog import Catalog
@@ -15,7 +14,6 @@ from features.errors import NotFound
 from features.history import (
     CODED,
     KEEPING,
-    NUMERIC,
     READINGS,
     REPLACEMENTS,
     STATIC,
@@ -31,6 +29,7 @@ from features.history import (
     vocabulary,
 )
 from features.kinds import MachineKind
+from features.states import SOURCES, state_values
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -54,19 +53,14 @@ def history_from_lake(
 
     kind: the declaration to read it by (a catalog's own); by default the one that the lake holds now.
     """
-    versions = lake.versions() if versions is None else versions
-    tables = {name: _read(lake, name, machine_id, versions) for name in TABLES if name in versions}
-    machines = tables.get("machines")
-    if machines is None or not machines.num_rows:
+    view = lake.at(versions)
+    tables = {name: view.read(name, machine_ids=[machine_id]) for name in TABLES}
+    machines = tables["machines"]
+    if not machines.num_rows:
         raise NotFound(f"no machine {machine_id}", where=str(lake.root), mend="import its row in the machines table first")
     kind = kind or lake.kind(machines.column("kind")[-1].as_py())
-    if kind.readings_table in versions:
-        tables[kind.readings_table] = _read(lake, kind.readings_table, machine_id, versions)
+    tables[kind.readings_table] = view.read(kind.readings_table, machine_ids=[machine_id])
     return from_tables(kind, tables, [machine_id])
-
-
-def _read(lake: "Lake", name: str, machine_id: str, versions: Mapping[str, int]) -> pa.Table:
-    return lake.read(name, version=versions[name], machine_ids=[machine_id])
 
 
 def history_from_request(kind: MachineKind, payload: Mapping[str, Any]) -> History:
@@ -104,14 +98,13 @@ def _posted(kind: MachineKind, name: str, columns: Columns | None) -> Series:
         texts = [] if columns is None else list(columns[CODED[name]])
         codes = _codes(texts, vocabulary(kind, name))
         own_key = texts
-    else:
-        wanted = [sensor.name for sensor in kind.sensors] if name == READINGS else list(NUMERIC[name])
-        values = np.full((len(wanted), rows), np.nan)
-        for place, column in enumerate(wanted):
-            if columns is not None and column in columns:
-                values[place] = columns[column]
-        if name == "operations" and columns is not None:
-            own_key = list(columns["action"])
+    if name in SOURCES:
+        values = state_values(kind, name, columns or {}, rows)
+    elif name == READINGS:
+        values = np.full((len(kind.sensors), rows), np.nan)
+        for place, sensor in enumerate(kind.sensors):
+            if columns is not None and sensor.name in columns:
+                values[place] = columns[sensor.name]
     known_from, known_to = _spans(event, event if columns is None else columns.get("recorded_at", event), own_key)
     entity = np.zeros(rows, dtype=np.int64)
     return series(entity, event, known_from, known_to, machines=1, values=values, codes=codes)

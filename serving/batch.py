@@ -16,9 +16,10 @@ from features.errors import NotFound
 from features.history import from_tables
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT
+from features.view import View
 from serving.champion import Champion
 from serving.evidence import deflated, lake_evidence, stored
-from serving.latest import Versions, end_of, last_seen, read
+from serving.latest import end_of, last_seen
 from serving.scoring import Result, reasons_of
 from serving.store import Store, StoredScore
 
@@ -57,22 +58,22 @@ def _shown(row: StoredScore) -> dict[str, Any]:
     }
 
 
-def end_of_knowledge(lake: Lake, champion: Champion, versions: Versions) -> datetime:
+def end_of_knowledge(lake: Lake, champion: Champion, view: View) -> datetime:
     """Until when the kind's machines were observed: by their coverage, else by their readings. Raises NotFound."""
-    machines = pa.array(_machines(lake, champion, versions), schema.TEXT)
-    coverage = read(lake, "coverage", versions)
+    machines = pa.array(_machines(champion, view), schema.TEXT)
+    coverage = view.read("coverage")
     end = end_of([coverage.filter(pc.is_in(coverage.column(MACHINE), value_set=machines))])
     name = champion.kind.readings_table
-    if end is None and name in versions:
-        buckets = (lake.read(name, version=versions[name], buckets=[i], columns=[EVENT_TIME]) for i in range(lake.buckets))
+    if end is None:
+        buckets = (view.read(name, buckets=[i], columns=[EVENT_TIME]) for i in range(lake.buckets))
         end = max((found for bucket in buckets if (found := end_of([bucket]))), default=None)
     if end is None:
         raise NotFound(f"no machine of kind {champion.kind.name} in the lake", where="kind", mend="import its history first")
     return end
 
 
-def _machines(lake: Lake, champion: Champion, versions: Versions, as_of: datetime | None = None) -> list[str]:
-    machines = read(lake, "machines", versions)
+def _machines(champion: Champion, view: View, as_of: datetime | None = None) -> list[str]:
+    machines = view.read("machines")
     if as_of is not None:
         machines = known_at(machines, schema.MACHINES, as_of, ordered=True)
     kinds = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("kind").to_pylist(), strict=True))
@@ -86,10 +87,10 @@ def score_machines(
 
     as_of: default is the end of what the lake knows of the kind. Nothing is written (see `keep`). Raises NotFound.
     """
-    versions = lake.versions()
+    view = lake.at()
     now = datetime.now(UTC)
-    at = as_of.astimezone(UTC) if as_of is not None else end_of_knowledge(lake, champion, versions)
-    ids = _machines(lake, champion, versions, at)
+    at = as_of.astimezone(UTC) if as_of is not None else end_of_knowledge(lake, champion, view)
+    ids = _machines(champion, view, at)
     if not ids:
         what = f"no machine of kind {champion.kind.name} was known at {at.isoformat()}"
         raise NotFound(what, where="as_of", mend="choose a later moment or import histories")
@@ -97,11 +98,11 @@ def score_machines(
     rows: list[StoredScore] = []
     parts: list[npt.NDArray[np.float32]] = []
     silent: list[str] = []
-    evidence = deflated(lake_evidence(lake.id, versions))
+    evidence = deflated(lake_evidence(lake.id, view.versions))
     buckets = sorted(set(places.tolist()))
     for done, bucket in enumerate(buckets):
         own = [machine for machine, place in zip(ids, places.tolist(), strict=True) if place == bucket]
-        names, x = _vectors(lake, champion, versions, bucket, own, at)
+        names, x = _vectors(lake, champion, view, bucket, own, at)
         silent += sorted(set(own) - set(names))
         rows += _scored(champion, names, x, at, now, evidence)
         parts.append(x)
@@ -113,11 +114,11 @@ def score_machines(
 
 
 def _vectors(
-    lake: Lake, champion: Champion, versions: Versions, bucket: int, ids: list[str], as_of: datetime
+    lake: Lake, champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
     kind = champion.kind
-    tables = build.load(lake, champion.catalog, bucket, versions)
-    coverage = read(lake, "coverage", versions, buckets=[bucket])
+    tables = build.load(lake, champion.catalog, bucket, view.versions)
+    coverage = view.read("coverage", buckets=[bucket])
     seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], as_of)
     oldest = micros(as_of - timedelta(hours=max(kind.window_hours)))
     ids = [machine for machine in ids if seen.get(machine, oldest) > oldest]

@@ -47,25 +47,14 @@ class KnownMachine:
 
 def known_machine(lake: Lake, machine_id: str, versions: Versions | None = None) -> KnownMachine:
     """Read one machine. versions: of the lake's tables; None means the latest. Raises NotFound for an unknown machine."""
-    versions = dict(lake.versions()) if versions is None else versions
-    machines = read(lake, "machines", versions, machine_ids=[machine_id])
+    view = lake.at(versions)
+    machines = view.read("machines", machine_ids=[machine_id])
     if not machines.num_rows:
         raise NotFound(f"no machine {machine_id!r} in the lake", where="machine id", mend="import its history")
     kind_name = str(in_order(machines, schema.MACHINES).column("kind")[-1].as_py())
     names = [*TABLES, "coverage", lake.kind(kind_name).readings_table]
-    tables = {"machines": machines} | {
-        name: read(lake, name, versions, machine_ids=[machine_id]) for name in names if name != "machines"
-    }
-    return KnownMachine(machine_id, kind_name, tables, versions)
-
-
-def read(
-    lake: Lake, table: str, versions: Versions, *, machine_ids: list[str] | None = None, buckets: list[int] | None = None
-) -> pa.Table:
-    """A table at its version; a table that did not exist at these versions is empty."""
-    if table not in versions:
-        return lake.contract(table).arrow.empty_table()
-    return lake.read(table, version=versions[table], machine_ids=machine_ids, buckets=buckets)
+    tables = {"machines": machines} | {name: view.read(name, machine_ids=[machine_id]) for name in names if name != "machines"}
+    return KnownMachine(machine_id, kind_name, tables, view.versions)
 
 
 def end_of(tables: list[pa.Table]) -> datetime | None:

@@ -19,6 +19,7 @@ from features.kinds import MachineKind
 from features.lake import Lake
 from features.observations import AS_OF
 from features.schema import EVENT_TIME, MACHINE
+from features.view import View
 from training.bundle import Prediction
 from training.config import GbmConfig
 from training.gbm import TrainingRows
@@ -44,9 +45,8 @@ class Past:
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
         """Read at the lake versions that the snapshot was built on. Raises BadInput if it was built on another lake."""
         snapshot.check_lake(lake.id)
-        versions = dict(snapshot.manifest["lake_versions"])
-        failures = lake.read("failures", version=versions.get("failures"))
-        return cls(snapshot, snapshot.observations(), failures, _watched(lake, snapshot.kind, versions))
+        view = lake.at(snapshot.manifest["lake_versions"])
+        return cls(snapshot, snapshot.observations(), view.read("failures"), _watched(view, snapshot.kind))
 
     @cached_property
     def as_of(self) -> Micros:
@@ -134,16 +134,16 @@ def machine_codes(observations: pa.Table) -> Rows:
     return np.asarray(pc.rank(column.cast(pa.string()), tiebreaker="dense").to_numpy(), dtype=np.int64)
 
 
-def _watched(lake: Lake, kind: MachineKind, version_of: dict[str, int]) -> pa.Table:
+def _watched(view: View, kind: MachineKind) -> pa.Table:
     """Rows that show how long each machine was watched: its coverage, or where no source stated any, its readings."""
-    columns, name = [MACHINE, EVENT_TIME], kind.readings_table
-    coverage = lake.read("coverage", version=version_of.get("coverage"), columns=columns)
+    columns = [MACHINE, EVENT_TIME]
+    coverage = view.read("coverage", columns=columns)
     covered = coverage.column(MACHINE).combine_chunks()
-    machines = lake.read("machines", version=version_of.get("machines"))
+    machines = view.read("machines")
     of_kind = machines.filter(pc.equal(machines.column("kind"), kind.name)).column(MACHINE)
     if pc.all(pc.is_in(of_kind, value_set=covered), min_count=0).as_py():
         return coverage
-    seen = lake.read(name, version=version_of.get(name), columns=columns)
+    seen = view.read(kind.readings_table, columns=columns)
     return pa.concat_tables([coverage, seen.filter(pc.invert(pc.is_in(seen.column(MACHINE), value_set=covered)))])
 
 

@@ -38,4 +38,4 @@ def test_a_version_that_is_older_than_a_month_is_still_there(tmp_path: Path) -> 
     DeltaTable(path).create_checkpoint()
     age(path / "_delta_log")
     commit(path, UNTIL_THE_NEXT_CHECKPOINT)
-    assert delta.scan(path, SCHEMA, at_version=1).num_rows == 2
+    assert delta.Frozen(path, 1).scan(SCHEMA).num_rows == 2

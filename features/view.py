@@ -1,0 +1,98 @@
+"""A frozen view of the lake: every table at one version, for readers who look more than once."""
+
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import delta
+from features.clock import in_order
+from features.schema import MACHINE, MACHINES, RECORDED_AT, TEXT, TableContract
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+
+Between = tuple[str, str]
+
+
+class View:
+    """The lake's tables at fixed versions. A table that is not among the versions is empty: it did not exist then.
+
+    A table's log is read once. Threads may share a view.
+    """
+
+    def __init__(self, lake: "Lake", versions: Mapping[str, int], opened: Mapping[str, delta.Frozen] | None = None) -> None:
+        """versions: of the lake's tables; one that is not there is found out when it is read. opened: tables open already."""
+        self.versions: Mapping[str, int] = MappingProxyType(dict(versions))
+        self._lake = lake
+        self._lock = Lock()
+        self._contracts: dict[str, TableContract] = {}
+        self._tables = dict(opened or {})
+
+    def read(
+        self,
+        table_name: str,
+        *,
+        buckets: Sequence[int] | None = None,
+        columns: Sequence[str] | None = None,
+        machine_ids: Sequence[str] | None = None,
+        between: Between | None = None,
+    ) -> pa.Table:
+        """All versions of the rows of a table, in the order of `clock.in_order`.
+
+        buckets, machine_ids: only these (ids read only the buckets they fall into). columns: only these, in this order.
+        between: only entities from the first id to the second, both included; of a compacted table nothing else is decoded.
+        Raises NotFound for an unknown table or version, BadInput for a damaged one.
+        """
+        contract = self.contract(table_name)
+        names = list(columns) if columns is not None else contract.arrow.names
+        needed = list(dict.fromkeys([*contract.key, RECORDED_AT, *names]))
+        schema = pa.schema([contract.arrow.field(name) for name in needed])
+        if machine_ids is not None:
+            if not len(machine_ids):
+                return schema.empty_table().select(names)
+            found = set(self._lake.bucket_of(machine_ids).tolist())
+            buckets = sorted(found if buckets is None else found & set(buckets))
+        table = self._table(table_name)
+        if table is None:
+            return schema.empty_table().select(names)
+        rows = table.scan(schema, buckets=buckets, condition=_condition(contract.entity, machine_ids, between))
+        return in_order(rows, contract).select(names)
+
+    def machine_ids(self, bucket: int) -> list[str]:
+        """The ids of the machines of a bucket, ascending (by bytes, as `between` compares them)."""
+        ids = self.read(MACHINES.name, buckets=[bucket], columns=[MACHINE]).column(MACHINE)
+        return [str(one) for one in pc.unique(ids).to_pylist()]
+
+    def contract(self, table_name: str) -> TableContract:
+        """The contract of a table, as the lake knew it when the view first looked. Raises NotFound."""
+        if table_name not in self._contracts:
+            self._contracts[table_name] = self._lake.contract(table_name)
+        return self._contracts[table_name]
+
+    def _table(self, name: str) -> delta.Frozen | None:
+        if name not in self.versions:
+            return None
+        with self._lock:
+            if name not in self._tables:
+                self._tables[name] = delta.Frozen(self._lake.path(name), self.versions[name])
+            return self._tables[name]
+
+
+def _condition(entity: str, machine_ids: Sequence[str] | None, between: Between | None) -> pc.Expression | None:
+    """What an entity must fulfil. A set of ids is also a range, by which statistics rule files and row groups out."""
+    conditions: list[pc.Expression] = []
+    id_ = pc.field(entity)
+    if machine_ids is not None:
+        # By bytes, as Arrow and the statistics compare text.
+        low, high = min(machine_ids, key=str.encode), max(machine_ids, key=str.encode)
+        conditions += [id_ == low] if low == high else [(id_ >= low) & (id_ <= high), id_.isin(pa.array(machine_ids, TEXT))]
+    if between is not None:
+        conditions.append((id_ >= between[0]) & (id_ <= between[1]))
+    whole = None
+    for one in conditions:
+        whole = one if whole is None else whole & one
+    return whole

@@ -7,15 +7,17 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from features import events, kernel, maintenance, sensors, static
-from features.history import CODED, HOUR, REPLACEMENTS, Ints, columns_of
+from features import environment, events, kernel, maintenance, operations, sensors, static
+from features.errors import BadInput
+from features.history import HOUR, Ints, columns_of, vocabulary
 from features.kernel_points import POINT_OPS
+from features.kernel_states import STATE_OPS
 from features.kernel_steps import STEP_OPS
 from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
 # The families of machines, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
-FAMILIES = (sensors, events, maintenance, static)
+FAMILIES = (sensors, operations, environment, events, maintenance, static)
 # A window that reaches back to the beginning of all records.
 FOREVER = 1 << 61
 
@@ -45,7 +47,8 @@ class Catalog:
         names = self.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"features of kind {self.kind.name} share a name: {', '.join(twice)}")
+            mend = "rename the sensor, code, component, mode or action"
+            raise BadInput(f"features share a name: {', '.join(twice)}", where=f"kind {self.kind.name}", mend=mend)
 
     @cached_property
     def names(self) -> list[str]:
@@ -71,9 +74,9 @@ class Catalog:
         chosen = [self.specs[index] for index in indices]
         spans = {_micros(spec.window_hours) for spec in chosen}
         windows = sorted(spans | {_micros(spec.against_hours) for spec in chosen if spec.against_hours is not None})
-        columns = columns_of(self.kind, table)
+        columns = vocabulary(self.kind, table) if name == "points" else columns_of(self.kind, table)
         # "All together" is the place after the last code; the step kernel calls it -1.
-        everything = len(columns) if table in CODED or table == REPLACEMENTS else -1
+        everything = len(columns) if name == "points" else -1
         program = [
             (
                 OPS[name].index(spec.op),
@@ -93,7 +96,7 @@ class Catalog:
 
 
 STATIC_OPS = ("age", "observed", "age_at_start", "model", "make", "capacity", "season", "weekday", "date", "made")
-OPS = {"windows": kernel.WINDOW_OPS, "steps": STEP_OPS, "points": POINT_OPS, "static": STATIC_OPS}
+OPS = {"windows": kernel.WINDOW_OPS, "steps": STEP_OPS, "points": POINT_OPS, "states": STATE_OPS, "static": STATIC_OPS}
 
 
 def kernel_of(op: str) -> str:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from features.clock import NEVER, in_order, known_spans, times
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, FIXED, RECORDED_AT, TableContract, readings
+from features.states import SOURCES, state_columns, state_values
 
 HOUR = 3_600_000_000
 Ints = npt.NDArray[np.int64]
@@ -24,9 +25,7 @@ Codes = npt.NDArray[np.int32]
 READINGS = "readings"
 REPLACEMENTS = "replacements"
 # Tables whose rows carry a code, and the column that holds it.
-CODED = {"events": "code", "maintenance": "component", "failures": "component"}
-# Tables whose rows carry numbers, and the columns in the order of `Series.values`.
-NUMERIC = {"operations": ("load",), "environment": ("ambient_temperature_c", "humidity_pct")}
+CODED = {"events": "code", "maintenance": "component", "failures": "component", "operations": "action"}
 # Numbers of the machines table; the model is an index into the kind's models.
 STATIC = ("model", "age_hours", "capacity")
 # What a history is made of. Coverage is not among them: it tells how long a machine will be watched.
@@ -102,17 +101,15 @@ def _own(array: npt.NDArray[Any], kind: Any) -> npt.NDArray[Any]:
 
 def vocabulary(kind: MachineKind, table: str) -> list[str]:
     """The declared codes of a coded table, in the kind's order."""
-    terms = kind.error_codes if table == "events" else kind.components
+    terms = {"events": kind.error_codes, "operations": kind.actions}.get(table, kind.components)
     return [term.code for term in terms]
 
 
 def columns_of(kind: MachineKind, table: str) -> list[str]:
-    """What a feature may name as its column in `table`, in the order of `Series.values` or of the codes."""
+    """The numbers that a feature may name as its column in `table`, in the order of `Series.values`."""
     if table == READINGS:
         return [sensor.name for sensor in kind.sensors]
-    if table in CODED or table == REPLACEMENTS:
-        return vocabulary(kind, table)
-    return list(STATIC if table == "machines" else NUMERIC[table])
+    return list(STATIC) if table == "machines" else state_columns(kind, table)
 
 
 def from_tables(kind: MachineKind, tables: Mapping[str, pa.Table], machine_ids: Sequence[str]) -> History:
@@ -136,11 +133,13 @@ def _series_of(kind: MachineKind, name: str, contract: TableContract, table: pa.
     values, codes = None, None
     if name in CODED:
         codes = _index_in(table.column(CODED[name]), vocabulary(kind, name))
-    elif name == "machines":
+    if name == "machines":
         model = _index_in(table.column("model"), list(kind.models)).astype(np.float64)
         model[model < 0] = np.nan
         values = np.stack([model, *(_numbers(table, column) for column in STATIC[1:])])
-    else:
+    elif name in SOURCES:
+        values = state_values(kind, name, {column: table.column(column) for column in SOURCES[name]}, table.num_rows)
+    elif name == READINGS:
         columns = columns_of(kind, name)
         values = np.empty((len(columns), table.num_rows))
         for row, column in enumerate(columns):

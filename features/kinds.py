@@ -40,14 +40,23 @@ class Term(BaseModel):
     words_zh: str
 
 
+class Action(Term):
+    """A code of operator actions. state: what the action shows the machine to be from then on, where it shows it."""
+
+    state: Literal["running", "stopped"] | None = None
+
+
 class MachineKind(BaseModel):
-    """A sensor layout and the vocabularies that go with it.
+    """A sensor layout and the vocabularies that go with it. What a kind does not declare gives no features.
 
     sampling: `regular` readings arrive about every `period_hours` (window statistics make sense); `on_change` readings are
     written when a value changes and hold until the next row (last value, change over a window, time since change).
     past_hours: the lookback that stands for a machine's own past; by default the longest window. Where it is given, the last
     values are also compared with the median of that past.
     calendar: moments whose calendar carries meaning for this kind.
+    modes, shifts, actions: vocabularies of the operations table; any of them brings the features of operation and load.
+    environment: the environment table is kept for this kind. hot_c: from which ambient temperature on it is hot.
+    reference: machines are compared with their peers and told their base rates, through the dated table `reference_<kind>`.
     models: the machine models seen when the kind was declared, in a fixed order; a model feature is an index into it.
     """
 
@@ -66,6 +75,11 @@ class MachineKind(BaseModel):
     error_codes: tuple[Term, ...] = ()
     components: tuple[Term, ...] = ()
     modes: tuple[Term, ...] = ()
+    shifts: tuple[Term, ...] = ()
+    actions: tuple[Action, ...] = ()
+    environment: bool = False
+    hot_c: float | None = None
+    reference: bool = False
     models: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -74,14 +88,34 @@ class MachineKind(BaseModel):
             ("sensor", [sensor.name for sensor in self.sensors]),
             ("error code", [term.code for term in self.error_codes]),
             ("component", [term.code for term in self.components]),
+            ("mode", [term.code for term in self.modes]),
+            ("shift", [term.code for term in self.shifts]),
+            ("action", [term.code for term in self.actions]),
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {what} is declared twice")
         return self
 
+    @model_validator(mode="after")
+    def _sensible(self) -> "MachineKind":
+        if self.reference and self.sampling != "regular":
+            raise ValueError("reference compares means of regular readings; leave it out where sampling is on_change")
+        if self.hot_c is not None and not self.environment:
+            raise ValueError("hot_c needs environment = true")
+        return self
+
     @property
     def readings_table(self) -> str:
         return f"readings_{self.name}"
+
+    @property
+    def reference_table(self) -> str:
+        return f"reference_{self.name}"
+
+    @property
+    def operated(self) -> bool:
+        """Whether the operations table is kept for this kind."""
+        return bool(self.modes or self.shifts or self.actions)
 
     @property
     def digest(self) -> str:

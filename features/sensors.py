@@ -13,7 +13,7 @@ _WINDOWED = {
     "min": ("min", "minimum over {w}", "{w}最小值", "{u}"),
     "max": ("max", "maximum over {w}", "{w}最大值", "{u}"),
     "slope": ("slope", "trend over {w}", "{w}趋势", "{u}/h"),
-    "difference": ("diff", "last value against that of {w} before", "较{w}前的变化", "{u}"),
+    "difference": ("diff", "last value against that of {w} before", "较 {w}前的变化", "{u}"),
     "missing": ("missing", "share of readings missing over {w}", "{w}缺测比例", ""),
 }
 # Written on change: over every window, over the long windows and all time, and standing.
@@ -71,7 +71,7 @@ def _regular(kind: MachineKind, sensor: Sensor) -> list[FeatureSpec]:
     made.append(_spec(sensor, "last", "last", "last value", "最新值", "{u}", window=windows[-1], plain=True))
     for window in [window for window in windows if window < past]:
         en = f"mean over {span_en(window)} against its own past {span_en(past)}, in standard deviations"
-        zh = f"{span_zh(window)}均值偏离自身过去{span_zh(past)}的标准差倍数"
+        zh = f"{span_zh(window)}均值偏离自身过去 {span_zh(past)}的标准差倍数"
         made.append(_spec(sensor, "deviation", "own_z", en, zh, "", window=window, against=past))
     return made + (_against_median(sensor, past, kind.period_hours) if kind.past_hours else [])
 
@@ -82,7 +82,7 @@ def _against_median(sensor: Sensor, past: float, period: float) -> list[FeatureS
     for lag in (0.0, period, 2 * period):
         when_en, when_zh = (f"value {span_en(lag)} ago", f"{span_zh(lag)}前的值") if lag else ("last value", "最新值")
         en = f"{when_en} against the median of its own past {span_en(past)}, in robust standard deviations"
-        zh = f"{when_zh}偏离自身过去{span_zh(past)}中位数的稳健标准差倍数"
+        zh = f"{when_zh}偏离自身过去 {span_zh(past)}中位数的稳健标准差倍数"
         made.append(_spec(sensor, "robust", "own_median_z", en, zh, "", window=lag, against=past, plain=not lag))
     return made
 

@@ -248,8 +248,9 @@ def _numbers(name: str, column: Column, values: list[Any] | None, rows: int) -> 
 
 def _none_undeclared(name: str, columns: Arrays, kind: MachineKind) -> None:
     """Refuse codes that the kind does not declare, as an import quarantines them: a misspelt one would count for nothing."""
-    column = CODED.get(name, "mode")
-    declared = vocabulary(kind, name) if name in CODED else [mode.code for mode in kind.modes]
+    modes = name == "operations"
+    column = "mode" if modes else CODED.get(name, "")
+    declared = [mode.code for mode in kind.modes] if modes else vocabulary(kind, name)
     if not declared:
         return
     for row, code in enumerate(columns.get(column, ())):

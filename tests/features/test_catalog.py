@@ -7,6 +7,7 @@ import pytest
 
 from features import kernel, sensors
 from features.catalog import OPS, Catalog, catalog, kernel_of
+from features.errors import BadInput
 from features.kinds import MachineKind, Sensor, Term
 from features.spec import FeatureSpec, span_en, span_zh
 from tests.properties.histories import KINDS, REGULAR
@@ -64,7 +65,7 @@ def test_the_hash_follows_the_definition_and_not_the_words(monkeypatch: pytest.M
 
 def test_two_features_of_one_name_are_refused() -> None:
     spec = FeatureSpec("heat_last", "sensors", "readings", "last", "heat", 3)
-    with pytest.raises(ValueError, match="heat_last"):
+    with pytest.raises(BadInput, match="heat_last"):
         Catalog(REGULAR, (spec, spec))
 
 

@@ -31,9 +31,11 @@ _CALENDAR = {
 def specs(kind: MachineKind) -> list[FeatureSpec]:
     """The model and the make are indices into the kind's models and makes, missing where the kind does not know them."""
     rows = [*_ALWAYS, *(_CALENDAR[name] for name in kind.calendar)]
+    levels = {"model": kind.models, "make": tuple(makes(kind))}
     return [
         FeatureSpec(
-            name, FAMILY, "machines", op, unit=unit, words_en=en, words_zh=zh, categorical=op in ("model", "make")
+            name, FAMILY, "machines", op, unit=unit, words_en=en, words_zh=zh, categorical=op in levels,
+            levels_en=levels.get(op, ()), levels_zh=levels.get(op, ()),
         )
         for name, op, unit, en, zh in rows
     ]  # fmt: skip

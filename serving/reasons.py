@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from features.catalog import Catalog
-from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
 
@@ -23,13 +22,13 @@ def reasons(catalog: Catalog, x: npt.NDArray[np.float32], effects: npt.NDArray[n
 
     x: float32[features].  effects: float64[features], what each adds to the 72-hour score on the complementary log-log scale.
     """
-    return [reason(catalog.kind, catalog.specs[i], float(x[i]), float(effects[i])) for i in strongest(effects, count)]
+    return [reason(catalog.specs[i], float(x[i]), float(effects[i])) for i in strongest(effects, count)]
 
 
-def reason(kind: MachineKind, spec: FeatureSpec, value: float, effect: float) -> dict[str, Any]:
+def reason(spec: FeatureSpec, value: float, effect: float) -> dict[str, Any]:
     """One reason: the feature, its value (null if missing), its unit, its effect and two sentences."""
-    shown = named(kind, spec, value)
-    en, zh = worded(spec, shown)
+    shown = named(spec, value)
+    en, zh = worded(spec, shown, value)
     factor = math.exp(min(abs(effect), 20.0))
     return {
         "feature": spec.name,
@@ -41,21 +40,23 @@ def reason(kind: MachineKind, spec: FeatureSpec, value: float, effect: float) ->
     }
 
 
-def named(kind: MachineKind, spec: FeatureSpec, value: float) -> float | str | None:
-    """The value as a person reads it: a model's name for its index, None where nothing is known."""
+def named(spec: FeatureSpec, value: float) -> float | str | None:
+    """The value as a person reads it: a model's or a mode's name for its index, None where nothing is known."""
     if math.isnan(value):
         return None
     if spec.categorical:
-        return kind.models[int(value)] if 0 <= int(value) < len(kind.models) else None
+        return spec.levels_en[int(value)] if 0 <= int(value) < len(spec.levels_en) else None
     return value
 
 
-def worded(spec: FeatureSpec, shown: float | str | None) -> tuple[str, str]:
+def worded(spec: FeatureSpec, shown: float | str | None, value: float) -> tuple[str, str]:
     """`Vibration, mean over 24 h: 52.3 mm/s` and its Chinese twin."""
     en, zh = spec.words_en[:1].upper() + spec.words_en[1:], spec.words_zh
     if shown is None:
         return f"{en}: not known", f"{zh}：未知"
-    text = shown if isinstance(shown, str) else number(shown)
+    if isinstance(shown, str):
+        return f"{en}: {shown}", f"{zh}：{spec.levels_zh[int(value)]}"
+    text = number(shown)
     unit = f" {spec.unit}" if spec.unit else ""
     return f"{en}: {text}{unit}", f"{zh}：{text}{unit}"
 

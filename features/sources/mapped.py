@@ -22,6 +22,11 @@ delimiter = ";"
 encoding = "gb18030"
 columns = { machine_id = "asset", event_time = "raised", code = "alarm" }
 delay_hours = 6                       # known so long after it happened; or recorded_at = a column; else at once
+
+What a [kind] declares decides which features there are: sensors, error_codes and components theirs; `modes`, `shifts` and
+`actions` (codes of the operations table; an action may say `state = "running"` or `"stopped"`) those of operation and load;
+`environment = true` (and `hot_c`) those of the ambient air; `reference = true` the comparison with peers and their base rates;
+`calendar = ["season"]` the day of the year. By default all of these are off.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,15 +1,21 @@
 """The catalog: order, names, words, and a hash that follows the definition."""
 
 import dataclasses
+import re
 import string
+from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features import kernel, sensors
 from features.catalog import OPS, Catalog, catalog, kernel_of
 from features.errors import BadInput
-from features.kinds import MachineKind, Sensor, Term
+from features.kinds import MachineKind, Sensor, Term, load_kind
+from features.online import history_from_request, vector
 from features.spec import FeatureSpec, span_en, span_zh
+from tests.features.test_operations import PRESS
 from tests.properties.histories import KINDS, REGULAR
 
 
@@ -25,7 +31,7 @@ def big_kind() -> MachineKind:
     )
 
 
-@pytest.mark.parametrize("kind", [*KINDS, big_kind()], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*KINDS, big_kind(), PRESS], ids=lambda kind: kind.name)
 def test_every_spec_can_be_computed_and_told(kind: MachineKind) -> None:
     wanted = catalog(kind)
     assert len(set(wanted.names)) == len(wanted.names)
@@ -82,6 +88,38 @@ def test_a_new_sensor_is_a_declaration() -> None:
     added = [name for name in catalog(richer).names if name not in set(catalog(REGULAR).names)]
     assert len(added) == len(sensors.specs(REGULAR)) / 2
     assert all(name.startswith("noise_") for name in added)
+
+
+def test_a_new_sensor_of_a_mapping_is_found_in_catalog_and_words(tmp_path: Path) -> None:
+    """A mapping file is all that it takes: catalog, a computed vector, and the words of a reason."""
+    path = tmp_path / "kind.toml"
+    path.write_text(
+        """
+        [kind]
+        name = "press"
+        words_en = "press"
+        words_zh = "压机"
+        modes = [{ code = "full", words_en = "full load", words_zh = "满负荷" }]
+        sensors = [
+          { name = "heat", unit = "°C", words_en = "oil temperature", words_zh = "油温" },
+          { name = "noise", unit = "dB", words_en = "noise", words_zh = "噪声" },
+        ]
+        """
+    )
+    wanted = catalog(load_kind(path))
+    place = wanted.names.index("noise_mean_24h")
+    assert wanted.specs[place].words_zh == "噪声，24 小时均值"
+    assert "mode_full_share_24h" in wanted.names
+    rows = {"event_time": np.array([0, 3_600_000_000]), "heat": np.array([50.0, 51.0]), "noise": np.array([60.0, 70.0])}
+    machine = {"machine_id": "m", "event_time": 0, "recorded_at": 0}
+    history = history_from_request(wanted.kind, {"machine": machine, "tables": {"readings_press": rows}})
+    assert vector(wanted, history, datetime(1970, 1, 1, 2, tzinfo=UTC))[place] == 65.0
+
+
+@pytest.mark.parametrize("kind", [*KINDS, big_kind(), PRESS], ids=lambda kind: kind.name)
+def test_chinese_words_leave_a_space_before_a_number(kind: MachineKind) -> None:
+    for spec in catalog(kind).specs:
+        assert not re.search(r"[\u4e00-\u9fff]\d|\d[\u4e00-\u9fff]", spec.words_zh), spec.words_zh
 
 
 def test_windows_in_words() -> None:

@@ -13,7 +13,7 @@ SPEC = FeatureSpec("vibration_mean_24h", "sensors", "readings", "mean", "vibrati
 
 
 def test_a_reason_has_value_unit_and_effect_in_both_languages() -> None:
-    found = reason(PUMP, SPEC, 52.345, np.log(2.0))
+    found = reason(SPEC, 52.345, np.log(2.0))
     assert found["value"] == 52.345
     assert found["unit"] == "mm/s"
     assert found["text_en"] == "Vibration, mean over 24 h: 52.34 mm/s (raises the hazard 2x)"
@@ -21,22 +21,25 @@ def test_a_reason_has_value_unit_and_effect_in_both_languages() -> None:
 
 
 def test_a_lowering_reason_says_so() -> None:
-    found = reason(PUMP, SPEC, 1.0, -np.log(4.0))
+    found = reason(SPEC, 1.0, -np.log(4.0))
     assert "(lowers the hazard 4x)" in found["text_en"]
     assert "使风险降至 0.25 倍" in found["text_zh"]
 
 
 def test_a_missing_value_is_null_and_said_to_be_unknown() -> None:
-    found = reason(PUMP, SPEC, float("nan"), 0.1)
+    found = reason(SPEC, float("nan"), 0.1)
     assert found["value"] is None
     assert "not known" in found["text_en"]
     assert "未知" in found["text_zh"]
 
 
-def test_a_model_is_shown_by_its_name() -> None:
-    spec = FeatureSpec("model", "static", "machines", "model", words_en="model", words_zh="型号", categorical=True)
-    assert reason(PUMP, spec, 1.0, 0.1)["value"] == "B"
-    assert reason(PUMP, spec, 7.0, 0.1)["value"] is None
+def test_a_code_is_shown_by_its_words() -> None:
+    spec = FeatureSpec("mode_now", "operations", "operations", "state_code", words_en="mode", words_zh="工况", categorical=True,
+                       levels_en=("idle", "full"), levels_zh=("空转", "满负荷"))  # fmt: skip
+    found = reason(spec, 1.0, 0.1)
+    assert found["value"] == "full"
+    assert (found["text_en"][:10], found["text_zh"][:6]) == ("Mode: full", "工况：满负荷")
+    assert reason(spec, 7.0, 0.1)["value"] is None
 
 
 def test_the_strongest_come_first_and_zeros_not_at_all() -> None:

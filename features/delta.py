@@ -1,7 +1,7 @@
 """Delta tables on disk: append at once, scan a version by bucket. The only importer of deltalake."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
-from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from features.errors import BadInput, NotFound
 from features.schema import MACHINES, TEXT, TIME
 
 BUCKET = "bucket"
+# What a commit says of itself: who made it (import, log, program, compaction, replace), of what, and the account of its rows.
+ORIGIN, SOURCE, COUNTS = "forewarn.origin", "forewarn.source", "forewarn.counts"
 _BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
 # Small row groups: rows are sorted by entity, so that reading one machine decodes a few thousand rows, not its whole bucket.
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=1 << 14)
@@ -52,9 +54,10 @@ def _damaged(path: Path, error: Exception) -> BadInput:
     return BadInput(f"not readable as a table ({reason})", where=str(path), mend="restore it from a copy of the lake")
 
 
-def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]]) -> None:
+def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]], said: Mapping[str, str]) -> None:
     """Commit (bucket, rows) pairs at once, partitioned by bucket; no pair, no new version.
 
+    said: what the commit says of itself.
     A process killed before the commit leaves files that no version names, and nothing else.
     """
     first = next(buckets, None)
@@ -74,6 +77,7 @@ def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]
         schema_mode="merge",
         writer_properties=_WRITER,
         configuration=_KEPT,
+        commit_properties=CommitProperties(custom_metadata=dict(said)),
     )
     if place != path:
         place.replace(path)

@@ -4,21 +4,23 @@ The account comes last. A process killed anywhere leaves the lake at whole commi
 stored as duplicates and stores the rest.
 """
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from features import intake
+from features import delta, intake
 from features.account import RowAccount, TableCount
 from features.clock import in_order, micros
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
 from features.schema import MACHINE, MACHINES, RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch
-from features.spill import FILE, OWN, ROW, Spill
+from features.spill import ARRIVAL, FILE, OWN, RECEIVED, ROW, Spill
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -35,11 +37,13 @@ class _Import:
     imported_at: datetime
     spill: Spill
     progress: Progress
+    said: Mapping[str, str]
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     refused: list[pa.Table] = field(default_factory=list)
+    arrivals: int = 0
 
-    def refuse(self, name: str, refused: pa.Table, files: pa.Array) -> None:
-        """Keep `refused` (intake.REFUSED) of table `name` for the quarantine; `files` is aligned with it."""
+    def refuse(self, name: str, refused: pa.Table, files: pa.Array, received: pa.Array) -> None:
+        """Keep `refused` (intake.REFUSED) of table `name` for the quarantine; `files` and `received` are aligned with it."""
         count = refused.num_rows
         if not count:
             return
@@ -54,17 +58,27 @@ class _Import:
                     "column": refused.column("column"),
                     "reason": refused.column("reason"),
                     "value": refused.column("value"),
-                    "imported_at": pa.repeat(pa.scalar(self.imported_at, TIME), count),
+                    "imported_at": received.cast(TIME),
                 }
             )
         )
 
 
 def run(
-    lake: "Lake", source: str, batches: Iterator[Batch], imported_at: datetime, spill: Spill, progress: Progress | None
+    lake: "Lake",
+    source: str,
+    batches: Iterator[Batch],
+    imported_at: datetime,
+    spill: Spill,
+    progress: Progress | None,
+    said: Mapping[str, str] = MappingProxyType({delta.ORIGIN: "import"}),
 ) -> RowAccount:
-    """Take `batches` into `lake`. The caller holds the lake's lock and closes the spill. Raises BadInput."""
-    state = _Import(lake, source, imported_at, spill, progress or (lambda words, rows: None))
+    """Take `batches` into `lake`. The caller holds the lake's lock and closes the spill. Raises BadInput.
+
+    said: what the commits say of themselves, besides their source and their part of the account.
+    """
+    said = {**said, delta.SOURCE: source}
+    state = _Import(lake, source, imported_at, spill, progress or (lambda words, rows: None), said)
     for batch in batches:
         _take(state, batch)
     # Machines first: rows of the other tables must name one of them.
@@ -72,22 +86,29 @@ def run(
         _store(state, spill.contracts[name])
     if state.refused:
         lake.add_quarantined(pa.concat_tables(state.refused))
-    tables = {
-        name: TableCount(**{part: count[part] for part in ("rows_in", "accepted", "corrected", "duplicate", "quarantined")})
-        for name, count in sorted(state.counts.items())
-    }
+    tables = {name: _table_count(count) for name, count in sorted(state.counts.items())}
     return RowAccount(source, imported_at, tables)
+
+
+def _table_count(count: Counter[str]) -> TableCount:
+    return TableCount(**{part: count[part] for part in ("rows_in", "accepted", "corrected", "duplicate", "quarantined")})
 
 
 def _take(state: _Import, batch: Batch) -> None:
     """Check one batch and spill its clean rows."""
     name = batch.contract.name
-    checked = intake.check(batch, state.imported_at)
+    received_at = batch.received_at or state.imported_at
+    state.arrivals += batch.received_at is not None
+    checked = intake.check(batch, received_at)
+    own_recorded = checked.own_recorded if batch.own_recorded is None else batch.own_recorded
     state.counts[name]["rows_in"] += checked.rows_in
-    state.refuse(name, checked.refused, pa.repeat(pa.scalar(batch.file), checked.refused.num_rows))
+    refused = checked.refused.num_rows
+    moments = pa.repeat(pa.scalar(micros(received_at)), refused)
+    state.refuse(name, checked.refused, pa.repeat(pa.scalar(batch.file), refused), moments)
     if checked.table.num_rows:
         buckets = state.lake.bucket_of(checked.table.column(batch.contract.entity))
-        state.spill.add(batch.contract, checked.table, buckets, checked.rows, batch.file, checked.own_recorded)
+        origin = (checked.rows, batch.file, own_recorded, state.arrivals, micros(received_at))
+        state.spill.add(batch.contract, checked.table, buckets, *origin)
     state.progress(f"reading {batch.file}", checked.rows_in)
 
 
@@ -105,10 +126,12 @@ def _store(state: _Import, contract: TableContract) -> None:
         if refused.num_rows:
             origin = rows.take(refused.column("row"))
             refused = refused.set_column(0, "row", origin.column(ROW))
-            state.refuse(contract.name, refused, state.spill.files(origin.column(FILE)))
+            received = origin.column(RECEIVED).combine_chunks()
+            state.refuse(contract.name, refused, state.spill.files(origin.column(FILE)), received)
             rows = rows.filter(pa.array(~refusals.bad))
         state.spill.keep(contract.name, bucket, _merge_bucket(state, contract, bucket, rows))
-    state.lake.append(contract, state.spill.kept(contract.name))
+    said = {**state.said, delta.COUNTS: json.dumps(asdict(_table_count(state.counts[contract.name])))}
+    state.lake.append(contract, state.spill.kept(contract.name), said)
 
 
 def _merge_bucket(state: _Import, contract: TableContract, bucket: int, rows: pa.Table) -> pa.Table:
@@ -116,7 +139,8 @@ def _merge_bucket(state: _Import, contract: TableContract, bucket: int, rows: pa
     incoming = rows.select(contract.arrow.names)
     own = rows.column(OWN).to_numpy().astype(bool)
     existing = state.lake.stored(contract, bucket)
-    judged = merge(existing, incoming, own, contract, micros(state.imported_at))
+    moments, arrivals = (rows.column(name).to_numpy() for name in (RECEIVED, ARRIVAL))
+    judged = merge(existing, incoming, own, contract, moments, arrivals)
     count = state.counts[contract.name]
     for part, verdict in (("accepted", ACCEPTED), ("corrected", CORRECTED), ("duplicate", DUPLICATE)):
         count[part] += judged.count(verdict)

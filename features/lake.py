@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -125,7 +125,7 @@ class Lake:
         Stores and returns the row account. Running it again changes nothing. Raises BadInput (a file as a whole is unusable;
         nothing of the import is stored then), Conflict (somebody else is importing).
         """
-        with self._writing() as spill:
+        with self.writing() as spill:
             for kind in source.kinds:
                 self.put_kind(kind)
             account = imports.run(self, source.name, source.batches(), imported_at, spill, progress)
@@ -136,9 +136,10 @@ class Lake:
     def append_rows(self, contract: TableContract, table: pa.Table, imported_at: datetime, source_name: str) -> RowAccount:
         """Take rows that a program made through the same checks and the same account as an import."""
         rows = np.arange(1, table.num_rows + 1, dtype=np.int64)
-        with self._writing() as spill:
+        with self.writing() as spill:
             batch = Batch(contract, table, source_name, rows)
-            return self._store_account(imports.run(self, source_name, iter([batch]), imported_at, spill, None))
+            said = {delta.ORIGIN: "program"}
+            return self._store_account(imports.run(self, source_name, iter([batch]), imported_at, spill, None, said))
 
     def _store_account(self, account: RowAccount) -> RowAccount:
         folder = self.root / "accounts"
@@ -147,23 +148,29 @@ class Lake:
         return account
 
     @contextmanager
-    def _writing(self) -> Iterator[Spill]:
-        """Hold the writer's lock (the system drops it with the process) and a folder for spilled rows."""
+    def writing(self, wait: Callable[[], bool] | None = None) -> Iterator[Spill]:
+        """Hold the writer's lock (the system drops it with the process) and a folder for spilled rows.
+
+        Raises Conflict if somebody else holds the lock; with `wait`, only once `wait()`, asked again and again, says False.
+        """
         with (self.root / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                mend = "wait until it has finished, then run this again"
-                raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if wait is None or not wait():
+                        mend = "wait until it has finished, then run this again"
+                        raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
             spill = Spill(self.root / ".spill")
             try:
                 yield spill
             finally:
                 spill.close()
 
-    def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]]) -> None:
+    def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]], said: Mapping[str, str]) -> None:
         """Commit (bucket, rows) pairs to a table at once. For `ingest`, under the writer's lock."""
-        delta.append(self.path(contract.name), contract.arrow, buckets)
+        delta.append(self.path(contract.name), contract.arrow, buckets, said)
 
     def add_quarantined(self, rows: pa.Table) -> None:
         """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""

@@ -29,7 +29,8 @@ def merge(
     incoming: pa.Table,
     own_recorded: npt.NDArray[np.bool_],
     contract: TableContract,
-    imported_at: int,
+    imported_at: int | Micros,
+    arrival: Micros | None = None,
 ) -> Merge:
     """Judge `incoming` rows by the versions in `existing` and by each other.
 
@@ -37,6 +38,9 @@ def merge(
     recorded at `imported_at` (microseconds) or, if the row carries its own `recorded_at` (`own_recorded`, bool[n]) later than
     the latest version's, then. Such a row may also bring an earlier content back. Versions of a key get strictly rising
     `recorded_at`, so that each has its own span of knowledge.
+
+    arrival: int64[n] where the rows came in several turns, each with its own `imported_at` (int64[n]): then it is as if every
+    turn had been merged and stored before the next one, so that it does not matter how many turns are merged at once.
     """
     stored = existing.num_rows
     both = pa.concat_tables([existing.select(contract.arrow.names), incoming.select(contract.arrow.names)])
@@ -44,7 +48,10 @@ def merge(
     is_incoming = np.arange(both.num_rows) >= stored
     keys = [ranks(both.column(name)) for name in contract.key]
     # Stored versions first, then the incoming ones in the order in which they became known; lexsort is stable.
-    order = np.lexsort((recorded, is_incoming, *reversed(keys)))
+    turn = is_incoming.astype(np.int64)
+    if arrival is not None:
+        turn[stored:] += arrival - arrival.min(initial=0)
+    order = np.lexsort((recorded, turn, *reversed(keys)))
     first = np.ones(len(order), dtype=bool)
     if len(order) > 1:
         first[1:] = np.logical_or.reduce([key[order][1:] != key[order][:-1] for key in keys])
@@ -62,7 +69,8 @@ def merge(
         chosen = order[mixed]
         rows = np.column_stack([content[chosen] for content in contents])
         own = np.concatenate([np.zeros(stored, dtype=bool), own_recorded])
-        _judge_versions(chosen, first[mixed], rows, is_incoming, own, recorded, imported_at, verdict)
+        moments = np.concatenate([np.zeros(stored, dtype=np.int64), np.broadcast_to(imported_at, incoming.num_rows)])
+        _judge_versions(chosen, first[mixed], rows, is_incoming, own, recorded, moments, verdict)
     return Merge(verdict[stored:], recorded[stored:])
 
 
@@ -73,7 +81,7 @@ def _judge_versions(
     is_incoming: npt.NDArray[np.bool_],
     own: npt.NDArray[np.bool_],
     recorded: Micros,
-    imported_at: int,
+    moments: Micros,
     verdict: npt.NDArray[np.int8],
 ) -> None:
     """Walk the keys that have more than one content, in order; writes into `verdict` and `recorded`."""
@@ -90,7 +98,7 @@ def _judge_versions(
                 verdict[index] = DUPLICATE
                 continue
             verdict[index] = CORRECTED
-            moment = moment if newer else max(imported_at, latest_recorded + 1)
+            moment = moment if newer else max(int(moments[index]), latest_recorded + 1)
             recorded[index] = moment
         seen.add(content)
         latest, latest_recorded = content, moment

@@ -18,6 +18,7 @@ NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none", "-"])
 LONGEST_TEXT = 200
 ZONED = r"(?i)\d[T ]\d{1,2}:\d{2}.*(z|[+-]\d{2}(:?\d{2})?)$"
 NOT_A_TIME = "not a time (ISO 8601 is due)"
+NO_ZONE = "a time without zone"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _local(wall: pa.Array, zone: ZoneInfo | None) -> Parsed:
     """Readings of a wall clock in `zone` as moments."""
     given = present(wall)
     if zone is None:
-        return Parsed(pa.nulls(len(wall), TIME), ((given, "a time without zone"),))
+        return Parsed(pa.nulls(len(wall), TIME), ((given, NO_ZONE),))
     if zone.key == "UTC" or not given.any():
         return Parsed(wall.cast(TIME))
     local = pd.Series(wall.to_numpy(zero_copy_only=False)).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")

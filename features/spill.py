@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.schema import TableContract
 
-ROW, FILE, OWN = "_row", "_file", "_own_recorded"
+ROW, FILE, OWN, ARRIVAL, RECEIVED = "_row", "_file", "_own_recorded", "_arrival", "_received"
 
 
 class Spill:
@@ -36,8 +36,10 @@ class Spill:
         rows: npt.NDArray[np.int64],
         file: str,
         own_recorded: bool,
+        arrival: int,
+        received_at: int,
     ) -> None:
-        """Append `table`; `buckets` and `rows` are aligned with it."""
+        """Append `table`; `buckets` and `rows` are aligned with it. arrival: its turn; received_at: microseconds."""
         if self._open_table != contract.name:
             self._close_writers()
             self._open_table = contract.name
@@ -49,6 +51,8 @@ class Spill:
             (ROW, pa.array(rows, pa.int64())),
             (FILE, pa.array(np.full(count, len(self._files) - 1, dtype=np.int32))),
             (OWN, pa.array(np.full(count, own_recorded))),
+            (ARRIVAL, pa.array(np.full(count, arrival, dtype=np.int64))),
+            (RECEIVED, pa.array(np.full(count, received_at, dtype=np.int64))),
         ):
             table = table.append_column(name, values)
         order = np.argsort(buckets, kind="stable")
@@ -74,7 +78,7 @@ class Spill:
         return sorted(self._parts[name])
 
     def read(self, name: str, bucket: int) -> pa.Table:
-        """All rows of one table and bucket in the order in which they came, with the columns ROW, FILE and OWN."""
+        """All rows of one table and bucket in the order in which they came, with the columns named above."""
         self._close_writers()
         parts = []
         for path in self._parts[name][bucket]:

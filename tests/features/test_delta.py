@@ -17,7 +17,7 @@ LONG_AGO = time.time() - 90 * 86_400
 
 def commit(path: Path, times: int) -> None:
     for _ in range(times):
-        delta.append(path, SCHEMA, iter([(0, pa.table({"value": [1]}, schema=SCHEMA))]))
+        delta.append(path, SCHEMA, iter([(0, pa.table({"value": [1]}, schema=SCHEMA))]), {})
 
 
 def age(log: Path) -> None:

@@ -108,6 +108,30 @@ def test_a_rerun_finds_only_duplicates(rows: list[Row]) -> None:
     assert keys.group_by(keys.column_names).aggregate([]).num_rows == stored.num_rows  # every version has its own moment
 
 
+def merged(stored: pa.Table, turns: list[tuple[int, list[Row]]]) -> pa.Table:
+    """`stored` with turns merged at once; a turn's number also says when it came in."""
+    rows = [row for _, turn in turns for row in turn]
+    number = np.array([number for number, turn in turns for _ in turn], dtype=np.int64)
+    own = np.array([row[5] for row in rows], dtype=bool)
+    found = merge(stored, table(rows), own, EVENTS, IMPORTED + number, number)
+    incoming = table(rows).set_column(2, EVENTS.arrow.field(RECORDED_AT), pa.array(found.recorded).cast(TIME))
+    return in_order(pa.concat_tables([stored, incoming.filter(pa.array(found.verdict != DUPLICATE))]), EVENTS)
+
+
+@settings(deadline=None)
+@given(st.lists(ROWS, min_size=1, max_size=5), st.data())
+def test_turns_merged_together_are_as_merged_one_by_one(parts: list[list[Row]], data: st.DataObject) -> None:
+    turns = list(enumerate(parts))
+    nothing = EVENTS.arrow.empty_table()
+    singly = nothing
+    for turn in turns:
+        singly = merged(singly, [turn])
+    assert repr(merged(nothing, turns).to_pylist()) == repr(singly.to_pylist())  # NaN is equal to itself here
+    # A process that died after a commit takes some turns again, with or without those that came later.
+    done = data.draw(st.integers(0, len(turns)))
+    assert repr(merged(merged(nothing, turns[:done]), turns).to_pylist()) == repr(singly.to_pylist())
+
+
 @pytest.mark.parametrize(
     ("existing", "incoming", "verdict", "recorded"),
     [

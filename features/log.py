@@ -1,0 +1,330 @@
+"""The append log of the lake: a batch of rows is on disk before its sender hears that it was taken.
+
+log/<writer>/NNNNNN.seg   records of one writing process; it holds the lock of its folder as long as it lives
+log/compacted.json        up to where the log is in the tables, and the account of those rows (features/compactor.py)
+
+A record is a header (magic, length, checksum, stamp) and the batch as Arrow streams. Stamps rise within a writer; across
+writers they are the order in which batches count. A record that is cut short or does not match its checksum ends its segment:
+whoever wrote it died before it said that it was taken. The next process begins a new segment.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.errors import Conflict
+from features.intake import REFUSED
+
+log = logging.getLogger("forewarn.log")
+
+FOLDER = "log"
+SEGMENT_BYTES = 64 * 2**20
+MOST_WRITERS = 1_000
+_HEADER = struct.Struct("<4sIIq")
+_MAGIC = b"FWL1"
+_ABOUT = b"forewarn"
+
+
+class Position(NamedTuple):
+    """A place in one writer's records: the segment's number and the byte in it."""
+
+    segment: int
+    offset: int
+
+
+START = Position(0, 0)
+Positions = Mapping[str, Position]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One batch as it was taken: rows that keep their table's contract, and those that were refused.
+
+    rows: columns of the contract, recorded_at among them. refused: intake.REFUSED; their numbers count the rows of the batch
+    from 1. own_recorded: whether the sender gave recorded_at. received_at: microseconds; stamped on rows without recorded_at.
+    """
+
+    table_name: str
+    rows: pa.Table
+    refused: pa.Table
+    own_recorded: bool
+    received_at: int
+
+    @property
+    def rows_in(self) -> int:
+        return int(self.rows.num_rows + self.refused.num_rows)
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The numbers of `rows` in the batch: all that are not refused."""
+        everything = np.arange(1, self.rows_in + 1, dtype=np.int64)
+        return np.setdiff1d(everything, self.refused.column("row").to_numpy()) if self.refused.num_rows else everything
+
+
+class Record(NamedTuple):
+    """An entry with its place: it begins at `start` and ends where the next one begins."""
+
+    writer: str
+    start: Position
+    end: Position
+    stamp: int
+    entry: Entry
+
+    @property
+    def place(self) -> str:
+        """What the quarantine calls the file of its rows."""
+        return f"{FOLDER}/{self.writer}/{_name(self.start.segment)}@{self.start.offset}"
+
+
+class Writer:
+    """The one appender of its folder. Threads may share it: one of them writes and syncs for all that wait."""
+
+    def __init__(self, folder: Path, lock: Any) -> None:
+        self.name = folder.name
+        self._folder = folder
+        self._lock_file = lock
+        self._writing = threading.Lock()
+        self._queue_lock = threading.Lock()
+        self._queue: list[_Waiting] = []
+        self._segment = max((segment for segment in segments(folder)), default=-1)
+        self._file: int | None = None
+        self._offset = 0
+        self._stamp = 0
+
+    @classmethod
+    def open(cls, lake_root: Path) -> "Writer":
+        """Take the first writer's folder that no living process holds. Raises Conflict if there are too many."""
+        root = lake_root / FOLDER
+        for number in range(MOST_WRITERS):
+            folder = root / f"w{number:03d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / ".lock").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                continue
+            _sync_folder(root)
+            return cls(folder, lock)
+        raise Conflict(f"{MOST_WRITERS} processes are writing into the log", where=str(root), mend="stop some of them")
+
+    def append(self, entry: Entry) -> Position:
+        """Return where `entry` begins, once it is on the disk. Raises OSError (no room, say): nothing was taken then."""
+        waiting = _Waiting(encode(entry))
+        with self._queue_lock:
+            self._queue.append(waiting)
+        with self._writing:  # whoever comes in writes for all that came meanwhile
+            if not waiting.done:
+                with self._queue_lock:
+                    group, self._queue = self._queue, []
+                self._write(group)
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.position
+
+    def _write(self, group: list["_Waiting"]) -> None:
+        try:
+            if self._file is None or self._offset >= SEGMENT_BYTES:
+                self._rotate()
+            begin = self._offset
+            parts: list[bytes | memoryview] = []
+            for waiting in group:
+                waiting.position = Position(self._segment, self._offset)
+                self._stamp = max(time.time_ns() // 1_000, self._stamp + 1)
+                parts += (_header(waiting.payload, waiting.checksum, self._stamp), waiting.payload)
+                self._offset += _HEADER.size + len(waiting.payload)
+            assert self._file is not None
+            _write_all(self._file, parts, begin)
+            os.fdatasync(self._file)
+        except OSError as error:
+            self._give_up_segment()
+            for waiting in group:
+                waiting.error = error
+        for waiting in group:
+            waiting.done = True
+
+    def _rotate(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        path = self._folder / _name(self._segment + 1)
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        self._segment, self._offset = self._segment + 1, 0
+        _sync_folder(self._folder)
+
+    def _give_up_segment(self) -> None:
+        """After a failed write nobody knows what the file holds: what follows goes into a new one."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def close(self) -> None:
+        with self._writing:
+            self._give_up_segment()
+            self._lock_file.close()
+
+
+class _Waiting:
+    """A record on its way to the disk."""
+
+    def __init__(self, payload: memoryview) -> None:
+        self.payload = payload
+        self.checksum = zlib.crc32(payload)
+        self.position = START
+        self.done = False
+        self.error: OSError | None = None
+
+
+class Tail:
+    """What was appended since `positions`, by whichever process. `read` goes on where it stopped."""
+
+    def __init__(self, lake_root: Path, positions: Positions | None = None) -> None:
+        self._root = lake_root / FOLDER
+        self.positions: dict[str, Position] = dict(positions or {})
+
+    def read(self, most_rows: int | None = None) -> list[Record]:
+        """New records in the order in which they count; at most `most_rows` rows of each writer, rounded up to a record.
+
+        Raises FileNotFoundError if segments were removed that were not read yet: the tables hold them.
+        """
+        found: list[Record] = []
+        for writer in writers(self._root):
+            rows = 0
+            for record in self._new(writer):
+                found.append(record)
+                rows += record.entry.rows_in
+                if most_rows is not None and rows >= most_rows:
+                    break
+        return sorted(found, key=lambda record: (record.stamp, record.writer))
+
+    def _new(self, writer: str) -> Iterator[Record]:
+        folder = self._root / writer
+        position = self.positions.get(writer, START)
+        while True:
+            path = folder / _name(position.segment)
+            # Asked before the read: once there is a next segment, nothing is added to this one.
+            later = (folder / _name(position.segment + 1)).exists()
+            try:
+                with path.open("rb") as file:
+                    news = os.fstat(file.fileno()).st_size > position.offset
+                    file.seek(position.offset)
+                    content = memoryview(file.read() if news else b"")
+            except FileNotFoundError:
+                if any(number > position.segment for number in segments(folder)):
+                    raise
+                return
+            for start, stamp, payload in frames(content):
+                begin = Position(position.segment, position.offset + start)
+                end = Position(position.segment, begin.offset + _HEADER.size + len(payload))
+                self.positions[writer] = end
+                yield Record(writer, begin, end, stamp, decode(payload))
+            if not later:
+                return
+            position = Position(position.segment + 1, 0)
+            self.positions[writer] = position
+
+
+def frames(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """(start, stamp, payload) of the whole records at the beginning of `content`."""
+    offset = 0
+    while offset + _HEADER.size <= len(content):
+        magic, length, checksum, stamp = _HEADER.unpack_from(content, offset)
+        payload = content[offset + _HEADER.size : offset + _HEADER.size + length]
+        if magic != _MAGIC or len(payload) < length or _checksum(zlib.crc32(payload), stamp) != checksum:
+            return
+        yield offset, stamp, payload
+        offset += _HEADER.size + length
+
+
+def encode(entry: Entry) -> memoryview:
+    """The payload of a record: two Arrow streams, the rows with what is known of the batch, then the refused ones."""
+    about = {"table": entry.table_name, "own_recorded": entry.own_recorded, "received_at": entry.received_at}
+    rows = entry.rows.replace_schema_metadata({_ABOUT: json.dumps(about).encode()})
+    sink = pa.BufferOutputStream()
+    for table in (rows, entry.refused):
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    return memoryview(sink.getvalue())
+
+
+def decode(payload: memoryview) -> Entry:
+    """The entry of a payload; its tables are views into it."""
+    source = pa.BufferReader(pa.py_buffer(payload))
+    rows = pa.ipc.open_stream(source).read_all()
+    refused = pa.ipc.open_stream(source).read_all()
+    about = json.loads(rows.schema.metadata[_ABOUT])
+    rows = rows.replace_schema_metadata(None)
+    return Entry(about["table"], rows, refused.cast(REFUSED), about["own_recorded"], about["received_at"])
+
+
+def writers(root: Path) -> list[str]:
+    """The names of the writers' folders under `root`."""
+    try:
+        return sorted(entry.name for entry in os.scandir(root) if entry.name.startswith("w") and entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def segments(folder: Path) -> list[int]:
+    """The numbers of a writer's segments, ascending."""
+    return sorted(int(path.stem) for path in folder.glob("[0-9]*.seg"))
+
+
+def remove_before(lake_root: Path, positions: Positions) -> None:
+    """Remove segments that lie wholly before `positions`, but the last of them, which others may still be reading.
+
+    A segment that ends in unreadable bytes is kept as `.torn`.
+    """
+    for writer, position in positions.items():
+        folder = lake_root / FOLDER / writer
+        for number in segments(folder):
+            if number >= position.segment - 1:
+                break
+            path = folder / _name(number)
+            content = path.read_bytes()
+            whole = sum(_HEADER.size + len(payload) for _, _, payload in frames(memoryview(content)))
+            if whole == len(content):
+                path.unlink()
+            else:
+                log.warning("%s ends in %d bytes of a record that was never acknowledged", path, len(content) - whole)
+                path.rename(path.with_suffix(".torn"))
+
+
+def _name(segment: int) -> str:
+    return f"{segment:06d}.seg"
+
+
+def _header(payload: memoryview, checksum: int, stamp: int) -> bytes:
+    return _HEADER.pack(_MAGIC, len(payload), _checksum(checksum, stamp), stamp)
+
+
+def _checksum(of_payload: int, stamp: int) -> int:
+    return zlib.crc32(stamp.to_bytes(8, "little"), of_payload)
+
+
+def _write_all(file: int, parts: list[bytes | memoryview], offset: int) -> None:
+    left = memoryview(b"".join(parts))
+    while len(left):
+        written = os.pwrite(file, left, offset)
+        offset += written
+        left = left[written:]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,89 @@
+"""A batch of rows from outside, checked on receipt: what the log takes in, and what its sender is told."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import intake
+from features.clock import micros
+from features.errors import BadInput
+from features.kinds import MachineKind
+from features.log import Entry
+from features.parse import NO_ZONE
+from features.schema import RECORDED_AT, TIME, TableContract
+from features.sources.reader import Batch
+
+MOST_REASONS = 10
+KindOf = Callable[[list[str]], Mapping[str, str]]
+
+
+def receive(
+    contract: TableContract, table: pa.Table, received_at: datetime, kind_of: KindOf, kinds: Mapping[str, MachineKind]
+) -> Entry:
+    """Check rows against their contract and their machines as they come in: what is refused now is refused for good.
+
+    table: columns named as in the contract, of whatever type. Rows without recorded_at become known at `received_at`.
+    kind_of: the kinds of those of the given machines that are known. Raises BadInput for an unknown or missing column, a column
+    of another type, a time without zone.
+    """
+    moment = pa.scalar(received_at, TIME)
+    own = RECORDED_AT in table.column_names
+    stamped = _filled(table, moment) if own else table
+    batch = Batch(contract, stamped, "body", np.arange(1, table.num_rows + 1, dtype=np.int64))
+    checked = intake.check(batch, received_at)
+    _none_without_zone(checked.refused)
+    rows = checked.table
+    if not own:
+        place = rows.schema.get_field_index(RECORDED_AT)
+        rows = rows.set_column(place, rows.schema.field(place), pa.repeat(moment, rows.num_rows))
+    machines = pc.unique(rows.column(contract.entity)).to_pylist()
+    refusals = intake.check_references(rows, contract, kind_of(machines), kinds)
+    refused = refusals.table()
+    if refused.num_rows:
+        refused = refused.set_column(0, "row", pa.array(checked.rows[refused.column("row").to_numpy()]))
+        rows = rows.filter(pa.array(~refusals.bad))
+    refused = pa.concat_tables([checked.refused, refused.cast(intake.REFUSED)])
+    return Entry(contract.name, rows, refused.sort_by("row"), own, micros(received_at))
+
+
+def _filled(table: pa.Table, moment: pa.Scalar) -> pa.Table:
+    """Cells of recorded_at that say nothing become known on receipt."""
+    place = table.schema.get_field_index(RECORDED_AT)
+    column = table.column(place)
+    if not column.null_count:
+        return table
+    if pa.types.is_null(column.type):
+        filled = pa.repeat(moment, table.num_rows)
+    elif pa.types.is_timestamp(column.type):
+        filled = pc.fill_null(column, moment.cast(column.type))
+    else:
+        filled = pc.fill_null(column.cast(pa.string()), moment.as_py().isoformat())
+    return table.set_column(place, RECORDED_AT, filled)
+
+
+def _none_without_zone(refused: pa.Table) -> None:
+    """One naive time speaks for a sender that does not know about zones: nothing of the batch is taken."""
+    naive = refused.filter(pc.equal(refused.column("reason"), NO_ZONE))
+    if naive.num_rows:
+        row, column = naive.column("row")[0].as_py(), naive.column("column")[0].as_py()
+        raise BadInput("time without zone", where=f"row {row}, {column}", mend="write it as 2026-01-31T08:00:00Z")
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """What became of a batch: rows taken and refused, and the reasons, the most frequent first, each with its first row."""
+    refused = entry.refused.to_pylist()
+    counts = Counter((row["column"], row["reason"]) for row in refused)
+    first = {(row["column"], row["reason"]): row for row in reversed(refused)}
+    reasons = [
+        {"column": column, "reason": reason, "rows": count, "first_row": first[column, reason]["row"]}
+        | {"value": first[column, reason]["value"][:40]}
+        for (column, reason), count in counts.most_common(MOST_REASONS)
+    ]
+    return {"table": entry.table_name, "rows": entry.rows_in, "taken": entry.rows.num_rows, "refused": len(refused)} | {
+        "reasons": reasons
+    }

@@ -2,37 +2,36 @@
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
 from features.errors import BadInput
+from training.forest import MEND, TREE, compiled
 
 Floats = npt.NDArray[np.float64]
-_TREE = re.compile(r"^Tree=\d+\n", re.MULTILINE)
 
 
 class Forest:
     """A booster with one raw score (log-odds) per output. Needs no parameters but its text."""
 
     def __init__(self, text: str, *, where: str = "booster") -> None:
-        if not text.startswith("tree\n") or "end of trees" not in text:
-            raise BadInput("not a LightGBM model text", where=where, mend="take the file from its bundle again")
-        self.text = text
+        self.text, self._where = text, where
+        self._compiled = compiled(text, where=where)
+        self.outputs, self.feature_names = self._compiled.outputs, self._compiled.feature_names
+
+    @cached_property
+    def _booster(self) -> lgb.Booster:
         try:
-            self._booster = lgb.Booster(model_str=text)
+            return lgb.Booster(model_str=self.text)
         except lgb.basic.LightGBMError as error:
-            raise BadInput(
-                f"LightGBM cannot read it: {error}", where=where, mend="take the file from its bundle again"
-            ) from None
-        self.outputs: int = self._booster.num_model_per_iteration()
-        self.feature_names: list[str] = self._booster.feature_name()
+            raise BadInput(f"LightGBM cannot read it: {error}", where=self._where, mend=MEND) from None
 
     def raw(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
-        """[n, features] to [n, outputs] log-odds."""
-        scores = self._booster.predict(x, raw_score=True, num_threads=threads)
-        return np.asarray(scores, dtype=np.float64).reshape(len(x), self.outputs)
+        """[n, features] to [n, outputs] log-odds, equal to LightGBM's to the last bit."""
+        return self._compiled.raw(x, threads=threads)
 
     def contributions(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
         """[n, outputs, features + 1]: tree SHAP values of each raw score, the expected score last (Lundberg et al. 2018)."""
@@ -76,9 +75,9 @@ _EMPTY = (
 def _split(text: str) -> tuple[str, list[list[str]]]:
     """Header of a model text, and the trees of each of its outputs."""
     head, _, _ = text.partition("end of trees")
-    start = _TREE.search(head)
+    start = TREE.search(head)
     if start is None:
         raise BadInput("a model without trees", where="booster", mend="train on more failures or with weaker regularisation")
-    header, trees = head[: start.start()], _TREE.split(head[start.start() :])[1:]
+    header, trees = head[: start.start()], TREE.split(head[start.start() :])[1:]
     outputs = int(header.partition("num_tree_per_iteration=")[2].partition("\n")[0])
     return header, [trees[j::outputs] for j in range(outputs)]

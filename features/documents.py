@@ -1,5 +1,7 @@
-"""What people write, TOML files and settings, into frozen models: every mistake becomes one line."""
+"""Documents: what people write becomes frozen models, every mistake one line; what programs write is whole or not there."""
 
+import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,25 @@ def read_toml(path: Path, mend: str) -> dict[str, Any]:
         raise BadInput(f"not readable: {error.strerror}", where=str(path), mend=mend) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"not readable as TOML: {error}", where=str(path), mend="correct the file") from None
+
+
+def read_json(path: Path, mend: str) -> dict[str, Any]:
+    """A JSON document that a program wrote. Raises BadInput if it is damaged."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise BadInput("not readable", where=str(path), mend=mend) from None
+    return document
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write JSON so that a reader, or a crash, sees the old file or the new one whole."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(document, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def validated(model: type[Model], document: Any, where: str, mend: str) -> Model:

@@ -18,6 +18,7 @@ from features import delta, intake
 from features.account import RowAccount, TableCount
 from features.clock import in_order, micros
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
+from features.rivals import rivals
 from features.schema import MACHINE, MACHINES, RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch
 from features.spill import ARRIVAL, FILE, OWN, RECEIVED, ROW, Spill
@@ -39,7 +40,6 @@ class _Import:
     progress: Progress
     said: Mapping[str, str]
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    refused: list[pa.Table] = field(default_factory=list)
     arrivals: int = 0
 
     def refuse(self, name: str, refused: pa.Table, files: pa.Array, received: pa.Array) -> None:
@@ -48,7 +48,7 @@ class _Import:
         if not count:
             return
         self.counts[name]["quarantined"] += count
-        self.refused.append(
+        self.spill.refuse(
             pa.table(
                 {
                     "source": pa.repeat(pa.scalar(self.source), count),
@@ -84,8 +84,7 @@ def run(
     # Machines first: rows of the other tables must name one of them.
     for name in sorted(spill.contracts, key=lambda name: (name != MACHINES.name, name)):
         _store(state, spill.contracts[name])
-    if state.refused:
-        lake.add_quarantined(pa.concat_tables(state.refused))
+    lake.add_quarantined(spill.refused())
     tables = {name: _table_count(count) for name, count in sorted(state.counts.items())}
     return RowAccount(source, imported_at, tables)
 
@@ -99,15 +98,14 @@ def _take(state: _Import, batch: Batch) -> None:
     name = batch.contract.name
     received_at = batch.received_at or state.imported_at
     state.arrivals += batch.received_at is not None
-    checked = intake.check(batch, received_at)
-    own_recorded = checked.own_recorded if batch.own_recorded is None else batch.own_recorded
+    checked = intake.check(batch, received_at) if batch.received_at is None else intake.passed(batch)
     state.counts[name]["rows_in"] += checked.rows_in
     refused = checked.refused.num_rows
     moments = pa.repeat(pa.scalar(micros(received_at)), refused)
     state.refuse(name, checked.refused, pa.repeat(pa.scalar(batch.file), refused), moments)
     if checked.table.num_rows:
         buckets = state.lake.bucket_of(checked.table.column(batch.contract.entity))
-        origin = (checked.rows, batch.file, own_recorded, state.arrivals, micros(received_at))
+        origin = (checked.rows, batch.file, checked.own_recorded, state.arrivals, micros(received_at))
         state.spill.add(batch.contract, checked.table, buckets, *origin)
     state.progress(f"reading {batch.file}", checked.rows_in)
 
@@ -118,6 +116,7 @@ def _store(state: _Import, contract: TableContract) -> None:
     machines = state.lake.machines()
     # Versions of a machine stand in order of their recording: the last one wins.
     kind_of = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("kind").to_pylist(), strict=True))
+    stored = state.lake.current(contract)
     for bucket in state.spill.buckets(contract.name):
         rows = state.spill.read(contract.name, bucket)
         state.progress(f"merging {contract.name}", rows.num_rows)
@@ -129,16 +128,18 @@ def _store(state: _Import, contract: TableContract) -> None:
             received = origin.column(RECEIVED).combine_chunks()
             state.refuse(contract.name, refused, state.spill.files(origin.column(FILE)), received)
             rows = rows.filter(pa.array(~refusals.bad))
-        state.spill.keep(contract.name, bucket, _merge_bucket(state, contract, bucket, rows))
+        state.spill.keep(contract.name, bucket, _merge_bucket(state, contract, rows, stored, bucket))
     said = {**state.said, delta.COUNTS: json.dumps(asdict(_table_count(state.counts[contract.name])))}
     state.lake.append(contract, state.spill.kept(contract.name), said)
 
 
-def _merge_bucket(state: _Import, contract: TableContract, bucket: int, rows: pa.Table) -> pa.Table:
+def _merge_bucket(
+    state: _Import, contract: TableContract, rows: pa.Table, stored: delta.Frozen | None, bucket: int
+) -> pa.Table:
     """The rows of one bucket that are new or corrections, as they are to be stored, in order."""
     incoming = rows.select(contract.arrow.names)
     own = rows.column(OWN).to_numpy().astype(bool)
-    existing = state.lake.stored(contract, bucket)
+    existing = contract.arrow.empty_table() if stored is None else rivals(stored, bucket, incoming, contract)
     moments, arrivals = (rows.column(name).to_numpy() for name in (RECEIVED, ARRIVAL))
     judged = merge(existing, incoming, own, contract, moments, arrivals)
     count = state.counts[contract.name]

@@ -12,6 +12,11 @@ from features.errors import BadInput
 _NAME = r"^[a-z][a-z0-9_]{0,39}$"
 
 
+def slug(code: str) -> str:
+    """A code as part of a name: lower case, anything but letters and digits becomes `_`."""
+    return "".join(letter if letter.isalnum() else "_" for letter in code.lower())
+
+
 class Sensor(BaseModel):
     """One column of a kind's readings. Values outside [low, high] are quarantined, not clipped.
 

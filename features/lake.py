@@ -8,8 +8,6 @@ accounts/     the row account of each import, one JSON file each
 """
 
 import fcntl
-import json
-import os
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,14 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from features import delta
+from features import delta, quarantine
 from features import ingest as imports
 from features.account import RowAccount, TableCount
+from features.clock import in_order
+from features.documents import read_json, write_json
 from features.errors import BadInput, Conflict, NotFound
 from features.kinds import MachineKind, parse_kind
-from features.schema import FIXED, MACHINES, TEXT, TableContract, readings
+from features.schema import FIXED, MACHINES, TEXT, TableContract, readings, reference
 from features.sources.reader import Batch, Source
 from features.spill import Spill
 from features.view import View
@@ -37,6 +36,7 @@ __all__ = ["Lake", "RowAccount", "TableCount"]
 
 FORMAT = 1
 MAX_BUCKETS = 256
+COPY = "restore it from a copy of the lake"
 
 
 class Lake:
@@ -60,7 +60,7 @@ class Lake:
             if not 1 <= buckets <= MAX_BUCKETS:
                 raise BadInput(f"{buckets} buckets", where="buckets", mend=f"choose 1 to {MAX_BUCKETS}")
             root.mkdir(parents=True, exist_ok=True)
-            _write(path, {"format": FORMAT, "id": uuid.uuid4().hex, "buckets": buckets})
+            write_json(path, {"format": FORMAT, "id": uuid.uuid4().hex, "buckets": buckets})
         try:
             document = _read(path)
             found, buckets, id = document["format"], int(document["buckets"]), str(document["id"])
@@ -101,14 +101,16 @@ class Lake:
             if kind == stored:
                 return stored
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, kind.model_dump(mode="json"))
+        write_json(path, kind.model_dump(mode="json"))
         return kind
 
     def contract(self, table_name: str) -> TableContract:
         """The contract of a table. Raises NotFound naming those that there are."""
         if table_name in FIXED:
             return FIXED[table_name]
-        contracts = {kind.readings_table: readings(kind) for kind in self.kinds().values()}
+        kinds = self.kinds().values()
+        contracts = {kind.readings_table: readings(kind) for kind in kinds}
+        contracts |= {kind.reference_table: reference(kind) for kind in kinds if kind.reference}
         if table_name not in contracts:
             raise NotFound(f"no table '{table_name}'", where=str(self.root), mend=_choices([*FIXED, *contracts]))
         return contracts[table_name]
@@ -144,7 +146,7 @@ class Lake:
     def _store_account(self, account: RowAccount) -> RowAccount:
         folder = self.root / "accounts"
         folder.mkdir(exist_ok=True)
-        _write(folder / f"{len(list(folder.glob('*.json'))) + 1:06d}.json", account.document())
+        write_json(folder / f"{len(list(folder.glob('*.json'))) + 1:06d}.json", account.document())
         return account
 
     @contextmanager
@@ -172,9 +174,20 @@ class Lake:
         """Commit (bucket, rows) pairs to a table at once. For `ingest`, under the writer's lock."""
         delta.append(self.path(contract.name), contract.arrow, buckets, said)
 
-    def add_quarantined(self, rows: pa.Table) -> None:
+    def add_quarantined(self, parts: Iterator[pa.Table]) -> None:
         """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""
-        delta.add_quarantined(self.root / "quarantine", rows)
+        quarantine.add(self.root / "quarantine", parts)
+
+    def replace(self, contract: TableContract, table: pa.Table, source_name: str) -> None:
+        """Make `table` the whole content of a table that a program derives from others, in one commit; older versions stay.
+
+        Raises Conflict if somebody else is writing.
+        """
+        rows = in_order(table.cast(contract.arrow), contract)
+        buckets = self.bucket_of(rows.column(contract.entity))
+        parts = ((bucket, rows.filter(pa.array(buckets == bucket))) for bucket in np.unique(buckets).tolist())
+        with self.writing():
+            delta.replace(self.path(contract.name), contract.arrow, parts, {delta.ORIGIN: "replace", delta.SOURCE: source_name})
 
     # Reading
 
@@ -202,10 +215,10 @@ class Lake:
         view = self._now([table_name]) if version is None else self.at({table_name: version})
         return view.read(table_name, buckets=buckets, columns=columns, machine_ids=machine_ids)
 
-    def stored(self, contract: TableContract, bucket: int) -> pa.Table:
-        """All versions of the rows of one bucket, in no particular order."""
+    def current(self, contract: TableContract) -> delta.Frozen | None:
+        """A table as it is now; None if it has no rows yet."""
         path = self.path(contract.name)
-        return delta.Frozen(path).scan(contract.arrow, buckets=[bucket]) if delta.exists(path) else contract.arrow.empty_table()
+        return delta.Frozen(path) if delta.exists(path) else None
 
     def versions(self) -> dict[str, int]:
         """The current Delta version of every table that holds rows."""
@@ -229,15 +242,7 @@ class Lake:
 
     def quarantined(self, *, table: str | None = None, limit: int | None = 100) -> pa.Table:
         """Quarantined rows, by table, file and row: at most `limit` of them, of one `table` or of all."""
-        condition = None if table is None else pc.field("table") == table
-        path = self.root / "quarantine"
-        rows = (
-            delta.Frozen(path).scan(delta.QUARANTINE, condition=condition)
-            if delta.exists(path)
-            else delta.QUARANTINE.empty_table()
-        )
-        rows = delta.in_file_order(rows)
-        return rows if limit is None else rows.slice(0, limit)
+        return quarantine.read(self.root / "quarantine", table=table, limit=limit)
 
     def path(self, table_name: str) -> Path:
         """Where a table lies."""
@@ -250,26 +255,12 @@ def _read_kind(path: Path) -> MachineKind:
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON document of the lake. Raises BadInput if it is damaged."""
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise _damaged(path) from None
-    return document
+    return read_json(path, COPY)
 
 
 def _damaged(path: Path) -> BadInput:
-    return BadInput("not readable", where=str(path), mend="restore it from a copy of the lake")
+    return BadInput("not readable", where=str(path), mend=COPY)
 
 
 def _choices(names: Any) -> str:
     return "there are: " + (", ".join(sorted(names)) or "none yet")
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    """Write JSON so that a reader, or a crash, sees the old file or the new one whole."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from features.kinds import MachineKind
+from features.kinds import MachineKind, slug
 
 TIME = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
@@ -17,6 +17,7 @@ NUMBER = pa.float64()
 FLAG = pa.bool_()
 
 MACHINE = "machine_id"
+PEER_GROUP = "peer_group"
 EVENT_TIME = "event_time"
 RECORDED_AT = "recorded_at"
 
@@ -124,3 +125,21 @@ def readings(kind: MachineKind) -> TableContract:
         Column(sensor.name, NUMBER, sensor.unit, nullable=True, low=sensor.low, high=sensor.high) for sensor in kind.sensors
     )
     return TableContract(kind.readings_table, columns)
+
+
+def reference(kind: MachineKind) -> TableContract:
+    """The peers of one kind, day by day: a row says at 00:00 UTC what was known of a group's machines (see `reference`).
+
+    peer_group: the kind's name (all its machines) or `kind/model`. Per sensor the mean and standard deviation over machines of
+    the machine's own 24 h mean, and how many machines had one; rates are failures per machine-year. The counts of rows known
+    show which days are to be made anew once rows with an older knowledge time have come in.
+    """
+    of_sensors = [
+        Column(f"{sensor.name}_{part}", NUMBER, unit, nullable=True)
+        for sensor in kind.sensors
+        for part, unit in (("mean", sensor.unit), ("std", sensor.unit), ("machines", ""))
+    ]
+    rates = ["rate_90d", "rate_365d", *(f"rate_{slug(term.code)}_365d" for term in kind.components)]
+    of_rates = [Column(name, NUMBER, "failures per machine-year", nullable=True) for name in rates]
+    counts = [Column(name, pa.int64()) for name in ("machines", "readings_known", "machines_known", "failures_known")]
+    return TableContract(kind.reference_table, (*of_sensors, *of_rates, *counts), entity=PEER_GROUP)

@@ -26,6 +26,7 @@ class Spill:
         self._kept: dict[str, list[tuple[int, Path]]] = defaultdict(list)
         self._open: dict[int, pa.RecordBatchStreamWriter] = {}
         self._open_table = ""
+        self._refused: pa.RecordBatchStreamWriter | None = None
         self.contracts: dict[str, TableContract] = {}
 
     def add(
@@ -100,10 +101,27 @@ class Spill:
             with pa.ipc.open_stream(path) as stream:
                 yield bucket, stream.read_all()
 
+    def refuse(self, table: pa.Table) -> None:
+        """Put refused rows aside for the quarantine."""
+        if self._refused is None:
+            self._refused = pa.ipc.new_stream(self._root / "refused.arrows", table.schema)
+        self._refused.write_table(table)
+
+    def refused(self) -> Iterator[pa.Table]:
+        """What `refuse` put aside, some rows at a time."""
+        if self._refused is not None:
+            self._refused.close()
+            self._refused = None
+            with pa.ipc.open_stream(self._root / "refused.arrows") as stream:
+                for batch in stream:
+                    yield pa.Table.from_batches([batch])
+
     def files(self, indices: pa.ChunkedArray) -> pa.Array:
         """The file names behind a FILE column."""
         return pa.array(self._files, pa.string()).take(indices.combine_chunks())
 
     def close(self) -> None:
         self._close_writers()
+        if self._refused is not None:
+            self._refused.close()
         shutil.rmtree(self._root, ignore_errors=True)

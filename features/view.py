@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from features import delta
 from features.clock import in_order
+from features.datafiles import Where
 from features.schema import MACHINE, MACHINES, RECORDED_AT, TEXT, TableContract
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ class View:
         table = self._table(table_name)
         if table is None:
             return schema.empty_table().select(names)
-        rows = table.scan(schema, buckets=buckets, condition=_condition(contract.entity, machine_ids, between))
-        return in_order(rows, contract).select(names)
+        ids = None if machine_ids is None else pa.array(machine_ids, TEXT)
+        parts = list(table.read(schema, Where(contract.entity, ids, between), buckets=buckets))
+        if not parts:
+            return schema.empty_table().select(names)
+        return in_order(pa.concat_tables(parts), contract).cast(schema).select(names)
 
     def machine_ids(self, bucket: int) -> list[str]:
         """The ids of the machines of a bucket, ascending (by bytes, as `between` compares them)."""
@@ -80,19 +84,3 @@ class View:
             if name not in self._tables:
                 self._tables[name] = delta.Frozen(self._lake.path(name), self.versions[name])
             return self._tables[name]
-
-
-def _condition(entity: str, machine_ids: Sequence[str] | None, between: Between | None) -> pc.Expression | None:
-    """What an entity must fulfil. A set of ids is also a range, by which statistics rule files and row groups out."""
-    conditions: list[pc.Expression] = []
-    id_ = pc.field(entity)
-    if machine_ids is not None:
-        # By bytes, as Arrow and the statistics compare text.
-        low, high = min(machine_ids, key=str.encode), max(machine_ids, key=str.encode)
-        conditions += [id_ == low] if low == high else [(id_ >= low) & (id_ <= high), id_.isin(pa.array(machine_ids, TEXT))]
-    if between is not None:
-        conditions.append((id_ >= between[0]) & (id_ <= between[1]))
-    whole = None
-    for one in conditions:
-        whole = one if whole is None else whole & one
-    return whole

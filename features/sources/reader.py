@@ -32,8 +32,8 @@ class Batch:
     rows: 1-based number of each row in `file`, as a person would count the data rows.
     refused: rows that the reader already knows to be unusable; each is counted once and quarantined. A refused row may stand in
     `table` (it is taken out) or not (a line that did not even split into columns).
-    received_at: when a batch came in that did not come with the import but before it; batches of their own moment count in the
-    order in which they are given. own_recorded: whether `recorded_at` is the sender's own, where `table` does not say.
+    received_at: when a batch came in that was checked then and has waited since; such batches count in the order in which they
+    are given. own_recorded: whether their `recorded_at` is the sender's own.
     """
 
     contract: TableContract
@@ -42,7 +42,7 @@ class Batch:
     rows: npt.NDArray[np.int64]
     refused: tuple[Refusal | tuple[int, str, str], ...] = ()
     received_at: datetime | None = None
-    own_recorded: bool | None = None
+    own_recorded: bool = False
 
 
 @dataclass(frozen=True)

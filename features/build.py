@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel, kernel_points, kernel_states, kernel_steps, snapshots, static
+from features import engine, kernel, kernel_points, kernel_states, kernel_steps, peers, reference, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.differences import diff
 from features.errors import BadInput
@@ -40,6 +40,9 @@ def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Mat
     as_of = np.array(as_of, dtype=np.int64)
     out = np.empty((len(wanted.specs), len(as_of)), dtype=np.float32)
     for plan in wanted.plans:
+        if plan.kernel == "peers":
+            peers.compare(wanted.kind, history, entity, as_of, plan.program, plan.target, out)
+            continue
         _run(plan, wanted, history.series[plan.table], entity, as_of, out)
     return out.T
 
@@ -98,13 +101,17 @@ def tables_of(wanted: Catalog) -> list[str]:
     used = {plan.table for plan in wanted.plans}
     if REPLACEMENTS in used:
         used |= {"maintenance", "failures"}
-    return [*(name for name in TABLES if name in used or name == "machines"), wanted.kind.readings_table]
+    names = [*(name for name in TABLES if name in used or name == "machines"), wanted.kind.readings_table]
+    return [*names, wanted.kind.reference_table] if wanted.kind.reference else names
 
 
 def load(lake: "Lake", wanted: Catalog, bucket: int, versions: Mapping[str, int] | None = None) -> dict[str, pa.Table]:
     """One bucket of every table of the kind, the machines table cut to machines of the kind."""
     view = lake.at(versions)
-    tables = {name: view.read(name, buckets=[bucket]) for name in tables_of(wanted)}
+    names = tables_of(wanted)
+    # Of the reference table every machine may look at any group, whatever bucket the group is in.
+    everywhere = wanted.kind.reference_table
+    tables = {name: view.read(name, buckets=None if name == everywhere else [bucket]) for name in names}
     tables["machines"] = tables["machines"].filter(pc.equal(tables["machines"].column("kind"), wanted.kind.name))
     return tables
 
@@ -167,6 +174,7 @@ def build(
     Raises NotFound for a kind that the lake does not know, BadInput where no machine is eligible on the grid.
     """
     wanted = catalog(lake.kind(kind_name))
+    reference.publish(lake, wanted.kind)
     versions = {name: version for name, version in lake.versions().items() if name in (*tables_of(wanted), "coverage")}
     draft = snapshots.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=lake.id)
     ready = draft.existing(home)

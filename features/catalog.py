@@ -7,9 +7,10 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from features import environment, events, kernel, maintenance, operations, sensors, static
+from features import environment, events, kernel, maintenance, operations, peers, sensors, static
 from features.errors import BadInput
 from features.history import HOUR, Ints, columns_of, vocabulary
+from features.kernel_peers import PEER_OPS
 from features.kernel_points import POINT_OPS
 from features.kernel_states import STATE_OPS
 from features.kernel_steps import STEP_OPS
@@ -17,7 +18,7 @@ from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
 # The families of machines, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
-FAMILIES = (sensors, operations, environment, events, maintenance, static)
+FAMILIES = (sensors, peers, operations, environment, events, maintenance, static)
 # A window that reaches back to the beginning of all records.
 FOREVER = 1 << 61
 
@@ -96,7 +97,14 @@ class Catalog:
 
 
 STATIC_OPS = ("age", "observed", "age_at_start", "model", "make", "capacity", "season", "weekday", "date", "made")
-OPS = {"windows": kernel.WINDOW_OPS, "steps": STEP_OPS, "points": POINT_OPS, "states": STATE_OPS, "static": STATIC_OPS}
+OPS = {
+    "windows": kernel.WINDOW_OPS,
+    "steps": STEP_OPS,
+    "points": POINT_OPS,
+    "states": STATE_OPS,
+    "peers": PEER_OPS,
+    "static": STATIC_OPS,
+}
 
 
 def kernel_of(op: str) -> str:

@@ -1,6 +1,6 @@
 """Event features: how often each declared code came over each window, and how long ago it last came."""
 
-from features.kinds import MachineKind
+from features.kinds import MachineKind, slug
 from features.spec import FeatureSpec, span_en, span_zh, tag
 
 FAMILY = "events"
@@ -28,8 +28,3 @@ def specs(kind: MachineKind) -> list[FeatureSpec]:
             )
         )  # fmt: skip
     return made
-
-
-def slug(code: str) -> str:
-    """A code as part of a feature's name: lower case, anything but letters and digits becomes `_`."""
-    return "".join(letter if letter.isalnum() else "_" for letter in code.lower())

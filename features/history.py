@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.clock import NEVER, in_order, known_spans, times
 from features.kinds import MachineKind
-from features.schema import EVENT_TIME, FIXED, RECORDED_AT, TableContract, readings
+from features.schema import EVENT_TIME, FIXED, NUMBER, RECORDED_AT, TableContract, readings, reference
 from features.states import SOURCES, state_columns, state_values
 
 HOUR = 3_600_000_000
@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
 READINGS = "readings"
+REFERENCE = "reference"
 REPLACEMENTS = "replacements"
 # Tables whose rows carry a code, and the column that holds it.
 CODED = {"events": "code", "maintenance": "component", "failures": "component", "operations": "action"}
@@ -109,6 +110,8 @@ def columns_of(kind: MachineKind, table: str) -> list[str]:
     """The numbers that a feature may name as its column in `table`, in the order of `Series.values`."""
     if table == READINGS:
         return [sensor.name for sensor in kind.sensors]
+    if table == REFERENCE:
+        return [column.name for column in reference(kind).own if column.type == NUMBER]
     return list(STATIC) if table == "machines" else state_columns(kind, table)
 
 
@@ -124,7 +127,21 @@ def from_tables(kind: MachineKind, tables: Mapping[str, pa.Table], machine_ids: 
         name = READINGS if contract.name == kind.readings_table else contract.name
         found[name] = _series_of(kind, name, contract, contract.arrow.empty_table() if table is None else table, ids)
     found[REPLACEMENTS] = replacements(kind, tables, found, ids)
+    if kind.reference:
+        found[REFERENCE] = reference_series(kind, tables.get(kind.reference_table))
     return History(ids, found)
+
+
+def peer_groups(kind: MachineKind) -> list[str]:
+    """The entities of the kind's reference table in the order of its Series: all machines, and those of each model."""
+    return sorted([kind.name, *(f"{kind.name}/{model}" for model in kind.models)])
+
+
+def reference_series(kind: MachineKind, table: pa.Table | None = None) -> Series:
+    """The reference table of a kind as a Series of peer groups; without a table empty."""
+    contract = reference(kind)
+    empty = contract.arrow.empty_table()
+    return _series_of(kind, REFERENCE, contract, empty if table is None else table, peer_groups(kind))
 
 
 def _series_of(kind: MachineKind, name: str, contract: TableContract, table: pa.Table, ids: list[str]) -> Series:
@@ -139,7 +156,7 @@ def _series_of(kind: MachineKind, name: str, contract: TableContract, table: pa.
         values = np.stack([model, *(_numbers(table, column) for column in STATIC[1:])])
     elif name in SOURCES:
         values = state_values(kind, name, {column: table.column(column) for column in SOURCES[name]}, table.num_rows)
-    elif name == READINGS:
+    elif name in (READINGS, REFERENCE):
         columns = columns_of(kind, name)
         values = np.empty((len(columns), table.num_rows))
         for row, column in enumerate(columns):

@@ -1,8 +1,7 @@
 """Maintenance, component age and a machine's own past failures: only what was recorded by `as_of`."""
 
-from features.events import slug
 from features.history import REPLACEMENTS
-from features.kinds import MachineKind
+from features.kinds import MachineKind, slug
 from features.spec import FeatureSpec, span_en, span_zh, tag
 
 FAMILY = "maintenance"

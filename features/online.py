@@ -15,6 +15,7 @@ from features.history import (
     CODED,
     KEEPING,
     READINGS,
+    REFERENCE,
     REPLACEMENTS,
     STATIC,
     TABLES,
@@ -24,6 +25,7 @@ from features.history import (
     Ints,
     Series,
     from_tables,
+    reference_series,
     series,
     union,
     vocabulary,
@@ -60,11 +62,15 @@ def history_from_lake(
         raise NotFound(f"no machine {machine_id}", where=str(lake.root), mend="import its row in the machines table first")
     kind = kind or lake.kind(machines.column("kind")[-1].as_py())
     tables[kind.readings_table] = view.read(kind.readings_table, machine_ids=[machine_id])
+    if kind.reference:
+        tables[kind.reference_table] = view.read(kind.reference_table)
     return from_tables(kind, tables, [machine_id])
 
 
-def history_from_request(kind: MachineKind, payload: Mapping[str, Any]) -> History:
+def history_from_request(kind: MachineKind, payload: Mapping[str, Any], reference: Series | None = None) -> History:
     """A posted history as arrays -> History of one machine.
+
+    reference: the kind's reference table of the lake (`history.reference_series`); without it what it tells is missing.
 
     payload: {"machine": {machine_id, model, age_hours, capacity, event_time, recorded_at}, "tables": {table: {column: array}}};
     both clocks int64 microseconds; rows of a table in contract order (key, then recorded_at). Values are not checked here.
@@ -74,6 +80,8 @@ def history_from_request(kind: MachineKind, payload: Mapping[str, Any]) -> Histo
     found = {"machines": _machine(kind, machine)}
     for name in TABLES[1:]:
         found[name] = _posted(kind, name, posted.get(name))
+    if kind.reference:
+        found[REFERENCE] = reference_series(kind) if reference is None else reference
     found[READINGS] = _posted(kind, READINGS, posted.get(kind.readings_table))
     found[REPLACEMENTS] = union(found["maintenance"], found["failures"], _renewing(posted.get("maintenance")))
     return History([str(machine["machine_id"])], found)

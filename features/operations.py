@@ -1,7 +1,6 @@
 """Operation features: mode, load and running time as states that hold until the next row, shifts, and operator actions."""
 
-from features.events import slug
-from features.kinds import MachineKind, Term
+from features.kinds import MachineKind, Term, slug
 from features.spec import FeatureSpec, span_en, span_zh, tag
 
 FAMILY = "operations"

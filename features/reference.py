@@ -1,0 +1,215 @@
+"""The dated reference table of a kind: what was known of its machines together, day by day.
+
+A row of day D (00:00 UTC, both its clocks) and a peer group (the kind, or `kind/model`) holds, of the rows visible at D:
+
+<sensor>_mean, _std, _machines   mean and standard deviation (n - 1) over the group's machines of the machine's own mean over
+                                 (D - 24 h, D], and how many machines had one
+machines                         how many machines had any reading in (D - 24 h, D]
+rate_90d, rate_365d,             failures with event_time in (D - w, D] per machine-year, of all components and of each; the
+rate_<component>_365d            machine-years are the sum of `machines` over the days in (D - w, D] / 365.25; null below one
+<table>_known                    row versions of the kind's readings, machines and failures with known_from <= D
+
+A machine belongs to a group by its machines row visible at D. Machines are summed up in a fixed order, bucket by bucket and by
+id. So a row is a function of what was known at D; the table of a lake without the later rows has the same bits.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import engine, kernel_peers, schema
+from features.clock import Micros, in_order, micros, times
+from features.history import HOUR, READINGS, History, Ints, from_tables, peer_groups
+from features.kinds import MachineKind
+from features.peers import RATE_DAYS, own_hours
+from features.schema import EVENT_TIME, MACHINE, PEER_GROUP, RECORDED_AT, TIME
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+    from features.view import View
+
+DAY = 24 * HOUR
+YEAR_DAYS = 365.25
+Floats = npt.NDArray[np.float64]
+Progress = Callable[[int], None]
+
+
+def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -> int:
+    """Bring the reference table of a kind up to what the lake knows, and return how many days were made: new days, and days for
+    which rows with an older knowledge time have come in since. The same lake makes none.
+
+    progress: called with the number of readings looked at. Raises Conflict if somebody else is writing into the lake.
+    """
+    if not kind.reference:
+        return 0
+    view = lake.at()
+    known = Known.of(kind, (_clocks(view, kind, bucket) for bucket in range(lake.buckets)))
+    contract = schema.reference(kind)
+    stored = view.read(contract.name)
+    keep = _days_that_stand(stored, kind, known)
+    days = known.days[keep:]
+    if not len(days):
+        return 0
+    old = stored.filter(pc.less(stored.column(EVENT_TIME).cast(pa.int64()), int(days[0])))
+    sums = Sums.empty(kind, days)
+    for history in engine.prefetch(lambda bucket: _history(kind, _rows(view, kind, bucket)), range(lake.buckets)):
+        sums.add(history)
+        if progress is not None:
+            progress(history.series[READINGS].rows)
+    lake.replace(contract, pa.concat_tables([old, sums.table(old, known)]), "reference")
+    return len(days)
+
+
+def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]], until: datetime | None = None) -> pa.Table:
+    """The whole reference table from the machines, readings and failures of machines of the kind, bucket by bucket.
+
+    until: the last moment of the table; by default the day that ends the last reading's.
+    """
+    contract = schema.reference(kind)
+    known = Known.of(kind, buckets, until)
+    sums = Sums.empty(kind, known.days)
+    for tables in buckets:
+        sums.add(_history(kind, tables))
+    return in_order(sums.table(contract.arrow.empty_table(), known), contract)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The days of the table, and how many row versions of each table were known at each."""
+
+    days: Ints
+    counts: dict[str, Ints]
+
+    @classmethod
+    def of(cls, kind: MachineKind, buckets: Iterable[Mapping[str, pa.Table]], until: datetime | None = None) -> "Known":
+        """From the day after the first reading was known to the day that ends the last reading's."""
+        moments: dict[str, list[Micros]] = {"readings": [], "machines": [], "failures": []}
+        latest = -1
+        for tables in buckets:
+            readings = tables[kind.readings_table]
+            moments["readings"].append(_known_from(readings))
+            latest = max(latest, int(times(readings, EVENT_TIME).max(initial=-1)))
+            for name in ("machines", "failures"):
+                moments[name].append(_known_from(tables[name]))
+        found = {name: np.sort(np.concatenate(parts)) for name, parts in moments.items()}
+        first, end = (-(-int(found["readings"][0]) // DAY), -(-latest // DAY)) if latest >= 0 else (0, -1)
+        last = end if until is None or latest < 0 else micros(until) // DAY
+        days = np.arange(first, last + 1, dtype=np.int64) * DAY
+        return cls(days, {name: np.searchsorted(moment, days, side="right") for name, moment in found.items()})
+
+
+def _clocks(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
+    """Machines and failures of the kind, and of its readings only when they were and became known."""
+    found = _few(view, kind, bucket)
+    return found | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], columns=[EVENT_TIME, RECORDED_AT])}
+
+
+def _rows(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
+    return _few(view, kind, bucket) | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket])}
+
+
+def _few(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
+    machines, failures = (view.read(name, buckets=[bucket]) for name in ("machines", "failures"))
+    machines = machines.filter(pc.equal(machines.column("kind"), kind.name))
+    mine = pc.is_in(failures.column(MACHINE), value_set=machines.column(MACHINE).combine_chunks())
+    return {"machines": machines, "failures": failures.filter(mine)}
+
+
+def _history(kind: MachineKind, tables: Mapping[str, pa.Table]) -> History:
+    return from_tables(kind, tables, pc.unique(tables["machines"].column(MACHINE)).to_pylist())
+
+
+def _known_from(table: pa.Table) -> Micros:
+    return np.maximum(times(table, EVENT_TIME), times(table, RECORDED_AT))
+
+
+def _days_that_stand(stored: pa.Table, kind: MachineKind, known: Known) -> int:
+    """How many days from the first on are as they would be made now: the same rows were known then."""
+    groups = peer_groups(kind)
+    if set(groups) != set(stored.column(PEER_GROUP).unique().to_pylist()):
+        return 0
+    mine = stored.filter(pc.equal(stored.column(PEER_GROUP), kind.name))
+    count = min(mine.num_rows, len(known.days))
+    alike = times(mine, EVENT_TIME)[:count] == known.days[:count]
+    for name, now in known.counts.items():
+        then = np.asarray(mine.column(f"{name}_known").to_numpy())[:count]
+        alike &= then == now[:count]
+    return count if alike.all() else int(np.argmin(alike))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the machines add up to at each day: [days, groups, ...], groups in the order of all machines, then the models."""
+
+    kind: MachineKind
+    days: Ints
+    pooled: Floats
+    reporting: Ints
+    failures: Ints
+
+    @classmethod
+    def empty(cls, kind: MachineKind, days: Ints) -> "Sums":
+        shape = (len(days), 1 + len(kind.models))
+        pooled = np.zeros((*shape, len(kind.sensors), 3))
+        failures = np.zeros((*shape, len(RATE_DAYS) + len(kind.components)), dtype=np.int64)
+        return cls(kind, days, pooled, np.zeros(shape, dtype=np.int64), failures)
+
+    def add(self, history: History) -> None:
+        """Add the machines of a bucket, in the order of their ids."""
+        machines, readings, failures = (history.series[name] for name in ("machines", READINGS, "failures"))
+        versions = (machines.offsets, machines.known_from, machines.known_to, machines.values[0])
+        span = round(own_hours(self.kind) * HOUR)
+        kernel_peers.pool(
+            readings.offsets, readings.event, readings.known_from, readings.known_to, readings.values,
+            *versions, self.days, span, self.pooled, self.reporting,
+        )  # fmt: skip
+        spans = np.array([days * DAY for days in RATE_DAYS], dtype=np.int64)
+        kernel_peers.tally(
+            failures.offsets, failures.event, failures.known_from, failures.known_to, failures.codes,
+            *versions, self.days, spans, self.failures,
+        )  # fmt: skip
+
+    def table(self, old: pa.Table, known: Known) -> pa.Table:
+        """The rows of these days. old: those of the days before them, whose `machines` the machine-years reach back to."""
+        contract = schema.reference(self.kind)
+        first = len(known.days) - len(self.days)
+        parts = []
+        for place, group in enumerate([self.kind.name, *(f"{self.kind.name}/{model}" for model in self.kind.models)]):
+            before = old.filter(pc.equal(old.column(PEER_GROUP), group)).column("machines").to_numpy()
+            machines = np.concatenate([np.asarray(before, dtype=np.int64), self.reporting[:, place]])
+            years = [_over_days(machines, days)[len(before) :] / YEAR_DAYS for days in RATE_DAYS]
+            of_years = [*years, *([years[-1]] * len(self.kind.components))]
+            failed = self.failures[:, place].T
+            rates = [np.where(year >= 1.0, n / np.maximum(year, 1.0), np.nan) for n, year in zip(failed, of_years, strict=True)]
+            moment = pa.array(self.days).cast(TIME)
+            columns = [pa.array([group] * len(self.days)), moment, moment, *self._of_sensors(place), *map(_nullable, rates)]
+            columns.append(pa.array(self.reporting[:, place]))
+            columns += [pa.array(known.counts[name][first:]) for name in ("readings", "machines", "failures")]
+            parts.append(pa.table(columns, schema=contract.arrow))
+        return pa.concat_tables(parts)
+
+    def _of_sensors(self, place: int) -> list[pa.Array]:
+        columns = []
+        for sensor in range(len(self.kind.sensors)):
+            count, mean, squares = self.pooled[:, place, sensor].T
+            several = count > 1
+            columns.append(_nullable(np.where(count > 0, mean, np.nan)))
+            columns.append(_nullable(np.where(several, np.sqrt(squares / np.where(several, count - 1, 1.0)), np.nan)))
+            columns.append(pa.array(count))
+        return columns
+
+
+def _over_days(machines: Ints, days: int) -> Ints:
+    """Sum over the last `days` days up to each: int64, exact."""
+    total = np.concatenate([[0], np.cumsum(machines)])
+    return np.asarray(total[1:] - total[np.maximum(np.arange(len(machines)) + 1 - days, 0)])
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values, pa.float64(), from_pandas=True)

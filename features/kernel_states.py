@@ -38,7 +38,10 @@ def state_stats(  # type: ignore[no-untyped-def]
     used = np.zeros(n_columns, dtype=np.bool_)
     # Only who asks for it pays for the walk back to where a state began.
     begun = np.zeros((n_columns, 2), dtype=np.bool_)
+    reach = 0
     for j in range(n_specs):
+        if program[j, 0] >= WINDOWED:
+            reach = max(reach, program[j, 2] + 1)
         used[program[j, 1]] = True
         begun[program[j, 1], 0] |= program[j, 0] == HELD
         begun[program[j, 1], 1] |= program[j, 0] == HELD_ON
@@ -54,7 +57,7 @@ def state_stats(  # type: ignore[no-untyped-def]
         end = after(event, first, offsets[machine + 1], now)
         for c in range(n_columns):
             if used[c]:
-                _walk(event, known_from, known_to, values[c], first, end, now, windows, begun[c], standing[c], cells[c])
+                _walk(event, known_from, known_to, values[c], first, end, now, windows[:reach], begun[c], standing[c], cells[c])
         for j in range(n_specs):
             op, c, k, _ = program[j]
             out[target[j], i] = standing[c, op] if op < WINDOWED else cells[c, k, op - WINDOWED]

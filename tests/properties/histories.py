@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from features.build import compute
 from features.catalog import Catalog, catalog
 from features.clock import micros, times
 from features.history import from_tables
-from features.kinds import MachineKind, Sensor, Term
+from features.kinds import Action, MachineKind, Sensor, Term
 from features.schema import EVENT_TIME, FIXED, RECORDED_AT, TIME, TableContract, readings
 
 Tables = dict[str, pa.Table]
@@ -33,6 +34,10 @@ def _terms(*codes: str) -> tuple[Term, ...]:
     return tuple(Term(code=code, words_en=code, words_zh=code) for code in codes)
 
 
+def _action(code: str, state: Literal["running", "stopped"] | None) -> Action:
+    return Action(code=code, words_en=code, words_zh=code, state=state)
+
+
 REGULAR = MachineKind(
     name="regular",
     words_en="regular",
@@ -44,6 +49,11 @@ REGULAR = MachineKind(
     error_codes=_terms("e1", "e2"),
     components=_terms("c1", "c2"),
     models=("A1", "A2", "B1"),
+    modes=_terms("idle", "full"),
+    shifts=_terms("day", "night"),
+    actions=(_action("stop", "stopped"), _action("start", "running"), _action("adjust", None)),
+    environment=True,
+    hot_c=30.0,
 )
 ON_CHANGE = REGULAR.model_copy(
     update={
@@ -84,6 +94,15 @@ def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
     repairs = _rows(draw, ["c1", "c2"], [None, "planned", "inspect"])
     made["maintenance"] = table(FIXED["maintenance"], repairs, ["component", "action"])
     made["failures"] = table(FIXED["failures"], _rows(draw, ["c1", "c2"], most=3, dense=4), ["component"])
+    said = [
+        ["stop", "start", "adjust", "other"],
+        [None, "idle", "full", "unheard of"],
+        [None, 0.0, 0.5, 1.25],
+        [None, "day", "dusk"],
+    ]
+    made["operations"] = table(FIXED["operations"], _rows(draw, *said), ["action", "mode", "load", "shift"])
+    air = [[None, -5.0, 20.0, 30.0, 35.5], [None, 40.0, 90.0]]
+    made["environment"] = table(FIXED["environment"], _rows(draw, *air), ["ambient_temperature_c", "humidity_pct"])
     facts = [["A1", "B1", "unheard of", None], [None, 0.0, 900.0], NUMBERS]
     versions = st.lists(st.sampled_from([0.0, 5.0, 90.0]), min_size=1, max_size=3, unique=True)
     rows: list[tuple[object, ...]] = [

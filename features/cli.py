@@ -68,11 +68,16 @@ def simulate_fleet(
     world: Annotated[Path | None, typer.Option(help="A world file (TOML); by default a fleet of pumps and presses.")] = None,
     json_: Json = False,
 ) -> None:
-    """Simulate a fleet with wear, errors, maintenance and failures into the lake."""
-    from features.simulator import fleet
+    """Simulate a fleet with wear, errors, maintenance and failures into the lake; its true chances go to `truth`, apart."""
+    from features.simulator import fleet, identity, truth
     from features.simulator.world import DEFAULT, load_world, whole_hours
 
-    take_in(fleet.simulate(load_world(world or DEFAULT), machines, days, whole_hours(every), seed), json_)
+    wanted = fleet.Fleet(load_world(world or DEFAULT), machines, days, whole_hours(every), seed)
+    fleet.check(wanted)
+    opened, threads = open_lake(create=True), settings().threads
+    with truth.writing(settings().home) as writer, machine_progress(machines) as told:
+        source = fleet.source(wanted, writer=writer, threads=threads, told=told)
+        take_in(identity.guarded(source, opened, wanted), json_)
 
 
 @lake.command("accounts")
@@ -167,6 +172,18 @@ def row_progress() -> Iterator[Callable[[str, int], None]]:
             bars.advance(tasks[words], rows)
 
         yield advance
+
+
+@contextmanager
+def machine_progress(machines: int) -> Iterator[Callable[[int], None]]:
+    """Machines done of all, on stderr; the callable takes how many more there are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    shown = (TextColumn("simulated machines"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=machines)
+        yield lambda more: bars.advance(task, more)
 
 
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]

@@ -19,7 +19,9 @@ def altered(folder: Path, old: str, new: str) -> Path:
 def test_the_shipped_world_declares_two_kinds() -> None:
     for world_kind in load_world().kinds:
         kind = world_kind.kind(6.0)
-        assert (len(kind.sensors), len(kind.error_codes), len(kind.components)) == (4, 5, 4)
+        assert (len(kind.sensors), len(kind.error_codes), len(kind.components)) == (4, 5, 6)
+        assert sorted(world_kind.signs().values()) == ["none", "order", *["windows"] * 4]
+        assert kind.modes and kind.shifts and kind.actions and kind.environment
         assert kind.period_hours == 6.0
         assert all(term.words_zh for term in (*kind.sensors, *kind.error_codes, *kind.components, *kind.modes))
 
@@ -32,6 +34,8 @@ def test_the_shipped_world_declares_two_kinds() -> None:
         ("start = 2024-01-01T00:00:00Z", "start = 2024-01-01T00:00:00", "time zone"),
         ("late_hours = [1.0, 48.0]", "late_hours = [48.0, 1.0]", "low <= high"),
         ("drift = { bearing", "drift = { baering", "unknown component 'baering'"),
+        ('waveform = { part = "coupling"', 'waveform = { part = "cuopling"', "unknown component 'cuopling'"),
+        ('waveform = { part = "coupling"', 'waveform = { part = "seal"', "seal shows in the order of readings alone"),
         ("[climate]", "[climate", "TOML"),
     ],
 )

@@ -1,0 +1,65 @@
+"""Which simulated world a lake holds: rows of another world, seed or grid would pass for corrections of the same machines."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from features.errors import Conflict
+from features.lake import Lake
+from features.simulator.fleet import Fleet
+from features.sources.reader import Batch, Source
+
+_FILE = "simulated.json"
+
+
+def guarded(source: Source, lake: Lake, fleet: Fleet) -> Source:
+    """`source`, which notes its world in the lake under the writer's lock before its first row.
+
+    Raises Conflict if the lake holds readings of the same kinds from anything but this world, seed and grid of readings. More
+    machines or more days of the same world are welcome: they continue what is there.
+    """
+    check(lake, fleet)
+
+    def batches() -> Iterator[Batch]:
+        check(lake, fleet)
+        draft = _path(lake).with_suffix(".draft")
+        draft.write_text(json.dumps(_identity(fleet), indent=1), encoding="utf-8")
+        draft.replace(_path(lake))
+        yield from source.batches()
+
+    return dataclasses.replace(source, batches=batches)
+
+
+def check(lake: Lake, fleet: Fleet) -> None:
+    """Raise Conflict unless the fleet may enter the lake."""
+    held = {*lake.tables()} & {f"readings_{kind.name}" for kind in fleet.world.kinds}
+    if not held:
+        return
+    found, wanted = _read(_path(lake)), _identity(fleet)
+    if found == wanted:
+        return
+    if found is None:
+        what = f"this lake holds {min(held)} that no simulation of this version made"
+    else:
+        differs = ", ".join(f"{key} {found.get(key)}, not {value}" for key, value in wanted.items() if found.get(key) != value)
+        what = f"this lake holds another simulated fleet: {differs}"
+    raise Conflict(
+        what, where=str(lake.root), mend="simulate into another FOREWARN_HOME, or with the same world, seed and --every"
+    )
+
+
+def _identity(fleet: Fleet) -> dict[str, object]:
+    return {"world": fleet.world.digest, "seed": fleet.seed, "every_hours": fleet.every_hours}
+
+
+def _path(lake: Lake) -> Path:
+    return lake.root / _FILE
+
+
+def _read(path: Path) -> dict[str, object] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,8 +1,13 @@
-"""Scores of all machines in the lake at one moment: into the store with their evidence, and into the lake's machine_scores."""
+"""Scores of all machines at one moment: from the lake, or from a snapshot that is ready (see `ready`).
 
-from collections.abc import Callable, Sequence
+A batch keeps its evidence once: the lake's table versions, and the snapshot. Of each machine the store holds what it was told
+and a digest of its features; the lake's table machine_scores holds the scores for whoever learns from them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,47 +20,69 @@ from features.clock import known_at, micros
 from features.errors import NotFound
 from features.history import from_tables
 from features.lake import Lake
-from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT
+from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT, TEXT, TIME
 from features.view import View
+from serving import batch_rows
 from serving.champion import Champion
-from serving.evidence import deflated, lake_evidence, stored
-from serving.latest import end_of, last_seen
-from serving.scoring import Result, reasons_of
-from serving.store import Store, StoredScore
+from serving.contracts import HORIZON_HOURS
+from serving.evidence import deflated, lake_evidence
+from serving.latest import end_of, last_seen, moment
+from serving.scoring import new_score_id, reasons_of
+from serving.store import Store, StoredBatch, batch_score_id
+from training.bundle import Prediction
 
 SOURCE = "score machine"
-GROUP = 10_000
+# Of so many of the riskiest the features are kept, so that reasons can be told.
+TOP = 1000
 Progress = Callable[[int, int], None]
+Vectors = npt.NDArray[np.float32]
+# Machine ids, microseconds and features of some machines.
+Chunk = tuple[pa.Array, npt.NDArray[np.int64], Vectors]
 
 
 @dataclass(frozen=True)
 class BatchScores:
-    """Scores of one kind at `as_of`, riskiest first: rows of the store and their vectors."""
+    """Scores of one kind. Rows as they were scored; order: the riskiest first.
+
+    as_of: the latest moment of all; moments: each row's own, microseconds. best: features of the TOP riskiest by row.
+    """
 
     champion: Champion
+    batch_id: str
+    scored_at: datetime
     as_of: datetime
-    rows: tuple[StoredScore, ...]
-    x: npt.NDArray[np.float32]
+    machine_ids: pa.ChunkedArray
+    moments: npt.NDArray[np.int64]
+    said: Prediction
+    digests: pa.ChunkedArray
+    order: npt.NDArray[np.int64]
+    best: Mapping[int, Vectors]
     silent: tuple[str, ...]
+    evidence: bytes
+    snapshot_id: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.moments)
 
     def top(self, count: int, n_reasons: int = 3) -> list[dict[str, Any]]:
-        """The `count` riskiest machines with their strongest reasons."""
-        chosen = list(self.rows[:count])
-        why = reasons_of(self.champion, self.x[:count], n_reasons)
-        return [_shown(row) | {"reasons": list(found)} for row, found in zip(chosen, why, strict=True)]
+        """The `count` (at most TOP) riskiest machines with their strongest reasons."""
+        chosen = list(islice((row for row in self.order.tolist() if row in self.best), count))
+        if not chosen:
+            return []
+        why = reasons_of(self.champion, np.stack([self.best[row] for row in chosen]), n_reasons)
+        return [self._shown(row) | {"reasons": list(found)} for row, found in zip(chosen, why, strict=True)]
 
-
-def _shown(row: StoredScore) -> dict[str, Any]:
-    p, low, high = row.result["p"], row.result["low"], row.result["high"]
-    return {
-        "score_id": row.score_id,
-        "machine_id": row.entity_id,
-        "kind": row.kind,
-        "as_of": row.as_of.isoformat(),
-        **{f"p{hours}": value for hours, value in zip(row.result["horizon_hours"], p, strict=True)},
-        "low72": low[-1],
-        "high72": high[-1],
-    }
+    def _shown(self, row: int) -> dict[str, Any]:
+        p, low, high = (getattr(self.said, name)[row].tolist() for name in ("p", "low", "high"))
+        return {
+            "score_id": batch_score_id(self.batch_id, row),
+            "machine_id": self.machine_ids[row].as_py(),
+            "kind": self.champion.kind.name,
+            "as_of": moment(int(self.moments[row])).isoformat(),
+            **{f"p{hours}": value for hours, value in zip(HORIZON_HOURS, p, strict=True)},
+            "low72": low[-1],
+            "high72": high[-1],
+        }
 
 
 def end_of_knowledge(lake: Lake, champion: Champion, view: View) -> datetime:
@@ -81,45 +108,43 @@ def _machines(champion: Champion, view: View, as_of: datetime | None = None) -> 
 
 
 def score_machines(
-    lake: Lake, champion: Champion, *, as_of: datetime | None = None, progress: Progress | None = None
+    lake: Lake, champion: Champion, *, as_of: datetime | None = None, threads: int = 1, progress: Progress | None = None
 ) -> BatchScores:
-    """Score every machine of the champion's kind that was seen in the longest window before `as_of`; the rest are silent.
+    """Score every machine of the champion's kind that was watched in the longest window before `as_of`; the rest are silent.
 
     as_of: default is the end of what the lake knows of the kind. Nothing is written (see `keep`). Raises NotFound.
     """
     view = lake.at()
-    now = datetime.now(UTC)
     at = as_of.astimezone(UTC) if as_of is not None else end_of_knowledge(lake, champion, view)
     ids = _machines(champion, view, at)
     if not ids:
         what = f"no machine of kind {champion.kind.name} was known at {at.isoformat()}"
         raise NotFound(what, where="as_of", mend="choose a later moment or import histories")
-    places = lake.bucket_of(ids)
-    rows: list[StoredScore] = []
-    parts: list[npt.NDArray[np.float32]] = []
+    places = lake.bucket_of(ids).tolist()
     silent: list[str] = []
-    evidence = deflated(lake_evidence(lake.id, view.versions))
-    buckets = sorted(set(places.tolist()))
-    for done, bucket in enumerate(buckets):
-        own = [machine for machine, place in zip(ids, places.tolist(), strict=True) if place == bucket]
-        names, x = _vectors(lake, champion, view, bucket, own, at)
-        silent += sorted(set(own) - set(names))
-        rows += _scored(champion, names, x, at, now, evidence)
-        parts.append(x)
-        if progress is not None:
-            progress(done + 1, len(buckets))
-    vectors = np.concatenate(parts)
-    order = sorted(range(len(rows)), key=lambda i: (-rows[i].risk, rows[i].entity_id))
-    return BatchScores(champion, at, tuple(rows[i] for i in order), vectors[order], tuple(silent))
+
+    def chunks() -> Iterator[Chunk]:
+        buckets = sorted(set(places))
+        for done, bucket in enumerate(buckets):
+            own = [machine for machine, place in zip(ids, places, strict=True) if place == bucket]
+            names, x = _vectors(lake, champion, view, bucket, own, at)
+            silent.extend(sorted(set(own) - set(names)))
+            yield pa.array(names, TEXT), np.full(len(names), micros(at), dtype=np.int64), x
+            if progress is not None:
+                progress(done + 1, len(buckets))
+
+    return collected(champion, chunks(), at, lake_evidence(lake.id, view.versions), silent=silent, threads=threads)
 
 
 def _vectors(
     lake: Lake, champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime
-) -> tuple[list[str], npt.NDArray[np.float32]]:
+) -> tuple[list[str], Vectors]:
     kind = champion.kind
     tables = build.load(lake, champion.catalog, bucket, view.versions)
     coverage = view.read("coverage", buckets=[bucket])
-    seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], as_of)
+    # A machine that writes what changes may well be watched without a word; one that reports regularly has to be heard.
+    until = as_of if kind.sampling == "regular" else None
+    seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], until)
     oldest = micros(as_of - timedelta(hours=max(kind.window_hours)))
     ids = [machine for machine in ids if seen.get(machine, oldest) > oldest]
     history = from_tables(kind, tables, ids)
@@ -128,22 +153,56 @@ def _vectors(
     return history.machine_ids, build.compute(champion.catalog, history, entity, stamps)
 
 
-def _scored(
+def collected(
     champion: Champion,
-    ids: Sequence[str],
-    x: npt.NDArray[np.float32],
+    chunks: Iterator[Chunk],
     as_of: datetime,
-    now: datetime,
     evidence: bytes,
-) -> list[StoredScore]:
-    if not len(x):
-        return []
-    said = champion.bundle.predict(x, ranges=True, threads=1)
-    p, low, high = said.p.tolist(), said.low.tolist(), said.high.tolist()
-    return [
-        stored(champion, machine, as_of, now, Result(x[i], tuple(p[i]), tuple(low[i]), tuple(high[i])), "lake", evidence)
-        for i, machine in enumerate(ids)
-    ]
+    *,
+    silent: list[str],
+    snapshot_id: str | None = None,
+    threads: int = 1,
+) -> BatchScores:
+    """Predict chunk by chunk; of the features only digests stay, and those of the riskiest."""
+    scored_at = datetime.now(UTC)
+    ids: list[pa.Array] = [pa.array([], TEXT)]
+    moments, digests = [np.empty(0, dtype=np.int64)], [pa.array([], pa.binary(8))]
+    told = [Prediction(*(np.empty((0, len(HORIZON_HOURS))) for _ in range(3)))]
+    best: dict[int, tuple[float, Vectors]] = {}
+    rows = 0
+    for names, stamps, x in chunks:
+        if not len(x):
+            continue
+        said = champion.bundle.predict(x, ranges=True, threads=threads)
+        risk = said.p[:, -1]
+        for row in np.argsort(-risk, kind="stable")[:TOP].tolist():
+            best[rows + row] = (float(risk[row]), x[row].copy())
+        if len(best) > 8 * TOP:
+            best = dict(sorted(best.items(), key=lambda item: -item[1][0])[:TOP])
+        ids.append(names)
+        moments.append(stamps)
+        digests.append(batch_rows.digests(x))
+        told.append(said)
+        rows += len(x)
+    whole = Prediction(*(np.concatenate([getattr(one, name) for one in told]) for name in ("p", "low", "high")))
+    machines = pa.chunked_array(ids, TEXT)
+    ranked = pa.table({"risk": whole.p[:, -1], MACHINE: machines})
+    order = pc.sort_indices(ranked, [("risk", "descending"), (MACHINE, "ascending")]).to_numpy().astype(np.int64)
+    return BatchScores(
+        champion=champion,
+        batch_id=new_score_id("b_"),
+        scored_at=scored_at,
+        as_of=as_of,
+        machine_ids=machines,
+        moments=np.concatenate(moments),
+        said=whole,
+        digests=pa.chunked_array(digests, pa.binary(8)),
+        order=order,
+        best={row: x for row, (_, x) in best.items()},
+        silent=tuple(silent),
+        evidence=evidence,
+        snapshot_id=snapshot_id,
+    )
 
 
 def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
@@ -151,25 +210,42 @@ def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
 
     The lake comes first: while an import holds it, it refuses, and nothing is half written. Raises Conflict then.
     """
-    if scores.rows:
-        lake.append_rows(MACHINE_SCORES, lake_table(scores.rows), scores.rows[0].scored_at, SOURCE)
-    for start in range(0, len(scores.rows), GROUP):
-        store.record(scores.rows[start : start + GROUP])
+    if not len(scores):
+        return
+    lake.append_rows(MACHINE_SCORES, lake_table(scores), scores.scored_at, SOURCE)
+    batch = StoredBatch(
+        batch_id=scores.batch_id,
+        entity="machine",
+        kind=scores.champion.kind.name,
+        as_of=scores.as_of,
+        scored_at=scores.scored_at,
+        bundle_id=scores.champion.bundle_id,
+        snapshot_id=scores.snapshot_id,
+        rows=len(scores),
+        evidence=deflated(scores.evidence),
+    )
+    said = {name: batch_rows.said(getattr(scores.said, name)) for name in ("p", "low", "high")}
+    columns = {MACHINE: scores.machine_ids, EVENT_TIME: _times(scores), **said, "digest": scores.digests}
+    store.record_batch(batch, batch_rows.parts(pa.table(columns, schema=batch_rows.SCHEMA)))
 
 
-def lake_table(rows: Sequence[StoredScore]) -> pa.Table:
+def lake_table(scores: BatchScores) -> pa.Table:
     """Scores in the columns of MACHINE_SCORES: live scores, known from the moment they were made."""
-    results = [row.result for row in rows]
+    rows = len(scores)
+    numbers = pc.cast(pa.array(np.arange(rows)), TEXT)
     columns: dict[str, Any] = {
-        MACHINE: [row.entity_id for row in rows],
-        EVENT_TIME: [row.as_of for row in rows],
-        RECORDED_AT: [row.scored_at for row in rows],
-        "score_id": [row.score_id for row in rows],
-        "bundle_id": [row.bundle_id for row in rows],
-        "low72": [result["low"][-1] for result in results],
-        "high72": [result["high"][-1] for result in results],
-        "reconstructed": [False] * len(rows),
+        MACHINE: scores.machine_ids,
+        EVENT_TIME: _times(scores),
+        RECORDED_AT: pa.repeat(pa.scalar(scores.scored_at, TIME), rows),
+        "score_id": pc.binary_join_element_wise(batch_score_id(scores.batch_id, 0)[:-1], numbers, ""),
+        "bundle_id": pa.repeat(pa.scalar(scores.champion.bundle_id, TEXT), rows),
+        "low72": scores.said.low[:, -1],
+        "high72": scores.said.high[:, -1],
+        "reconstructed": pa.repeat(pa.scalar(False), rows),
+        **{f"p{hours}": scores.said.p[:, place] for place, hours in enumerate(HORIZON_HOURS)},
     }
-    for place, name in enumerate(("p24", "p48", "p72")):
-        columns[name] = [result["p"][place] for result in results]
-    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in MACHINE_SCORES.arrow})
+    return pa.table({field.name: columns[field.name] for field in MACHINE_SCORES.arrow}).cast(MACHINE_SCORES.arrow)
+
+
+def _times(scores: BatchScores) -> pa.Array:
+    return pa.array(scores.moments).cast(TIME)

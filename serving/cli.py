@@ -29,19 +29,25 @@ def _entities() -> None:
 def machine(
     kind: Annotated[str | None, typer.Option(help="Only this machine kind; default: every kind with a champion.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Moment of the scores, with zone; default: the lake's end.")] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(help="Score a ready snapshot (its id, or latest) and compute nothing.")
+    ] = None,
     top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the riskiest to print, with reasons.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Score every machine at one moment; store the scores; print the riskiest with reasons."""
     from features.lake import Lake
+    from features.snapshots import open_snapshot
     from serving import batch
     from serving.champion import kinds_with_champion, load_champion
+    from serving.ready import score_snapshot
     from serving.store import opened
 
     home = settings().home
     at = moment(as_of) if as_of is not None else None
     lake = Lake.open(settings().lake)
-    kinds = [kind] if kind is not None else kinds_with_champion(home)
+    ready = open_snapshot(home, snapshot, kind) if snapshot is not None else None
+    kinds = [ready.kind.name] if ready is not None else [kind] if kind is not None else kinds_with_champion(home)
     if not kinds:
         raise NotFound("no machine kind has a champion", where=str(home / "champion"), mend="train and promote a bundle")
     chosen = [load_champion(home, name) for name in kinds]
@@ -49,14 +55,20 @@ def machine(
     with opened(settings().store) as store:
         for champion in chosen:
             with _bar(f"scoring {champion.kind.name}") as progress:
-                scored = batch.score_machines(lake, champion, as_of=at, progress=progress)
+                how: dict[str, Any] = {"as_of": at, "threads": settings().threads, "progress": progress}
+                if ready is None:
+                    scored = batch.score_machines(lake, champion, **how)
+                else:
+                    scored = score_snapshot(lake, champion, ready, **how)
             batch.keep(scored, store, lake)
             results.append(
                 {
                     "kind": champion.kind.name,
                     "as_of": scored.as_of.isoformat(),
                     "bundle": champion.bundle_id,
-                    "scored": len(scored.rows),
+                    "batch": scored.batch_id,
+                    "snapshot": scored.snapshot_id,
+                    "scored": len(scored),
                     "silent": len(scored.silent),
                     "riskiest": scored.top(top),
                 }

@@ -13,6 +13,7 @@ import orjson
 from features import online
 from features.errors import BadInput, NotFound
 from features.lake import Lake
+from serving import batch_rows
 from serving.champion import Champion, load_bundle
 from serving.evidence import inflated
 from serving.latest import known_machine
@@ -64,7 +65,10 @@ def explain(home: Path, store: Store, score_id: str, n_reasons: int = 5) -> Expl
     champion = load_bundle(home, stored.bundle_id)
     x = rebuilt(home, champion, stored)
     result = score(champion, x, n_reasons)
-    differences = vector_differences(champion.catalog.names, stored.features, x)
+    if stored.source == "batch":
+        differences = [] if batch_rows.digest(x) == stored.features else ["the features are not those that were seen"]
+    else:
+        differences = vector_differences(champion.catalog.names, stored.features, x)
     differences += result_differences(stored.result, result)
     return Explanation(stored, result, tuple(differences))
 
@@ -80,7 +84,7 @@ def rebuilt(home: Path, champion: Champion, stored: StoredScore) -> Vector:
         # The stored moment stands in for both clocks: what was acceptable then is acceptable now.
         posted = parse(evidence, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)
         return posted_vector(champion, posted)[0]
-    if stored.source == "lake":
+    if stored.source in ("lake", "batch"):
         document, lake = orjson.loads(evidence), Lake.open(home / "lake")
         if document.get("lake") != lake.id:
             raise NotFound("it was read from another lake", where=f"score {stored.score_id}", mend="restore that lake")

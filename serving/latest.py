@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import schema
-from features.clock import in_order, known_at, micros, times
+from features.clock import NEVER, in_order, known_at, micros, times
 from features.errors import NotFound
 from features.history import TABLES, History, from_tables
 from features.kinds import MachineKind
@@ -67,11 +67,12 @@ def moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def last_seen(tables: list[pa.Table], as_of: datetime) -> dict[str, int]:
-    """Microseconds of the latest row at or before `as_of` by machine id."""
+def last_seen(tables: list[pa.Table], as_of: datetime | None) -> dict[str, int]:
+    """Microseconds of the latest row at or before `as_of` (None: of all) by machine id."""
     seen: dict[str, int] = {}
     for table in tables:
-        by_then = table.filter(pc.less_equal(pc.cast(table.column(EVENT_TIME), pa.int64()), micros(as_of)))
+        until = NEVER if as_of is None else micros(as_of)
+        by_then = table.filter(pc.less_equal(pc.cast(table.column(EVENT_TIME), pa.int64()), until))
         latest = by_then.select([MACHINE, EVENT_TIME]).group_by(MACHINE).aggregate([(EVENT_TIME, "max")])
         stamps = latest.column(f"{EVENT_TIME}_max").cast(pa.int64()).to_pylist()
         for machine_id, stamp in zip(latest.column(MACHINE).to_pylist(), stamps, strict=True):

@@ -32,10 +32,10 @@ class Result:
     reasons: tuple[dict[str, Any], ...] = ()
 
 
-def new_score_id() -> str:
+def new_score_id(prefix: str = "s_") -> str:
     """`s_` and 26 characters: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so ids sort by time (ULID)."""
     bits = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "s_" + "".join([_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5)])
+    return prefix + "".join([_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5)])
 
 
 def score(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int = 0) -> Result:

@@ -1,6 +1,6 @@
 """The serving store: every score with the evidence to rebuild it. SQLite by default, PostgreSQL by URL, tables by Alembic."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import BadInput, NotFound
+from serving import batch_rows
+from serving.contracts import HORIZON_HOURS
 
 metadata = sa.MetaData()
 
@@ -56,13 +58,36 @@ scores = sa.Table(
     sa.Index("scores_by_time", "scored_at"),
 )
 
+# A batch keeps its evidence once; its scores lie in pieces of batch_rows.PART_ROWS.
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch_id", sa.String(28), primary_key=True),
+    sa.Column("entity", sa.String(20), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("as_of", Utc(), nullable=False),
+    sa.Column("scored_at", Utc(), nullable=False),
+    sa.Column("bundle_id", sa.String(200), nullable=False),
+    sa.Column("snapshot_id", sa.String(200)),
+    sa.Column("rows", sa.Integer(), nullable=False),
+    sa.Column("evidence", sa.LargeBinary(), nullable=False),
+    sa.Index("batches_by_time", "scored_at"),
+)
+batch_parts = sa.Table(
+    "batch_parts",
+    metadata,
+    sa.Column("batch_id", sa.String(28), sa.ForeignKey("batches.batch_id"), primary_key=True),
+    sa.Column("part", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.LargeBinary(), nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class StoredScore:
-    """One row of `scores`.
+    """One row of `scores`, or one score of a batch.
 
-    features: the vector as little-endian float32 bytes.  source: `posted` (evidence: the body as it came, deflated) or `lake`
-    (evidence: JSON with the lake's table versions).
+    features: the vector as little-endian float32 bytes, of a batch its digest.  source: `posted` (evidence: the body as it
+    came, deflated), or `lake` and `batch` (evidence: JSON with the lake's table versions).
     """
 
     score_id: str
@@ -78,6 +103,44 @@ class StoredScore:
     features: bytes
     source: str
     evidence: bytes
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """One row of `batches`. as_of: the latest of its scores; a score's id is the batch's and the number of its row."""
+
+    batch_id: str
+    entity: str
+    kind: str
+    as_of: datetime
+    scored_at: datetime
+    bundle_id: str
+    snapshot_id: str | None
+    rows: int
+    evidence: bytes
+
+    def score(self, number: int, part: bytes) -> StoredScore:
+        """One score of the batch, from the piece that holds it. Raises ValueError on a damaged piece."""
+        row = batch_rows.row(part, number % batch_rows.PART_ROWS)
+        return StoredScore(
+            score_id=batch_score_id(self.batch_id, number),
+            entity=self.entity,
+            entity_id=row.machine_id,
+            kind=self.kind,
+            as_of=row.as_of,
+            scored_at=self.scored_at,
+            bundle_id=self.bundle_id,
+            snapshot_id=self.snapshot_id,
+            risk=row.p[-1],
+            result={"horizon_hours": list(HORIZON_HOURS), "p": row.p, "low": row.low, "high": row.high},
+            features=row.digest,
+            source="batch",
+            evidence=self.evidence,
+        )
+
+
+def batch_score_id(batch_id: str, number: int) -> str:
+    return f"{batch_id}.{number}"
 
 
 class Store:
@@ -102,17 +165,45 @@ class Store:
             with self._usable(), self.engine.begin() as connection:
                 connection.execute(sa.insert(scores), [vars(row) for row in rows])
 
+    def record_batch(self, batch: StoredBatch, parts: Iterable[bytes]) -> None:
+        """Write a batch and its scores (pieces of `batch_rows.parts`) in one transaction: all of it or nothing."""
+        with self._usable(), self.engine.begin() as connection:
+            connection.execute(sa.insert(batches), vars(batch))
+            for number, part in enumerate(parts):
+                connection.execute(sa.insert(batch_parts), {"batch_id": batch.batch_id, "part": number, "rows": part})
+
     def get(self, score_id: str) -> StoredScore:
-        """Raises NotFound."""
-        with self._usable(), self.engine.connect() as connection:
-            row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
-        if row is None:
+        """A score by its id, also one of a batch. Raises NotFound."""
+        batch_id, of_batch, number = score_id.rpartition(".")
+        if of_batch:
+            found = self._of_batch(batch_id, int(number)) if number.isascii() and number.isdigit() else None
+        else:
+            with self._usable(), self.engine.connect() as connection:
+                row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
+            found = None if row is None else StoredScore(**row)
+        if found is None:
             raise NotFound(f"no score {score_id}", where="score id", mend="score ids are printed by `forewarn score machine`")
-        return StoredScore(**row)
+        return found
+
+    def _of_batch(self, batch_id: str, number: int) -> StoredScore | None:
+        part = number // batch_rows.PART_ROWS
+        with self._usable(), self.engine.connect() as connection:
+            row = connection.execute(sa.select(batches).where(batches.c.batch_id == batch_id)).mappings().first()
+            if row is None or number >= row["rows"]:
+                return None
+            here = (batch_parts.c.batch_id == batch_id) & (batch_parts.c.part == part)
+            data = connection.execute(sa.select(batch_parts.c.rows).where(here)).scalar_one()
+        try:
+            return StoredBatch(**row).score(number, data)
+        except (ValueError, IndexError):
+            mend = "restore the store from a copy"
+            raise BadInput("its rows are damaged", where=f"batch {batch_id}", mend=mend) from None
 
     def count(self) -> int:
+        """How many scores there are, those of batches included."""
+        alone, together = sa.select(sa.func.count()).select_from(scores), sa.select(sa.func.sum(batches.c.rows))
         with self.engine.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(scores)).scalar_one())
+            return int(connection.execute(alone).scalar_one()) + int(connection.execute(together).scalar_one() or 0)
 
     def close(self) -> None:
         self.engine.dispose()

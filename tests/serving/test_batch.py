@@ -4,13 +4,13 @@ import fcntl
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from features import online
 from features.errors import Conflict, NotFound
 from features.lake import Lake
 from serving.batch import keep, score_machines
+from serving.batch_rows import digest
 from serving.champion import load_champion
 from serving.explain import explain
 from serving.scoring import score
@@ -22,12 +22,14 @@ def test_every_machine_is_scored_as_it_is_alone(world: World) -> None:
     champion = load_champion(world.home, "pump")
     scores = score_machines(world.lake, champion)
     assert scores.as_of == END
-    assert sorted(row.entity_id for row in scores.rows) == [f"p{i:02d}" for i in range(MACHINES)]
-    assert [row.risk for row in scores.rows] == sorted((row.risk for row in scores.rows), reverse=True)
-    for row, x in zip(scores.rows, scores.x, strict=True):
-        alone = online.vector(champion.catalog, online.history_from_lake(world.lake, row.entity_id), END)
-        assert x.tobytes() == alone.tobytes()
-        assert row.result["p"] == score(champion, alone).p
+    assert sorted(scores.machine_ids.to_pylist()) == [f"p{i:02d}" for i in range(MACHINES)]
+    risks = scores.said.p[scores.order, -1].tolist()
+    assert risks == sorted(risks, reverse=True)
+    for row, machine in enumerate(scores.machine_ids.to_pylist()):
+        alone = online.vector(champion.catalog, online.history_from_lake(world.lake, machine), END)
+        assert scores.best[row].tobytes() == alone.tobytes()
+        assert scores.digests[row].as_py() == digest(alone)
+        assert tuple(scores.said.p[row]) == score(champion, alone).p
 
 
 def test_the_riskiest_come_with_reasons(world: World) -> None:
@@ -42,14 +44,15 @@ def test_an_earlier_moment_sees_less(world: World) -> None:
     champion = load_champion(world.home, "pump")
     early = score_machines(world.lake, champion, as_of=START + timedelta(hours=100))
     late = score_machines(world.lake, champion)
-    assert not np.array_equal(early.x, late.x, equal_nan=True)
+    assert early.digests != late.digests
     with pytest.raises(NotFound, match="no machine of kind pump was known"):
         score_machines(world.lake, champion, as_of=START - timedelta(days=1))
 
 
 def test_machines_silent_for_the_longest_window_are_counted(world: World) -> None:
     scores = score_machines(world.lake, load_champion(world.home, "pump"), as_of=END + timedelta(hours=168))
-    assert len(scores.rows) == 0
+    assert len(scores) == 0
+    assert scores.top(5) == []
     assert len(scores.silent) == MACHINES
 
 
@@ -60,16 +63,17 @@ def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World
     with opened(f"sqlite:///{tmp_path}/store.db") as store:
         keep(scores, store, world.lake)
         assert store.count() == MACHINES
-        found = explain(world.home, store, scores.rows[0].score_id)
+        found = explain(world.home, store, scores.top(1)[0]["score_id"])
     assert found.reproduced, found.verdict
     table = Lake.open(world.home / "lake").read("machine_scores")
     assert table.num_rows == before + MACHINES
     by_id = {row["score_id"]: row for row in table.to_pylist()}
-    for row in scores.rows:
-        kept = by_id[row.score_id]
-        assert (kept["p24"], kept["p48"], kept["p72"]) == row.result["p"]
+    for row in range(len(scores)):
+        kept = by_id[f"{scores.batch_id}.{row}"]
+        assert (kept["p24"], kept["p48"], kept["p72"]) == tuple(scores.said.p[row])
+        assert kept["machine_id"] == scores.machine_ids[row].as_py()
         assert kept["event_time"] == END
-        assert kept["recorded_at"] == row.scored_at
+        assert kept["recorded_at"] == scores.scored_at
         assert kept["reconstructed"] is False
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel, kernel_points, kernel_states, kernel_steps, peers, reference, snapshots, static
+from features import engine, kernel, kernel_points, kernel_states, kernel_steps, peers, pooled, reference, snapshots, static
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.differences import diff
 from features.errors import BadInput
@@ -36,6 +36,9 @@ def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Mat
 
     entity: index into `history.machine_ids`, or -1 (every feature missing). as_of: microseconds.
     """
+    if wanted.base is not None:
+        matrix = compute(wanted.base, history, entity, as_of)
+        return pooled.put_together(wanted.kind, wanted.specs, wanted.base.names, matrix)
     entity = np.ascontiguousarray(entity, dtype=np.int64)
     as_of = np.array(as_of, dtype=np.int64)
     out = np.empty((len(wanted.specs), len(as_of)), dtype=np.float32)

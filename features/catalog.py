@@ -8,6 +8,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from features import environment, events, kernel, maintenance, operations, peers, sensors, static
+from features import pooled as kind_free
 from features.errors import BadInput
 from features.history import HOUR, Ints, columns_of, vocabulary
 from features.kernel_peers import PEER_OPS
@@ -39,10 +40,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The features of a kind in a fixed order."""
+    """The features of a kind in a fixed order. base: what the kernels compute, where `specs` are put together from it."""
 
     kind: MachineKind
     specs: tuple[FeatureSpec, ...]
+    base: "Catalog | None" = None
 
     def __post_init__(self) -> None:
         names = self.names
@@ -57,13 +59,16 @@ class Catalog:
 
     @cached_property
     def hash(self) -> str:
-        """Twelve hex digits over the specs, the kernel's version and the kind."""
-        document = [kernel.VERSION, self.kind.digest, [spec.document() for spec in self.specs]]
+        """Twelve hex digits over the specs, the kernel's version and the kind; kind-free features have one for all kinds."""
+        whose = self.kind.digest if self.base is None else kind_free.FAMILY
+        document = [kernel.VERSION, whose, [spec.document() for spec in self.specs]]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
 
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
-        """The catalog as programs for the kernels."""
+        """The catalog (or its base) as programs for the kernels."""
+        if self.base is not None:
+            return self.base.plans
         groups: dict[tuple[str, str], list[int]] = {}
         for index, spec in enumerate(self.specs):
             groups.setdefault((spec.table, kernel_of(spec.op)), []).append(index)
@@ -123,3 +128,9 @@ def _micros(hours: float | None) -> int:
 def catalog(kind: MachineKind) -> Catalog:
     """The catalog of a machine kind."""
     return Catalog(kind, tuple(spec for family in FAMILIES for spec in family.specs(kind)))
+
+
+@cache
+def pooled(kind: MachineKind) -> Catalog:
+    """The kind-free features, computed for machines of a kind: the same names and the same hash for every kind."""
+    return Catalog(kind, kind_free.specs(), base=Catalog(kind, kind_free.base_specs(kind)))

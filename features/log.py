@@ -3,39 +3,29 @@
 log/<writer>/NNNNNN.seg   records of one writing process; it holds the lock of its folder as long as it lives
 log/compacted.json        up to where the log is in the tables, and the account of those rows (features/compactor.py)
 
-A record is a header (magic, length, checksum, stamp) and the batch as Arrow streams. Stamps rise within a writer; across
-writers they are the order in which batches count. A record that is cut short or does not match its checksum ends its segment:
-whoever wrote it died before it said that it was taken. The next process begins a new segment.
+The stamps of records rise within a writer; across writers they are the order in which batches count. A record that is cut short
+or does not match its checksum ends its segment: whoever wrote it died before it said that it was taken. The next process begins
+a new segment.
 """
 
 import fcntl
-import json
 import logging
 import os
-import struct
 import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
 from features.errors import Conflict
-from features.intake import REFUSED
+from features.log_records import HEADER_BYTES, Entry, decode, encode, frames, header
 
 log = logging.getLogger("forewarn.log")
 
 FOLDER = "log"
 SEGMENT_BYTES = 64 * 2**20
 MOST_WRITERS = 1_000
-_HEADER = struct.Struct("<4sIIq")
-_MAGIC = b"FWL1"
-_ABOUT = b"forewarn"
 
 
 class Position(NamedTuple):
@@ -47,30 +37,6 @@ class Position(NamedTuple):
 
 START = Position(0, 0)
 Positions = Mapping[str, Position]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One batch as it was taken: rows that keep their table's contract, and those that were refused.
-
-    rows: columns of the contract, recorded_at among them. refused: intake.REFUSED; their numbers count the rows of the batch
-    from 1. own_recorded: whether the sender gave recorded_at. received_at: microseconds; stamped on rows without recorded_at.
-    """
-
-    table_name: str
-    rows: pa.Table
-    refused: pa.Table
-    own_recorded: bool
-    received_at: int
-
-    @property
-    def rows_in(self) -> int:
-        return int(self.rows.num_rows + self.refused.num_rows)
-
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """The numbers of `rows` in the batch: all that are not refused."""
-        everything = np.arange(1, self.rows_in + 1, dtype=np.int64)
-        return np.setdiff1d(everything, self.refused.column("row").to_numpy()) if self.refused.num_rows else everything
 
 
 class Record(NamedTuple):
@@ -143,8 +109,8 @@ class Writer:
             for waiting in group:
                 waiting.position = Position(self._segment, self._offset)
                 self._stamp = max(time.time_ns() // 1_000, self._stamp + 1)
-                parts += (_header(waiting.payload, waiting.checksum, self._stamp), waiting.payload)
-                self._offset += _HEADER.size + len(waiting.payload)
+                parts += (header(waiting.payload, waiting.checksum, self._stamp), waiting.payload)
+                self._offset += HEADER_BYTES + len(waiting.payload)
             assert self._file is not None
             _write_all(self._file, parts, begin)
             os.fdatasync(self._file)
@@ -199,15 +165,44 @@ class Tail:
 
         Raises FileNotFoundError if segments were removed that were not read yet: the tables hold them.
         """
+        before = dict(self.positions)
+        try:
+            found, cut = self._read(most_rows)
+        except FileNotFoundError:
+            self.positions = before
+            raise
+        found.sort(key=lambda record: (record.stamp, record.writer))
+        if cut is not None:
+            # A writer that was not read to its end holds the others back: what comes later must not count before it.
+            for record in reversed(found):
+                if record.stamp > cut:
+                    self.positions[record.writer] = record.start
+            found = [record for record in found if record.stamp <= cut]
+        return found
+
+    def _read(self, most_rows: int | None) -> tuple[list[Record], int | None]:
+        """New records, writer after writer, and the earliest stamp at which a writer was left unfinished."""
         found: list[Record] = []
+        cut: int | None = None
         for writer in writers(self._root):
             rows = 0
             for record in self._new(writer):
                 found.append(record)
                 rows += record.entry.rows_in
                 if most_rows is not None and rows >= most_rows:
+                    cut = record.stamp if cut is None else min(cut, record.stamp)
                     break
-        return sorted(found, key=lambda record: (record.stamp, record.writer))
+        return found, cut
+
+    def waiting_bytes(self) -> int:
+        """How much there is to read."""
+        return sum(
+            max((folder / _name(number)).stat().st_size - (at.offset if number == at.segment else 0), 0)
+            for writer in writers(self._root)
+            for folder, at in [(self._root / writer, self.positions.get(writer, START))]
+            for number in segments(folder)
+            if number >= at.segment
+        )
 
     def _new(self, writer: str) -> Iterator[Record]:
         folder = self._root / writer
@@ -227,46 +222,13 @@ class Tail:
                 return
             for start, stamp, payload in frames(content):
                 begin = Position(position.segment, position.offset + start)
-                end = Position(position.segment, begin.offset + _HEADER.size + len(payload))
+                end = Position(position.segment, begin.offset + HEADER_BYTES + len(payload))
                 self.positions[writer] = end
                 yield Record(writer, begin, end, stamp, decode(payload))
             if not later:
                 return
             position = Position(position.segment + 1, 0)
             self.positions[writer] = position
-
-
-def frames(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """(start, stamp, payload) of the whole records at the beginning of `content`."""
-    offset = 0
-    while offset + _HEADER.size <= len(content):
-        magic, length, checksum, stamp = _HEADER.unpack_from(content, offset)
-        payload = content[offset + _HEADER.size : offset + _HEADER.size + length]
-        if magic != _MAGIC or len(payload) < length or _checksum(zlib.crc32(payload), stamp) != checksum:
-            return
-        yield offset, stamp, payload
-        offset += _HEADER.size + length
-
-
-def encode(entry: Entry) -> memoryview:
-    """The payload of a record: two Arrow streams, the rows with what is known of the batch, then the refused ones."""
-    about = {"table": entry.table_name, "own_recorded": entry.own_recorded, "received_at": entry.received_at}
-    rows = entry.rows.replace_schema_metadata({_ABOUT: json.dumps(about).encode()})
-    sink = pa.BufferOutputStream()
-    for table in (rows, entry.refused):
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-    return memoryview(sink.getvalue())
-
-
-def decode(payload: memoryview) -> Entry:
-    """The entry of a payload; its tables are views into it."""
-    source = pa.BufferReader(pa.py_buffer(payload))
-    rows = pa.ipc.open_stream(source).read_all()
-    refused = pa.ipc.open_stream(source).read_all()
-    about = json.loads(rows.schema.metadata[_ABOUT])
-    rows = rows.replace_schema_metadata(None)
-    return Entry(about["table"], rows, refused.cast(REFUSED), about["own_recorded"], about["received_at"])
 
 
 def writers(root: Path) -> list[str]:
@@ -294,7 +256,7 @@ def remove_before(lake_root: Path, positions: Positions) -> None:
                 break
             path = folder / _name(number)
             content = path.read_bytes()
-            whole = sum(_HEADER.size + len(payload) for _, _, payload in frames(memoryview(content)))
+            whole = sum(HEADER_BYTES + len(payload) for _, _, payload in frames(memoryview(content)))
             if whole == len(content):
                 path.unlink()
             else:
@@ -304,14 +266,6 @@ def remove_before(lake_root: Path, positions: Positions) -> None:
 
 def _name(segment: int) -> str:
     return f"{segment:06d}.seg"
-
-
-def _header(payload: memoryview, checksum: int, stamp: int) -> bytes:
-    return _HEADER.pack(_MAGIC, len(payload), _checksum(checksum, stamp), stamp)
-
-
-def _checksum(of_payload: int, stamp: int) -> int:
-    return zlib.crc32(stamp.to_bytes(8, "little"), of_payload)
 
 
 def _write_all(file: int, parts: list[bytes | memoryview], offset: int) -> None:

@@ -13,7 +13,7 @@ from features import intake
 from features.clock import micros
 from features.errors import BadInput
 from features.kinds import MachineKind
-from features.log import Entry
+from features.log_records import Entry
 from features.parse import NO_ZONE
 from features.schema import RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch

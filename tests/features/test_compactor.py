@@ -1,0 +1,243 @@
+"""The log into the tables: grouping does not matter, killing does not matter, and the account says what became of every row."""
+
+import fcntl
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from features import compactor, delta, documents, log, quarantine
+from features.account import TableCount
+from features.compactor import Compactor, compact_log, compacted
+from features.errors import Conflict
+from features.lake import Lake
+from features.log import Tail, Writer
+from features.spill import Spill
+from tests.features.streams import MACHINE_IDS, NOW, contents, made_lake, posts, send
+
+SEED, COUNT = 11, 18
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake when every batch is compacted by itself and nobody dies."""
+    lake = made_lake(tmp_path_factory.mktemp("whole"))
+    writer = Writer.open(lake.root)
+    for post in posts(SEED, COUNT):
+        send(lake, writer, [post])
+        assert compact_log(lake) is not None
+    writer.close()
+    return lake
+
+
+def total(lake: Lake) -> TableCount:
+    return compacted(lake.root).account(NOW).total
+
+
+def stored_rows(lake: Lake) -> int:
+    return sum(lake.read(name).num_rows for name in lake.tables()) - len(MACHINE_IDS)
+
+
+def test_every_row_is_accounted_for(whole: Lake) -> None:
+    count = total(whole)
+    assert count.rows_in == COUNT * 12
+    assert count.accepted + count.corrected == stored_rows(whole)
+    assert min(count.accepted, count.corrected, count.duplicate, count.quarantined) > 0
+    assert whole.quarantined(limit=None).num_rows == count.quarantined
+    assert compact_log(whole) is None
+
+
+@pytest.mark.parametrize("most_rows", [12, 60, 10_000])
+def test_it_does_not_matter_how_much_is_compacted_at_once(whole: Lake, tmp_path: Path, most_rows: int) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(lake.root)
+    send(lake, writer, posts(SEED, COUNT))
+    rounds = 0
+    while compact_log(lake, most_rows=most_rows) is not None:
+        rounds += 1
+    assert rounds == -(-COUNT * 12 // -(-most_rows // 12 * 12))
+    assert contents(lake) == contents(whole)
+    assert total(lake) == total(whole)
+    writer.close()
+
+
+class Died(BaseException):
+    """Stands for kill -9: no handler of the program catches it."""
+
+
+# Everything that changes the disk; a crash happens before it, or after it, or (a write to the log) in the middle.
+STEPS: list[tuple[Any, str]] = [
+    (log.os, "pwrite"),
+    (log.os, "fdatasync"),
+    (Spill, "keep"),
+    (delta, "append"),
+    (quarantine, "add"),
+    (documents, "write_json"),
+    (log, "remove_before"),
+]
+
+
+@contextmanager
+def crashing(after_steps: int, moment: str, die: Callable[[], None]) -> Iterator[None]:
+    left = after_steps
+
+    def dying(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def step(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0 and name == "pwrite":
+                real(args[0], args[1][: len(args[1]) // 2], args[2])
+            elif left == 0 and moment == "after":
+                real(*args, **kwargs)
+            if left == 0:
+                die()
+            return real(*args, **kwargs)
+
+        return step
+
+    with mock.patch.multiple(log, SEGMENT_BYTES=20_000):
+        patches = [mock.patch.object(owner, name, dying(getattr(owner, name), name)) for owner, name in STEPS]
+        for patch in patches:
+            patch.start()
+        try:
+            yield
+        finally:
+            for patch in patches:
+                patch.stop()
+
+
+def live_through(root: Path, sent: Path) -> None:
+    """Send what was not acknowledged yet, compacting every few batches; `sent` counts the acknowledged ones."""
+    lake = Lake.open(root)
+    writer = Writer.open(root)
+    try:
+        everything = posts(SEED, COUNT)
+        for number in range(int(sent.read_text()), COUNT):
+            send(lake, writer, [everything[number]])
+            sent.write_text(str(number + 1))
+            if number % 4 == 3:
+                compact_log(lake)
+        while compact_log(lake, most_rows=50) is not None:
+            pass
+    finally:
+        writer.close()
+
+
+def check(lake: Lake, whole: Lake, resent: int) -> None:
+    assert contents(lake) == contents(whole)
+    count = total(lake)
+    assert count.rows_in == sum(record.entry.rows_in for record in everything_logged(lake)) == (COUNT + resent) * 12
+    assert count.accepted + count.corrected == stored_rows(lake)
+    assert compact_log(lake) is None
+
+
+def everything_logged(lake: Lake) -> list[log.Record]:
+    with mock.patch.object(log, "remove_before"):
+        return Tail(lake.root).read()
+
+
+def raises() -> None:
+    raise Died
+
+
+@settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # to shrink takes minutes
+@given(crashes=st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["before", "after"])), min_size=1, max_size=4))
+def test_a_crash_anywhere_loses_nothing_and_stores_nothing_twice(
+    tmp_path_factory: pytest.TempPathFactory, whole: Lake, crashes: list[tuple[int, str]]
+) -> None:
+    lake = made_lake(tmp_path_factory.mktemp("lake"))
+    sent = lake.root / "sent"
+    sent.write_text("0")
+    with mock.patch.object(log, "remove_before"):  # so that the whole log can be counted at the end
+        for steps, moment in crashes:
+            try:
+                with crashing(steps, moment, raises):
+                    live_through(lake.root, sent)
+            except Died:
+                pass
+        live_through(lake.root, sent)
+    logged = len(everything_logged(lake))
+    check(lake, whole, resent=logged - COUNT)
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tests.features import test_compactor as here
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+with here.crashing(int(sys.argv[2]), sys.argv[3], kill):
+    here.live_through(Path(sys.argv[1]), Path(sys.argv[1]) / "sent")
+"""
+KILLS = [(1, "before"), (19, "after"), (26, "before"), (31, "after"), (10_000, "before")]
+
+
+def test_kill_9_again_and_again(tmp_path: Path, whole: Lake) -> None:
+    lake = made_lake(tmp_path)
+    (lake.root / "sent").write_text("0")
+    for steps, moment in KILLS:
+        command = [sys.executable, "-c", CHILD, str(lake.root), str(steps), moment]
+        child = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert child.returncode == (-signal.SIGKILL if steps < 10_000 else 0), child.stderr
+    assert (lake.root / "sent").read_text() == str(COUNT)
+    assert contents(lake) == contents(whole)
+    count = total(lake)
+    assert count.rows_in >= COUNT * 12
+    assert count.accepted + count.corrected == stored_rows(lake)
+
+
+def test_an_import_that_holds_the_lake_makes_it_wait(tmp_path: Path) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(lake.root)
+    send(lake, writer, posts(SEED, 3))
+    asked = []
+
+    def patient() -> bool:
+        asked.append(1)
+        if len(asked) == 3:
+            held.close()
+        return True
+
+    held = (lake.root / ".lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(Conflict, match="another process is writing"):
+        compact_log(lake)
+    account = compact_log(lake, wait=patient)
+    assert account is not None and account.total.rows_in == 36 and len(asked) == 3
+    writer.close()
+
+
+def test_the_thread_compacts_and_leaves_the_rest_to_the_next_process(tmp_path: Path) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(lake.root)
+    threads = [Compactor(lake.root, 0.05) for _ in range(2)]
+    send(lake, writer, posts(SEED, 10))
+    deadline = time.monotonic() + 30
+    while total(lake).rows_in < 120 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for one in threads:
+        one.close()
+    assert total(lake).rows_in == 120
+    assert threading.active_count() < 20
+    send(lake, writer, posts(SEED + 1, 1))
+    assert total(lake).rows_in == 120
+    assert compact_log(lake) is not None
+    writer.close()
+
+
+def test_a_lake_that_is_not_there_yet_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    thread = Compactor(tmp_path / "lake", 0.01)
+    time.sleep(0.1)
+    thread.close()
+    assert not caplog.records
+    assert compactor.compacted(tmp_path / "lake").round == 0

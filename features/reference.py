@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel_peers, schema
+from features import delta, engine, kernel_peers, schema
 from features.clock import Micros, in_order, micros, times
 from features.history import HOUR, READINGS, History, Ints, from_tables, peer_groups
 from features.kinds import MachineKind
@@ -48,22 +48,34 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
     """
     if not kind.reference:
         return 0
-    view = lake.at()
+    view, contract = lake.at(), schema.reference(kind)
+    sources = _sources(view, kind)
+    published = view.versions.get(contract.name)
+    if published is not None and (delta.said(lake.path(contract.name), published) or {}).get(delta.SOURCE) == sources:
+        return 0
     known = Known.of(kind, (_clocks(view, kind, bucket) for bucket in range(lake.buckets)))
-    contract = schema.reference(kind)
     stored = view.read(contract.name)
     keep = _days_that_stand(stored, kind, known)
     days = known.days[keep:]
-    if not len(days):
+    if not len(known.days):
         return 0
-    old = stored.filter(pc.less(stored.column(EVENT_TIME).cast(pa.int64()), int(days[0])))
+    stand = stored if not len(days) else stored.filter(pc.less(stored.column(EVENT_TIME).cast(pa.int64()), int(days[0])))
     sums = Sums.empty(kind, days)
-    for history in engine.prefetch(lambda bucket: _history(kind, _rows(view, kind, bucket)), range(lake.buckets)):
+    for history in engine.prefetch(
+        lambda bucket: _history(kind, _rows(view, kind, bucket)), range(lake.buckets if len(days) else 0)
+    ):
         sums.add(history)
         if progress is not None:
             progress(history.series[READINGS].rows)
-    lake.replace(contract, pa.concat_tables([old, sums.table(old, known)]), "reference")
+    # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
+    lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources)
     return len(days)
+
+
+def _sources(view: "View", kind: MachineKind) -> str:
+    """The versions of what the table is made of, and by which declaration."""
+    names = (kind.readings_table, "machines", "failures")
+    return ", ".join([f"kind {kind.digest}", *(f"{name} {view.versions.get(name, 'none')}" for name in names)])
 
 
 def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]], until: datetime | None = None) -> pa.Table:

@@ -208,6 +208,13 @@ def test_new_days_are_added_and_days_that_were_known_otherwise_made_anew(tmp_pat
     assert reference.publish(lake, KIND) == 8
     assert reference.publish(lake, KIND) == 0
     first = lake.versions()[KIND.reference_table]
+    # What is no part of it brings no new day, only the word that it was looked at.
+    lake.put_kind(REGULAR)
+    lake.append_rows(MACHINES, table(MACHINES, [("z", 0.0, 0.0, "regular")], ["kind"]), START + timedelta(days=60), "test")
+    assert reference.publish(lake, KIND) == 0
+    assert lake.versions()[KIND.reference_table] == first + 1
+    assert reference.publish(lake, KIND) == 0
+    assert lake.versions()[KIND.reference_table] == first + 1
     before = lake.read(KIND.reference_table)
     add(lake, {name: one.filter(pa.array(~np.isin(np.arange(len(one)), kept(one, half)))) for name, one in tables.items()})
     # The day that ends at `half` stands, the rest is new.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from features.build import compute
 from features.catalog import catalog
 from features.clock import in_order, micros, times
-from features.history import from_tables
+from features.history import from_tables, reference_series
 from features.kinds import MachineKind
 from features.online import history_from_request, vector
 from features.schema import EVENT_TIME, FIXED, MACHINE, RECORDED_AT, readings
@@ -48,7 +48,8 @@ def test_a_posted_history_gives_the_same_bits(kind: MachineKind, data: st.DataOb
     ).rename_columns(tables["machines"].column_names)  # fmt: skip
     for name in MACHINES:
         stored = vector(wanted, from_tables(kind, tables, [name]), moment)
-        posted = vector(wanted, history_from_request(kind, payload(kind, tables, name)), moment)
+        peers = reference_series(kind, tables.get(kind.reference_table)) if kind.reference else None
+        posted = vector(wanted, history_from_request(kind, payload(kind, tables, name), peers), moment)
         assert np.array_equal(bits(stored), bits(posted))
 
 

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from features.catalog import catalog
 from features.kinds import MachineKind
-from features.schema import EVENT_TIME, FIXED, MACHINE, RECORDED_AT, TableContract, readings
+from features.schema import EVENT_TIME, FIXED, MACHINE, RECORDED_AT, TableContract, readings, reference
 from features.spec import FeatureSpec
+from tests.oracles.polars_peers import PEERS, peers
 from tests.oracles.polars_points import POINTS, STATIC, points, static
 from tests.oracles.polars_rows import NEVER, Frame, Looks
 from tests.oracles.polars_states import STATES, states
@@ -23,7 +24,7 @@ from tests.oracles.polars_steps import FAULTS, ROWS, STEPS, all_rows, faults, st
 from tests.oracles.polars_windows import WINDOWED, windows
 
 FAMILIES = (
-    (WINDOWED, windows), (STEPS, steps), (ROWS, all_rows), (FAULTS, faults), (STATES, states), (POINTS, points),
+    (WINDOWED, windows), (PEERS, peers), (STEPS, steps), (ROWS, all_rows), (FAULTS, faults), (STATES, states), (POINTS, points),
     (STATIC, static),
 )  # fmt: skip
 KEEPING = ["inspect", "inspection", "check", "clean", "lubricate", "adjust"]
@@ -43,10 +44,13 @@ def features(kind: MachineKind, tables: Tables, observations: pa.Table, *, bulk:
         m=pl.col(MACHINE).cast(pl.String).cast(ids, strict=False).to_physical().cast(pl.Int64),
         now=pl.col("as_of").dt.timestamp("us"),
     )
-    looks = Looks(at, bulk)
-    rows = {name: _versions(tables[name], contract, ids) for name, contract in _contracts(kind).items() if name in tables}
-    rows["readings"] = rows.pop(kind.readings_table)
+    groups = pl.Enum([kind.name, *(f"{kind.name}/{model}" for model in kind.models)])
+    rows = {}
+    for name, contract in _contracts(kind).items():
+        table = tables.get(contract.name, contract.arrow.empty_table())
+        rows[name] = _versions(table, contract, ids if contract.entity == MACHINE else groups)
     rows["replacements"] = _replacements(rows)
+    looks = Looks(at, bulk, rows)
     specs = catalog(kind).specs
     made: dict[str, pl.Series] = {}
     for table in dict.fromkeys(spec.table for spec in specs):
@@ -67,28 +71,28 @@ def by_machines(kind: MachineKind, tables: Tables, observations: pa.Table, *, ma
     frames = {name: pl.from_arrow(table) for name, table in tables.items()} | {"": pl.from_arrow(observations)}
     for start in range(0, len(ids), machines):
         chosen = pl.col(MACHINE).cast(pl.String).is_in(ids[start : start + machines].implode())
-        part = {name: frame.filter(chosen).to_arrow() for name, frame in frames.items()}
+        part = {
+            name: (frame.filter(chosen) if MACHINE in frame.columns else frame).to_arrow() for name, frame in frames.items()
+        }
         yield features(kind, part, part.pop(""), bulk=True)
 
 
 def _contracts(kind: MachineKind) -> dict[str, TableContract]:
-    return FIXED | {kind.readings_table: readings(kind)}
+    used = ("machines", "events", "maintenance", "failures", "operations", "environment")
+    return {name: FIXED[name] for name in used} | {"readings": readings(kind), "reference": reference(kind)}
 
 
 def _versions(table: pa.Table, contract: TableContract, ids: pl.Enum) -> Frame:
-    """Rows by machine and time, each version with the span [since, until) in which it was what one knew."""
-    key = ["m", *(name for name in contract.key if name not in (MACHINE, EVENT_TIME))]
-    key = key if contract.timeless_key else [*key, "event"]
-    moment = [pl.col(EVENT_TIME).dt.timestamp("us").alias("event"), pl.col(RECORDED_AT).dt.timestamp("us").alias("recorded")]
-    machine = pl.col(MACHINE).cast(ids, strict=False).to_physical().cast(pl.Int64).alias("m")
-    own = [pl.col(pl.Float64, pl.Float32).fill_nan(None), pl.col(pl.String, pl.Boolean)]
-    frame = (
-        pl.from_arrow(table)
-        .with_columns(machine, *moment)
-        .filter(pl.col("m").is_not_null())
-        .drop(EVENT_TIME, RECORDED_AT, MACHINE)
+    """Rows by entity and time, each version with the span [since, until) in which it was what one knew."""
+    key = ["m", *([] if contract.timeless_key else ["event"]), *contract.own_key]
+    frame = pl.from_arrow(table).with_columns(
+        pl.selectors.float().fill_nan(None),
+        m=pl.col(contract.entity).cast(ids, strict=False).to_physical().cast(pl.Int64),
+        event=pl.col(EVENT_TIME).dt.timestamp("us"),
+        recorded=pl.col(RECORDED_AT).dt.timestamp("us"),
     )
-    frame = frame.sort(*key, "recorded").with_columns(*own[:1], since=pl.max_horizontal("event", "recorded"))
+    frame = frame.drop_nulls("m").drop(EVENT_TIME, RECORDED_AT, contract.entity).sort(*key, "recorded")
+    frame = frame.with_columns(since=pl.max_horizontal("event", "recorded"))
     same = reduce(lambda a, b: a & b, [pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key])
     until = pl.when(same).then(pl.col("since").shift(-1)).otherwise(NEVER).fill_null(NEVER)
     return frame.with_columns(until=until).sort("m", "event", maintain_order=True)
@@ -97,13 +101,9 @@ def _versions(table: pa.Table, contract: TableContract, ids: pl.Enum) -> Frame:
 def _replacements(rows: Mapping[str, Frame]) -> Frame:
     """Maintenance that renews a component, and failures: a failed part is replaced."""
     columns = ["m", "event", "since", "until", "component"]
-    parts = []
-    if "maintenance" in rows:
-        keeps = pl.col("action").fill_null("").str.to_lowercase().is_in(KEEPING)
-        parts.append(rows["maintenance"].filter(~keeps).select(columns))
-    if "failures" in rows:
-        parts.append(rows["failures"].select(columns))
-    return pl.concat(parts).sort("m", "event") if parts else Frame(schema=dict.fromkeys(columns, pl.Int64))
+    keeps = pl.col("action").fill_null("").str.to_lowercase().is_in(KEEPING)
+    renewed = rows["maintenance"].filter(~keeps).select(columns)
+    return pl.concat([renewed, rows["failures"].select(columns)]).sort("m", "event")
 
 
 def _of_table(kind: MachineKind, specs: list[FeatureSpec], rows: Frame, looks: Looks) -> dict[str, pl.Series]:

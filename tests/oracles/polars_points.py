@@ -112,10 +112,7 @@ def _rhythm(rows: Frame, looks: Looks) -> Frame:
 
 
 def static(kind: MachineKind, specs: list[FeatureSpec], rows: Frame, looks: Looks) -> dict[str, pl.Series]:
-    versions = looks.at.join(rows, on="m").filter(pl.col("since") <= pl.col("now")).sort("i", "recorded")
-    known = looks.at.select("i", "now").join(
-        versions.group_by("i", maintain_order=True).last().drop("now", "m"), on="i", how="left", maintain_order="left"
-    )
+    known = looks.machine.with_columns(looks.at["now"])
     models = {name: float(place) for place, name in enumerate(kind.models)}
     letters = {name: name.split(next((c for c in name if not c.isalpha()), " "))[0].upper() for name in kind.models}
     makes = {name: float(sorted(set(letters.values())).index(found)) for name, found in letters.items()}

@@ -3,7 +3,9 @@
 A machine is its place among the sorted ids (`m`), a moment int64 microseconds, an observation its row number (`i`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -20,6 +22,13 @@ class Looks:
 
     at: Frame
     bulk: bool
+    tables: Mapping[str, Frame] = field(default_factory=dict)
+
+    @cached_property
+    def machine(self) -> Frame:
+        """The machine's own row as known at each observation: of its versions the one recorded last."""
+        versions = self.at.join(self.tables["machines"], on="m").filter(pl.col("since") <= pl.col("now")).sort("i", "recorded")
+        return self.dense(versions.group_by("i", maintain_order=True).last().drop("now", "m"))
 
     def dense(self, found: Frame) -> Frame:
         """One row for each observation, in their order. A left join that streams would lose the order."""

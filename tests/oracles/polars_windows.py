@@ -44,6 +44,12 @@ WINDOWED = (*MOMENTS, "last", "since_reading", "difference", "deviation", "robus
 PARTS = ("n", "mean", "m2", "min", "max", "t", "t2", "tx")
 
 
+def moments_of(rows: Frame, columns: Sequence[str], hours: float, looks: Looks) -> Frame:
+    """The moments of one window of all rows: of those known at once by windows, of the others one by one."""
+    settled, others = split(rows, looks)
+    return _moments(settled, pairs_of(others, looks.at, hours), columns, hours, looks)
+
+
 def _moments(settled: Frame, pairs: Frame, columns: Sequence[str], hours: float, looks: Looks) -> Frame:
     """n, mean, sum of squares about it, min, max, and the same of time, by observation and column, of one window."""
     few = looks.dense(_moments_of_pairs(pairs, columns, hours))

@@ -10,14 +10,15 @@ from typing import Any
 
 from features.catalog import catalog
 from features.kinds import MachineKind
-from features.schema import FIXED, TableContract, readings
+from features.schema import FIXED, MACHINE, TableContract, readings, reference
 from tests.oracles.slow_look import Look, Operation, Row
+from tests.oracles.slow_peers import PEERS
 from tests.oracles.slow_points import POINTS, STATIC
 from tests.oracles.slow_states import STATES
 from tests.oracles.slow_steps import STEPPED, TOGETHER
 from tests.oracles.slow_windows import WINDOWED
 
-OPERATIONS: dict[str, Operation] = WINDOWED | STEPPED | TOGETHER | STATES | POINTS | STATIC
+OPERATIONS: dict[str, Operation] = WINDOWED | PEERS | STEPPED | TOGETHER | STATES | POINTS | STATIC
 # Actions of maintenance after which the same part goes on.
 KEEPING = {"inspect", "inspection", "check", "clean", "lubricate", "adjust"}
 
@@ -29,16 +30,20 @@ def features(kind: MachineKind, tables: Mapping[str, Sequence[Row]], machine: st
 
 
 def known(kind: MachineKind, tables: Mapping[str, Sequence[Row]], machine: str, as_of: datetime) -> dict[str, list[Row]]:
-    """What was known of a machine: of each key the version recorded last among those that happened and were recorded."""
+    """What was known of a machine: of each key the version recorded last among those that happened and were recorded.
+
+    Of the reference table, which speaks of groups of machines, every row that was known.
+    """
     found = {}
-    for name, rows in tables.items():
-        contract = readings(kind) if name == kind.readings_table else FIXED[name]
+    own = {kind.readings_table: ("readings", readings(kind)), kind.reference_table: ("reference", reference(kind))}
+    for table, rows in tables.items():
+        name, contract = own.get(table) or (table, FIXED[table])
         newest: dict[tuple[Any, ...], Row] = {}
         for row in sorted(rows, key=lambda row: row["recorded_at"]):
-            if row[contract.entity] == machine and row["event_time"] <= as_of and row["recorded_at"] <= as_of:
+            if row.get(MACHINE, machine) == machine and row["event_time"] <= as_of and row["recorded_at"] <= as_of:
                 newest[_key(contract, row)] = row
         mine = sorted(newest.values(), key=lambda row: row["event_time"])
-        found["readings" if name == kind.readings_table else name] = mine
+        found[name] = mine
     renewed = [row for row in found.get("maintenance", []) if (row["action"] or "").lower() not in KEEPING]
     both = [*renewed, *found.get("failures", [])]
     return found | {"replacements": sorted(both, key=lambda row: row["event_time"])}

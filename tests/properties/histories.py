@@ -14,7 +14,7 @@ from features.catalog import Catalog, catalog
 from features.clock import micros, times
 from features.history import from_tables
 from features.kinds import Action, MachineKind, Sensor, Term
-from features.schema import EVENT_TIME, FIXED, RECORDED_AT, TIME, TableContract, readings
+from features.schema import EVENT_TIME, FIXED, RECORDED_AT, TIME, TableContract, readings, reference
 
 Tables = dict[str, pa.Table]
 Features = Callable[[Tables, datetime], np.ndarray]
@@ -54,11 +54,13 @@ REGULAR = MachineKind(
     actions=(_action("stop", "stopped"), _action("start", "running"), _action("adjust", None)),
     environment=True,
     hot_c=30.0,
+    reference=True,
 )
 ON_CHANGE = REGULAR.model_copy(
     update={
         "name": "counters",
         "sampling": "on_change",
+        "reference": False,
         "sensors": (_sensor("plain"), _sensor("bad", fault=True), _sensor("packs", fault=True, packed=True)),
     }
 )
@@ -98,7 +100,7 @@ def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
         ["stop", "start", "adjust", "other"],
         [None, "idle", "full", "unheard of"],
         [None, 0.0, 0.5, 1.25],
-        [None, "day", "dusk"],
+        [None, "day", "night", "dusk"],
     ]
     made["operations"] = table(FIXED["operations"], _rows(draw, *said), ["action", "mode", "load", "shift"])
     air = [[None, -5.0, 20.0, 30.0, 35.5], [None, 40.0, 90.0]]
@@ -110,8 +112,28 @@ def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
         for name in MACHINES
         for delay in draw(versions)
     ]
+    if kind.reference:
+        made[kind.reference_table] = _peers(draw, kind)
     made["machines"] = table(FIXED["machines"], rows, ["kind", "model", "age_hours", "capacity"])
     return made
+
+
+def _peers(draw: st.DrawFn, kind: MachineKind) -> pa.Table:
+    """Days of a reference table: of all groups at once, as they are published; some days late, some made anew."""
+    contract = reference(kind)
+    days = draw(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0.0, 0.0, 5.0, 60.0])), max_size=6))
+    random = np.random.default_rng(draw(st.integers(0, 10_000)))
+    numbers = {"mean": [None, 5.0, 20.0], "std": [None, 0.0, 2.5, 8.0], "machines": [0, 4, 5, 12]}
+    choices = [
+        numbers.get(column.name.split("_")[-1], [0, 1] if column.type == pa.int64() else [None, 0.0, 0.5])
+        for column in contract.own
+    ]
+    rows: list[tuple[object, ...]] = []
+    for day, delay in days:
+        for group in (kind.name, *(f"{kind.name}/{model}" for model in kind.models)):
+            values = [choice[random.integers(len(choice))] for choice in choices]
+            rows.append((group, 24.0 * day, delay, *values))
+    return table(contract, rows, [column.name for column in contract.own])
 
 
 def table(contract: TableContract, rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pa.Table:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +104,52 @@ def lake_quarantine(
     names = ("table", "file", "row", "column", "value", "reason")
     shown = [tuple(str(row[name])[:60].splitlines()[0] if row[name] else "" for name in names) for row in rows]
     say(rows, columns(names, shown) if rows else "The quarantine is empty.", json_)
+
+
+@lake.command("compact")
+def lake_compact(
+    table: Annotated[str | None, typer.Option(help="Only this table; by default all.")] = None,
+    vacuum_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Also remove files that only versions older than so many days need; those versions are gone then."
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Rewrite each bucket's files into one, sorted by entity and time. No row changes; older versions stay readable."""
+    from features import compaction
+
+    opened = open_lake()
+    with row_progress() as progress:
+        done = compaction.compact(opened, table, whole=True, progress=progress)
+    rows = [
+        (one.table, str(one.version), f"{one.rows:,}", f"{one.files_before} -> {one.files_after}",
+         f"{one.bytes_before / 1e6:,.1f} -> {one.bytes_after / 1e6:,.1f}")
+        for one in done
+    ]  # fmt: skip
+    text = columns(("table", "version", "rows", "files", "MB"), rows) if rows else "Nothing to compact."
+    removed = None if vacuum_days is None else compaction.vacuum(opened, table, vacuum_days)
+    if removed is not None:
+        text += f"\n{sum(removed.values()):,} files removed that only versions older than {vacuum_days} days needed."
+    say({"compacted": [asdict(one) for one in done], "removed": removed}, text, json_)
+
+
+@lake.command("history")
+def lake_history(
+    table: Annotated[str | None, typer.Argument(help="A table; by default all.", show_default=False)] = None,
+    json_: Json = False,
+) -> None:
+    """The versions of tables: when each was made, by what, and how many rows it added."""
+    commits = open_lake().history(table)
+    names = ("table", "version", "time (UTC)", "operation", "rows added", "source")
+    rows = [
+        (name, str(one.version), f"{one.at:%Y-%m-%d %H:%M:%S}", one.operation, f"{one.rows:,}", one.source)
+        for name, found in commits.items()
+        for one in found
+    ]
+    document = [{"table": name, **asdict(one)} for name, found in commits.items() for one in found]
+    say(document, columns(names, rows) if rows else "No table yet.", json_)
 
 
 def open_lake(*, create: bool = False) -> "Lake":

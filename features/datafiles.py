@@ -4,6 +4,7 @@ Row groups are small, so that reading one machine decodes a few thousand rows an
 group hold at most is known from their statistics, which rule out most of them before anything is decoded.
 """
 
+import dataclasses
 import json
 import os
 import uuid
@@ -25,7 +26,7 @@ from features.schema import EVENT_TIME, TEXT
 BUCKET = "bucket"
 ROW_GROUP = 1 << 14
 _AT_A_TIME = 64
-# Rows are written under this prefix and renamed when their file is whole: what a killed writer leaves is known by it.
+# Files have this prefix until their commit is due: what a killed writer leaves is known by it.
 DRAFT = ".draft-"
 # A column with fewer different values than this share of its rows (rounded readings) is written as a dictionary.
 _FEW = 0.5
@@ -47,6 +48,12 @@ class DataFile:
     size: int
     ids: Ids | None = None
     span: Span | None = None
+
+    @property
+    def draft(self) -> "DataFile":
+        """The same file under the name that it has until it is committed."""
+        folder, _, name = self.path.rpartition("/")
+        return dataclasses.replace(self, path=f"{folder}/{DRAFT}{name}")
 
     def statistics(self, entity: str) -> str:
         """What the table's log says of the file."""
@@ -169,9 +176,9 @@ def _micros(moment: Any) -> int:
 
 
 def write(root: Path, bucket: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> DataFile | None:
-    """Write rows, sorted by entity (the first column) and time, into a new file; None if there are none.
+    """Write rows, sorted by entity (the first column) and time, into a draft of a new file; None if there are none.
 
-    The file is on the disk when this returns. Raises OSError (a full disk) and leaves nothing then.
+    The draft is on the disk when this returns; `settle` gives it its name. Raises OSError (a full disk), leaving nothing.
     """
     folder = root / f"{BUCKET}={bucket}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,35 +190,31 @@ def write(root: Path, bucket: int, schema: pa.Schema, tables: Iterable[pa.Table]
             draft.unlink(missing_ok=True)
             return None
         sync(draft)
-        draft.replace(folder / name)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     rows, ids, span = written
-    return DataFile(f"{folder.name}/{name}", bucket, rows, (folder / name).stat().st_size, ids, span)
+    return DataFile(f"{folder.name}/{name}", bucket, rows, draft.stat().st_size, ids, span)
 
 
 def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> tuple[int, Ids, Span] | None:
-    entity = schema.names[0]
-    rows, firsts, lasts, starts, ends = 0, [], [], [], []
+    held: list[tuple[int, Ids, Span]] = []
     writer = None
     try:
         for block in _blocks(schema, tables):
             if writer is None:
                 writer = pq.ParquetWriter(path, schema, store_schema=False, compression="lz4", **_encodings(block))
             writer.write_table(block, row_group_size=ROW_GROUP)
-            rows += block.num_rows
-            ids, stamps = pc.min_max(block.column(entity)).as_py(), times(block, EVENT_TIME)
-            (
-                firsts.append(ids["min"]),
-                lasts.append(ids["max"]),
-                starts.append(int(stamps.min())),
-                ends.append(int(stamps.max())),
-            )
+            ids, stamps = pc.min_max(block.column(0)).as_py(), times(block, EVENT_TIME)
+            held.append((block.num_rows, (ids["min"], ids["max"]), (int(stamps.min()), int(stamps.max()))))
     finally:
         if writer is not None:
             writer.close()
-    return (rows, (min(firsts), max(lasts)), (min(starts), max(ends))) if rows else None
+    if not held:
+        return None
+    rows, ids, spans = zip(*held, strict=True)
+    ends = (min(low for low, _ in ids), max(high for _, high in ids))
+    return sum(rows), ends, (min(low for low, _ in spans), max(high for _, high in spans))
 
 
 def _blocks(schema: pa.Schema, tables: Iterable[pa.Table]) -> Iterable[pa.Table]:
@@ -243,6 +246,23 @@ def _encodings(block: pa.Table) -> dict[str, Any]:
         elif not pa.types.is_boolean(field.type):
             dictionary.append(field.name)
     return {"use_dictionary": dictionary or False, "column_encoding": encoding or None}
+
+
+def settle(root: Path, files: Iterable[DataFile]) -> None:
+    """Give drafts their names, on the disk too."""
+    folders = set()
+    for file in files:
+        (root / file.draft.path).replace(root / file.path)
+        folders.add((root / file.path).parent)
+    for folder in folders:
+        sync(folder)
+
+
+def withdraw(root: Path, files: Iterable[DataFile]) -> None:
+    """Remove files that will not be committed."""
+    for file in files:
+        for one in (file, file.draft):
+            (root / one.path).unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -236,6 +236,11 @@ class Lake:
         hashed = [zlib.crc32(name.encode()) % self.buckets for name in encoded.dictionary.to_pylist()]
         return np.asarray(np.array(hashed, dtype=np.int32)[encoded.indices.to_numpy()], dtype=np.int32)
 
+    def history(self, table_name: str | None = None) -> dict[str, list[delta.Commit]]:
+        """The commits of one table or of all, oldest first. Raises NotFound for an unknown table."""
+        names = self.tables() if table_name is None else [self.contract(table_name).name]
+        return {name: delta.history(self.path(name)) for name in names if delta.exists(self.path(name))}
+
     def accounts(self) -> list[dict[str, Any]]:
         """The row accounts of all imports, oldest first."""
         return [_read(path) for path in sorted((self.root / "accounts").glob("*.json"))]

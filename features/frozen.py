@@ -1,0 +1,173 @@
+"""A Delta table at one version, read by bucket, entity and time. Its log is read once; its files tell what they hold."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.fs as fs
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from features.datafiles import BUCKET, DataFile, Reader, Where
+from features.errors import BadInput, NotFound
+from features.schema import TEXT
+
+# What deltalake cuts the words in its own statistics to: such an end of a range is none.
+_CUT = 32
+_RESTORE = "restore it from a copy of the lake"
+Flags = npt.NDArray[np.bool_]
+
+
+def exists(path: Path) -> bool:
+    """Whether a Delta table is there. Raises BadInput for a folder that has lost its log: its rows must not read as none."""
+    if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)):
+        return True
+    if next(path.glob(f"{BUCKET}=*/*.parquet"), None) is None:
+        return False
+    raise BadInput("the table's _delta_log is gone or empty, its data files are there", where=str(path), mend=_RESTORE)
+
+
+def damaged(path: Path, error: Exception) -> BadInput:
+    reason = str(error).splitlines()[0]
+    return BadInput(f"not readable as a table ({reason})", where=str(path), mend=_RESTORE)
+
+
+class Frozen:
+    """A table at one version: its log is read once, its files are opened as they are needed. Threads may share it."""
+
+    def __init__(self, path: Path, at_version: int | None = None) -> None:
+        """at_version: None is the current one. Raises NotFound for a version that is not there, BadInput for damage."""
+        self.path = path
+        self._lock = Lock()
+        self._readers: dict[str, Reader] = {}
+        try:
+            self._table = DeltaTable(path, version=at_version)
+        except (DeltaError, OSError) as error:
+            if at_version is None or not exists(path):
+                raise damaged(path, error) from None
+            what = f"no version {at_version} of table {path.name}"
+            mend = "it may have been removed; build anew from the current version"
+            raise NotFound(what, where=str(path), mend=mend) from None
+        self.version = int(self._table.version())
+
+    @cached_property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files of this version, as its log describes them."""
+        try:
+            log = pa.table(self._table.get_add_actions(flatten=True))
+        except (DeltaError, OSError) as error:
+            raise damaged(self.path, error) from None
+        entity = self.columns[0] if self.columns else ""
+        return tuple(_data_file(row, entity) for row in log.to_pylist())
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that the table has at this version, without its bucket."""
+        return [name for name in pa.schema(self._table.schema().to_arrow()).names if name != BUCKET]
+
+    def read(
+        self,
+        schema: pa.Schema,
+        where: Where,
+        *,
+        buckets: Sequence[int] | None = None,
+        files: Sequence[DataFile] | None = None,
+    ) -> Iterator[pa.Table]:
+        """The wanted rows of each file in turn: columns of `schema` (null where a file lacks one), the entity a dictionary.
+
+        buckets, files: only these. Of files and row groups that cannot hold a wanted row nothing is decoded.
+        Raises BadInput if a file is damaged or gone, NotFound if the version's files were vacuumed.
+        """
+        for file in self.files if files is None else files:
+            if (buckets is None or file.bucket in buckets) and where.may_hold(file.ids, file.span):
+                with self._watched(file):
+                    yield self._reader(file).read(schema, where)
+
+    def counts(
+        self, bucket: int, entity: str, files: Sequence[DataFile] | None = None
+    ) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+        """The entities of a bucket (or of some of its files), ascending by bytes, and how many rows each has."""
+        schema = pa.schema([(entity, TEXT)])
+        parts = [
+            part.column(entity).combine_chunks() for part in self.read(schema, Where(entity), buckets=[bucket], files=files)
+        ]
+        words = pc.unique(pa.concat_arrays([part.dictionary for part in parts]) if parts else pa.array([], TEXT))
+        words = words.take(pc.sort_indices(words))
+        rows = np.zeros(len(words), dtype=np.int64)
+        for part in parts:
+            place = pc.index_in(part.dictionary, value_set=words).to_numpy()
+            np.add.at(rows, place, np.bincount(part.indices.to_numpy(), minlength=len(part.dictionary)))
+        return words.filter(pa.array(rows > 0)), rows[rows > 0]
+
+    def matching(
+        self, keys: pa.Schema, schema: pa.Schema, where: Where, bucket: int, wanted: Callable[[pa.Table], Flags]
+    ) -> Iterator[pa.Table]:
+        """Rows of one bucket for whose columns `keys` the function says so. Other columns are decoded only where it does."""
+        for file in self.files:
+            if file.bucket == bucket and where.may_hold(file.ids, file.span):
+                with self._watched(file):
+                    reader = self._reader(file)
+                    for groups in reader.stretches(where):
+                        hit = wanted(reader.read(keys, where, groups))
+                        if hit.any():
+                            yield reader.read(schema, where, groups).filter(pa.array(hit))
+
+    def _reader(self, file: DataFile) -> Reader:
+        with self._lock:
+            return self._readers.setdefault(file.path, Reader(self.path, file))
+
+    @contextmanager
+    def _watched(self, file: DataFile) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise self._gone(file) from None
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(self.path, error) from None
+
+    def _gone(self, file: DataFile) -> BadInput | NotFound:
+        when = _vacuumed_after(self.path, self.version)
+        if when is None or any(file.path == one.path for one in Frozen(self.path).files):
+            return BadInput("a data file of the table is gone", where=str(self.path / file.path), mend=_RESTORE)
+        what = f"the rows of version {self.version} were vacuumed on {when:%Y-%m-%d}"
+        mend = "what was built on it stays as it is; build anew from the current version"
+        return NotFound(what, where=f"table {self.path.name}", mend=mend)
+
+
+def _vacuumed_after(path: Path, version: int) -> datetime | None:
+    """When files were last removed since a version, if they were."""
+    ends = [one for one in DeltaTable(path).history() if one["operation"] == "VACUUM END" and one["version"] > version]
+    return datetime.fromtimestamp(ends[0]["timestamp"] / 1000, UTC) if ends else None
+
+
+def _data_file(row: Mapping[str, Any], entity: str) -> DataFile:
+    low, high = row.get(f"min.{entity}"), row.get(f"max.{entity}")
+    whole = isinstance(low, str) and isinstance(high, str) and len(high.encode()) < _CUT
+    start, end = row.get("min.event_time"), row.get("max.event_time")
+    span = None
+    if start is not None and end is not None:
+        # Statistics of other writers are cut to milliseconds.
+        span = (int(start.timestamp() * 1e6) - 1000, int(end.timestamp() * 1e6) + 1000)
+    ids = (str(low), str(high)) if whole else None
+    return DataFile(row["path"], row["partition.bucket"], row["num_records"], row["size_bytes"], ids, span)
+
+
+def dataset(path: Path) -> ds.Dataset | None:
+    """A table that has no buckets, to be scanned; None if there is none. Raises BadInput if it is damaged."""
+    if not DeltaTable.is_deltatable(str(path)):
+        return None
+    try:
+        # Arrow's own file system: the one of deltalake calls back into Python for every read.
+        files = fs.SubTreeFileSystem(str(path), fs.LocalFileSystem())
+        return DeltaTable(path).to_pyarrow_dataset(filesystem=files, as_large_types=False)
+    except (DeltaError, OSError) as error:
+        raise damaged(path, error) from None

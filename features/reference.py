@@ -9,13 +9,14 @@ rate_90d, rate_365d,             failures with event_time in (D - w, D] per mach
 rate_<component>_365d            machine-years are the sum of `machines` over the days in (D - w, D] / 365.25; null below one
 <table>_known                    row versions of the kind's readings, machines and failures with known_from <= D
 
-A machine belongs to a group by its machines row visible at D. Machines are summed up in a fixed order, bucket by bucket and by
-id. So a row is a function of what was known at D; the table of a lake without the later rows has the same bits.
+A day without any reading of the kind has no row; the rows before it hold (`peers` says how long). So what is known later never
+adds a row to the past. A machine belongs to a group by its machines row visible at D. Machines are summed up in a fixed order,
+bucket by bucket and by id. So a row is a function of what was known at D; the table of a lake without the later rows has the
+same bits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import delta, engine, kernel_peers, schema
-from features.clock import Micros, in_order, micros, times
+from features.clock import Micros, in_order, times
 from features.history import HOUR, READINGS, History, Ints, from_tables, peer_groups
 from features.kinds import MachineKind
 from features.peers import RATE_DAYS, own_hours
-from features.schema import EVENT_TIME, MACHINE, PEER_GROUP, RECORDED_AT, TIME
+from features.schema import EVENT_TIME, MACHINE, PEER_GROUP, RECORDED_AT, TEXT, TIME
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -55,15 +56,14 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
         return 0
     known = Known.of(kind, (_clocks(view, kind, bucket) for bucket in range(lake.buckets)))
     stored = view.read(contract.name)
-    keep = _days_that_stand(stored, kind, known)
-    days = known.days[keep:]
     if not len(known.days):
         return 0
-    stand = stored if not len(days) else stored.filter(pc.less(stored.column(EVENT_TIME).cast(pa.int64()), int(days[0])))
+    last = _last_that_stands(stored, kind, known)
+    days = known.days[known.days > last]
+    stand = stored.filter(pc.less_equal(stored.column(EVENT_TIME).cast(pa.int64()), last))
     sums = Sums.empty(kind, days)
-    for history in engine.prefetch(
-        lambda bucket: _history(kind, _rows(view, kind, bucket)), range(lake.buckets if len(days) else 0)
-    ):
+    buckets = range(lake.buckets if len(days) else 0)
+    for history in engine.prefetch(lambda bucket: _history(kind, _rows(view, kind, bucket, days)), buckets):
         sums.add(history)
         if progress is not None:
             progress(history.series[READINGS].rows)
@@ -78,13 +78,10 @@ def _sources(view: "View", kind: MachineKind) -> str:
     return ", ".join([f"kind {kind.digest}", *(f"{name} {view.versions.get(name, 'none')}" for name in names)])
 
 
-def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]], until: datetime | None = None) -> pa.Table:
-    """The whole reference table from the machines, readings and failures of machines of the kind, bucket by bucket.
-
-    until: the last moment of the table; by default the day that ends the last reading's.
-    """
+def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]]) -> pa.Table:
+    """The whole reference table from the machines, readings and failures of machines of the kind, bucket by bucket."""
     contract = schema.reference(kind)
-    known = Known.of(kind, buckets, until)
+    known = Known.of(kind, buckets)
     sums = Sums.empty(kind, known.days)
     for tables in buckets:
         sums.add(_history(kind, tables))
@@ -93,13 +90,13 @@ def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]], until: da
 
 @dataclass(frozen=True)
 class Known:
-    """The days of the table, and how many row versions of each table were known at each."""
+    """The days that may have a row, and how many row versions of each table were known at each."""
 
     days: Ints
     counts: dict[str, Ints]
 
     @classmethod
-    def of(cls, kind: MachineKind, buckets: Iterable[Mapping[str, pa.Table]], until: datetime | None = None) -> "Known":
+    def of(cls, kind: MachineKind, buckets: Iterable[Mapping[str, pa.Table]]) -> "Known":
         """From the day after the first reading was known to the day that ends the last reading's."""
         moments: dict[str, list[Micros]] = {"readings": [], "machines": [], "failures": []}
         latest = -1
@@ -111,8 +108,7 @@ class Known:
                 moments[name].append(_known_from(tables[name]))
         found = {name: np.sort(np.concatenate(parts)) for name, parts in moments.items()}
         first, end = (-(-int(found["readings"][0]) // DAY), -(-latest // DAY)) if latest >= 0 else (0, -1)
-        last = end if until is None or latest < 0 else micros(until) // DAY
-        days = np.arange(first, last + 1, dtype=np.int64) * DAY
+        days = np.arange(first, end + 1, dtype=np.int64) * DAY
         return cls(days, {name: np.searchsorted(moment, days, side="right") for name, moment in found.items()})
 
 
@@ -122,8 +118,10 @@ def _clocks(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]
     return found | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], columns=[EVENT_TIME, RECORDED_AT])}
 
 
-def _rows(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
-    return _few(view, kind, bucket) | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket])}
+def _rows(view: "View", kind: MachineKind, bucket: int, days: Ints) -> dict[str, pa.Table]:
+    """Machines and failures of the kind, and the readings that these days look at."""
+    span = (int(days[0]) - round(own_hours(kind) * HOUR), int(days[-1]))
+    return _few(view, kind, bucket) | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], times=span)}
 
 
 def _few(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
@@ -141,18 +139,18 @@ def _known_from(table: pa.Table) -> Micros:
     return np.maximum(times(table, EVENT_TIME), times(table, RECORDED_AT))
 
 
-def _days_that_stand(stored: pa.Table, kind: MachineKind, known: Known) -> int:
-    """How many days from the first on are as they would be made now: the same rows were known then."""
-    groups = peer_groups(kind)
-    if set(groups) != set(stored.column(PEER_GROUP).unique().to_pylist()):
-        return 0
+def _last_that_stands(stored: pa.Table, kind: MachineKind, known: Known) -> int:
+    """The last day up to which all stored rows are as they would be made now: the same rows were known then. -1 for none."""
+    if set(peer_groups(kind)) != set(stored.column(PEER_GROUP).unique().to_pylist()):
+        return -1
     mine = stored.filter(pc.equal(stored.column(PEER_GROUP), kind.name))
-    count = min(mine.num_rows, len(known.days))
-    alike = times(mine, EVENT_TIME)[:count] == known.days[:count]
+    days = times(mine, EVENT_TIME)
+    place = np.minimum(np.searchsorted(known.days, days), len(known.days) - 1)
+    alike = known.days[place] == days
     for name, now in known.counts.items():
-        then = np.asarray(mine.column(f"{name}_known").to_numpy())[:count]
-        alike &= then == now[:count]
-    return count if alike.all() else int(np.argmin(alike))
+        alike &= np.asarray(mine.column(f"{name}_known").to_numpy()) == now[place]
+    standing = len(alike) if alike.all() else int(np.argmin(alike))
+    return int(days[standing - 1]) if standing else -1
 
 
 @dataclass(frozen=True)
@@ -191,20 +189,23 @@ class Sums:
         """The rows of these days. old: those of the days before them, whose `machines` the machine-years reach back to."""
         contract = schema.reference(self.kind)
         first = len(known.days) - len(self.days)
+        moment = pa.array(self.days).cast(TIME)
+        counted = [pa.array(known.counts[name][first:]) for name in ("readings", "machines", "failures")]
         parts = []
         for place, group in enumerate([self.kind.name, *(f"{self.kind.name}/{model}" for model in self.kind.models)]):
-            before = old.filter(pc.equal(old.column(PEER_GROUP), group)).column("machines").to_numpy()
-            machines = np.concatenate([np.asarray(before, dtype=np.int64), self.reporting[:, place]])
-            years = [_over_days(machines, days)[len(before) :] / YEAR_DAYS for days in RATE_DAYS]
+            machines = np.zeros(len(known.days), dtype=np.int64)
+            before = old.filter(pc.equal(old.column(PEER_GROUP), group))
+            machines[np.searchsorted(known.days, times(before, EVENT_TIME))] = before.column("machines").to_numpy()
+            machines[first:] = self.reporting[:, place]
+            years = [_over_days(machines, days)[first:] / YEAR_DAYS for days in RATE_DAYS]
             of_years = [*years, *([years[-1]] * len(self.kind.components))]
             failed = self.failures[:, place].T
             rates = [np.where(year >= 1.0, n / np.maximum(year, 1.0), np.nan) for n, year in zip(failed, of_years, strict=True)]
-            moment = pa.array(self.days).cast(TIME)
-            columns = [pa.array([group] * len(self.days)), moment, moment, *self._of_sensors(place), *map(_nullable, rates)]
-            columns.append(pa.array(self.reporting[:, place]))
-            columns += [pa.array(known.counts[name][first:]) for name in ("readings", "machines", "failures")]
-            parts.append(pa.table(columns, schema=contract.arrow))
-        return pa.concat_tables(parts)
+            group_ids = pa.repeat(pa.scalar(group, TEXT), len(self.days))
+            columns = [group_ids, moment, moment, *self._of_sensors(place), *map(_nullable, rates)]
+            parts.append(pa.table([*columns, pa.array(self.reporting[:, place]), *counted], schema=contract.arrow))
+        with_readings = pa.array(self.reporting[:, 0] > 0)
+        return pa.concat_tables([part.filter(with_readings) for part in parts])
 
     def _of_sensors(self, place: int) -> list[pa.Array]:
         columns = []

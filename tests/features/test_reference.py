@@ -103,6 +103,20 @@ def test_every_row_is_what_plain_python_makes_of_what_was_known(tables: Tables, 
     assert sum(row["rate_90d"] is not None for row in found.values()) == 0  # two weeks of thirteen machines are half a year
 
 
+def test_a_day_without_readings_has_no_row_whatever_comes_later(tables: Tables) -> None:
+    """Nobody knew at the time whether readings would come again; from the rows known then come the same features."""
+    stamps = [row["event_time"] for row in tables[KIND.readings_table].to_pylist()]
+    silent = [START + timedelta(days=5) < stamp < START + timedelta(days=9) for stamp in stamps]
+    gappy = tables | {KIND.readings_table: tables[KIND.readings_table].filter(pa.array(~np.array(silent)))}
+    whole = reference.made(KIND, [gappy])
+    days = {stamp for (group, stamp) in by_key(whole) if group == "peered"}
+    assert {START + timedelta(days=day) for day in (5, 10)} <= days
+    assert not days & {START + timedelta(days=day) for day in (6, 7, 8)}
+    as_of = START + timedelta(days=7, hours=3)
+    by_then = {name: recorded_by(one, as_of) for name, one in gappy.items()}
+    assert recorded_by(reference.made(KIND, [by_then]), as_of).equals(recorded_by(whole, as_of))
+
+
 def alike(found: float | None, expected: float | None) -> bool:
     return found == expected if None in (found, expected) else math.isclose(found or 0.0, expected or 0.0, rel_tol=1e-9)
 
@@ -128,7 +142,7 @@ def test_the_law_holds_for_the_table_and_for_the_features(tables: Tables, publis
     for hours in (30, 100, 151, 24 * 9, 300):
         as_of = START + timedelta(hours=hours)
         by_then = {name: recorded_by(one, as_of) for name, one in tables.items()}
-        again = recorded_by(reference.made(KIND, [by_then], as_of), as_of)
+        again = recorded_by(reference.made(KIND, [by_then]), as_of)
         assert again.equals(recorded_by(published, as_of).select(again.column_names))
         looks = np.full(len(IDS), micros(as_of))
         held, redone = (

@@ -43,15 +43,25 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: name, points, colour class, whether it steps, and an optional interval around each point."""
+    """One curve: name, points, colour class, whether points are dotted and joined, and an optional interval around each."""
 
     name: str
     x: Floats
     y: Floats
     style: str = "c0"
     dots: bool = False
+    curve: bool = True
     low: Floats | None = None
     high: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """What lies between two curves."""
+
+    x: Floats
+    low: Floats
+    high: Floats
 
 
 def share_axis(words: str, percent: bool = True) -> Axis:
@@ -77,9 +87,19 @@ def _round_step(rough: float) -> float:
     return float(next(size * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if size * factor >= rough - 1e-12))
 
 
-def line_chart(lines: Sequence[Line], x: Axis, y: Axis, label: str, reference: tuple[Floats, Floats] | None = None) -> str:
-    """Curves over a grid. reference: points of a thin dashed line (the diagonal, a base rate)."""
+def line_chart(
+    lines: Sequence[Line],
+    x: Axis,
+    y: Axis,
+    label: str,
+    reference: tuple[Floats, Floats] | None = None,
+    band: Band | None = None,
+) -> str:
+    """Curves over a grid. reference: points of a thin dashed line (the diagonal, a base rate); band: lies below everything."""
     parts = [_grid(x, y)]
+    if band is not None:
+        around = np.r_[band.x, band.x[::-1]], np.r_[band.low, band.high[::-1]]
+        parts.append(f'<path class="band" d="{_path(*_points(*around, x, y))}Z"/>')
     if reference is not None:
         parts.append(f'<path class="ref" d="{_path(*_points(reference[0], reference[1], x, y))}"/>')
     for line in reversed(lines):
@@ -90,7 +110,8 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, label: str, reference: t
                 f'<line class="{line.style} whisker" x1="{a:.1f}" x2="{a:.1f}" y1="{b:.1f}" y2="{c:.1f}"/>'
                 for a, b, c in zip(at_x, low, high, strict=True)
             ]
-        parts.append(f'<path class="{line.style} curve" d="{_path(at_x, at_y)}"><title>{escape(line.name)}</title></path>')
+        if line.curve:
+            parts.append(f'<path class="{line.style} curve" d="{_path(at_x, at_y)}"><title>{escape(line.name)}</title></path>')
         if line.dots:
             parts += [
                 f'<circle class="{line.style} dot" cx="{a:.1f}" cy="{b:.1f}" r="3.6">'

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training import alarms, metrics
+from training import alarms, ceiling, metrics
+from training.ceiling import ORACLE, Ceiling
 from training.intervals import Band, Draws, Interval, draw, never_certain, resample, simultaneous
 from training.metrics import Floats, Rows
 from training.slopes import calibration_line
+from training.truth import Truth
 
 HORIZONS = (24, 48, 72)
 THIRD_DAY = "48-72"
@@ -93,7 +95,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run's report shows. `model` is the forecast under test, `names` all forecasts in order."""
+    """What a run's report shows. `model` is the forecast under test, `names` all forecasts in order.
+
+    ceiling: where the truth is known; then the oracle is the last of the forecasts.
+    """
 
     model: str
     names: tuple[str, ...]
@@ -108,19 +113,34 @@ class Evaluation:
     lists: dict[str, tuple[alarms.TopK, ...]]
     segments: tuple[Segment, ...]
     settings: Settings = field(default_factory=Settings)
+    ceiling: Ceiling | None = None
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The forecasts that anyone could have made: neither the model nor the oracle."""
+        return tuple(name for name in self.names if name not in (self.model, ORACLE))
 
     def horizon(self, name: str) -> Horizon:
         return next(one for one in self.horizons if one.name == name)
 
 
-def evaluate(frame: pd.DataFrame, forecasts: Mapping[str, Probabilities], settings: Settings | None = None) -> Evaluation:
+def evaluate(
+    frame: pd.DataFrame,
+    forecasts: Mapping[str, Probabilities],
+    settings: Settings | None = None,
+    *,
+    truth: Truth | None = None,
+) -> Evaluation:
     """Judge forecasts on one out-of-time frame.
 
     frame: machine_id, as_of (aware), model, y24, y48, y72 (NaN = unripe), hours_to_failure, optional weight.
     forecasts: name -> probabilities [n, 3] at 24, 48, 72 h; the first is the model under test.
+    truth: of the frame's rows, where the fleet is simulated; the frame then has low72, high72 and component as well.
     Raises ValueError if no ripe row or no failure is left to judge by.
     """
     settings = settings or Settings()
+    if truth is not None:
+        forecasts = {**forecasts, ORACLE: truth.p}
     codes, names = pd.factorize(frame["machine_id"], sort=True)
     machine, machines = codes.astype(np.int32), len(names)
     weight = frame["weight"].to_numpy(np.float64) if "weight" in frame else np.ones(len(frame))
@@ -155,6 +175,9 @@ def evaluate(frame: pd.DataFrame, forecasts: Mapping[str, Probabilities], settin
         lists={name: tuple(alarms.top_k(line, p, k) for k in settings.lists) for name, p in last.items()},
         segments=_segments(frame, machine, machines, weight, np.asarray(p)[:, 2], resamples, settings),
         settings=settings,
+        ceiling=None
+        if truth is None
+        else ceiling.against(frame, np.asarray(p), truth, line, last[model], resamples, settings.budgets[0]),
     )
 
 

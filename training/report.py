@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training import report_figures as figures
+from training.ceiling import ORACLE, Ceiling
 from training.evaluation import THIRD_DAY, Evaluation
 from training.report_words import ALARM_MEASURES, MEASURES, ROW_MEASURES, Text, number, share_of, sign, span, verdict
 
@@ -27,7 +28,8 @@ class Importance:
 
 @dataclass(frozen=True)
 class Run:
-    """Who this report is about. identity: label -> value as shown (bundle, snapshot, lake versions, dates)."""
+    """Who this report is about. identity: label -> value as shown (bundle, snapshot, lake versions, dates); modes: the words of
+    each component."""
 
     title: Text
     subject: Text
@@ -37,6 +39,7 @@ class Run:
     importance: Sequence[Importance] = ()
     notes: Sequence[Text] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, Text] = field(default_factory=dict)
 
 
 def render(run: Run, evaluation: Evaluation) -> str:
@@ -95,6 +98,10 @@ def context(run: Run, evaluation: Evaluation) -> dict[str, Any]:
         "calibration": calibration_table(evaluation),
         "lists": list_table(evaluation, run.words),
         "segments": segment_table(evaluation),
+        "ceiling": evaluation.ceiling,
+        "mode_rows": [] if evaluation.ceiling is None else mode_rows(evaluation.ceiling, run.modes),
+        "truth_figure": None if evaluation.ceiling is None else truth_figure(evaluation.ceiling),
+        "share_of": share_of,
         "number": number,
         "span": span,
     }
@@ -154,7 +161,8 @@ def _table(
             }
             if name in gains:
                 gain = gains[name][key]
-                cell |= {"gain": gain_text(gain, measure.percent), "tone": sign(gain, measure.better)}
+                tone = "plain" if name == ORACLE else sign(gain, measure.better)  # below a ceiling is no defeat
+                cell |= {"gain": gain_text(gain, measure.percent), "tone": tone}
             cells.append(cell)
         rows.append({"words": words[name], "own": name == evaluation.model, "cells": cells})
     heads = [{"words": worded(key, evaluation), "about": MEASURES[key].about} for key in keys]
@@ -222,3 +230,24 @@ def segment_table(evaluation: Evaluation) -> list[dict[str, Any]]:
         {"segment": one, "figures": [one.figures[key] for key in ("ap", "auc", "observed_over_expected")]}
         for one in evaluation.segments
     ]
+
+
+SIGNS = {
+    "windows": Text("sensors and codes", "传感器与代码"),
+    "order": Text("only the order of readings", "仅读数的先后次序"),
+    "none": Text("nothing", "无征兆"),
+}
+ANNOUNCED = Text("All that sensors and codes announce", "全部有传感器或代码征兆的故障")
+
+
+def mode_rows(ceiling: Ceiling, words: Mapping[str, Text]) -> list[dict[str, Any]]:
+    """One row per failure mode, then those together that windows of sensors and codes announce."""
+    named = [(words.get(one.name, Text(one.name, "")), one) for one in ceiling.modes]
+    if ceiling.windows is not None:
+        named.append((ANNOUNCED, ceiling.windows))
+    return [{"words": text, "signs": SIGNS[one.signs], "mode": one, "sum": one is ceiling.windows} for text, one in named]
+
+
+def truth_figure(ceiling: Ceiling) -> figures.Figure | None:
+    """Truth against prediction; None for a test period that is too small for a few bins."""
+    return figures.true_against_predicted(ceiling) if len(ceiling.bins.true) > 1 else None

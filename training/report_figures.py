@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.charts import Line, count_axis, histogram, line_chart, log_axis, ratio_chart, share_axis
+from training.ceiling import Ceiling
+from training.charts import Band, Line, count_axis, histogram, line_chart, log_axis, ratio_chart, share_axis
 from training.evaluation import Calibration, Evaluation, Horizon, Segment
 from training.report_words import Text, number
 
@@ -108,6 +109,26 @@ def lead_times(evaluation: Evaluation) -> Figure:
     svg = histogram(edges, counts, x, count_axis("failures 故障数", max(1.0, float(counts.max()) * 1.1)), "Lead times")
     missed = int(np.isnan(budget.lead_hours).sum())
     return svg, [("bar", Text(f"alarmed {len(found)}, missed {missed}", f"已预警 {len(found)}，漏报 {missed}"))]
+
+
+def true_against_predicted(ceiling: Ceiling) -> Figure:
+    """Mean true probability over mean prediction in bins of like predictions, on the band of their mean 90 % range."""
+    bins, inside = ceiling.bins, ceiling.bins.inside
+    least = float(min(bins.low.min(), bins.predicted.min(), bins.true[bins.true > 0].min(initial=1.0)))
+    x, y = (log_axis(words, max(1e-6, least), 1.0) for words in ("predicted 预测概率", "true 真实概率"))
+    dots = [
+        Line("true 真实概率", bins.predicted[part], bins.true[part], style, curve=False, dots=True)
+        for style, part in (("c0", inside), ("c3", ~inside))
+    ]
+    band = Band(bins.predicted, bins.low, bins.high)
+    diagonal = (np.array([x.low, 1.0]), np.array([x.low, 1.0]))
+    svg = line_chart(dots, x, y, "True probability against prediction, 72 h", diagonal, band)
+    legend = [
+        ("c0", Text(f"within the range: {inside.sum()} bins", f"在区间内：{inside.sum()} 个分箱")),
+        ("c3", Text(f"outside: {(~inside).sum()}", f"区间外：{(~inside).sum()}")),
+        ("band", Text("mean 90 % range", "90 % 区间均值")),
+    ]
+    return svg, legend
 
 
 def segment_curves(segments: tuple[Segment, ...]) -> tuple[Figure, Figure]:

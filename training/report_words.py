@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.ceiling import Ceiling
 from training.evaluation import THIRD_DAY, Calibration, Evaluation
 from training.intervals import Interval
 
@@ -117,9 +118,10 @@ def sign(gain: Interval, better: int) -> str:
 def verdict(evaluation: Evaluation, words: Mapping[str, Text]) -> list[Text]:
     """The run in a few sentences, the worst news not hidden: use, rivals, calibration."""
     sentences = [_use(evaluation)]
-    if len(evaluation.names) > 1:
+    if evaluation.rivals:
         sentences += _rivals(evaluation, words)
-    return sentences + _calibration(evaluation)
+    sentences += _calibration(evaluation)
+    return sentences if evaluation.ceiling is None else [*sentences, _beside_truth(evaluation.ceiling)]
 
 
 def _use(evaluation: Evaluation) -> Text:
@@ -144,7 +146,7 @@ def _rivals(evaluation: Evaluation, words: Mapping[str, Text]) -> list[Text]:
         if not found:
             continue
         horizon = found[0]
-        best = max(evaluation.names[1:], key=lambda rival: horizon.figures[rival]["ap"].value)
+        best = max(evaluation.rivals, key=lambda rival: horizon.figures[rival]["ap"].value)
         gain = horizon.gains[best]["ap"]
         tone = sign(gain, 1)
         claim_en = {"good": "better than", "bad": "worse than", "plain": "not distinguishable from"}[tone]
@@ -207,3 +209,23 @@ def _confirmed(calibration: Calibration) -> Text:
         "概率可以直接采信：在各预测期的每个分箱内，实际故障数与预期相符。",
         "good",
     )
+
+
+def _beside_truth(ceiling: Ceiling) -> Text:
+    """What only a simulated fleet can tell: how near the forecast comes to the true probabilities."""
+    slope, bins, found = ceiling.slopes["72"], ceiling.bins, ceiling.windows
+    en = f"The fleet is simulated, so the truth is known: calibration slope against the true probabilities {number(slope)}"
+    zh = f"该机群为模拟数据，真实概率已知：对真实概率的校准斜率为 {number(slope)}"
+    if len(bins.true):
+        en += f", the truth within the 90 % range in {number(bins.coverage, True)} of {len(bins.true)} bins of like predictions"
+        zh += f"，{len(bins.true)} 个相近预测分箱中 {number(bins.coverage, True)} 的真实概率落在 90 % 区间内"
+    if found is not None:
+        en += (
+            f", and of the {found.failures:,} failures that sensors or codes announce {number(found.model.value, True)} are "
+            f"alarmed where the oracle alarms {number(found.oracle.value, True)}"
+        )
+        zh += (
+            f"；{found.failures:,} 次有传感器或代码征兆的故障中，本模型预警 {number(found.model.value, True)}，"
+            f"理想预测预警 {number(found.oracle.value, True)}"
+        )
+    return Text(f"{en}.", f"{zh}。")

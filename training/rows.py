@@ -185,14 +185,23 @@ def _seen(name: str, config: GbmConfig) -> bool:
 
 
 def predictions_frame(past: Past, lake: Lake, rows: Rows, said: Prediction) -> pd.DataFrame:
-    """Keys, kind, model, labels and probabilities of the chosen rows."""
+    """Keys, kind, model, labels, the component that fails (None without a failure), and probabilities of the chosen rows."""
     chosen = past.observations.take(pa.array(rows))
     ids = chosen.column(MACHINE).cast(pa.string())
     machines = lake.machines()
     latest = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("model").to_pylist(), strict=True))
     frame = pd.DataFrame({MACHINE: ids.to_pandas(), AS_OF: chosen.column(AS_OF).to_pandas(), "kind": past.snapshot.kind.name})
     frame["model"] = [latest.get(name) for name in ids.to_pylist()]
-    names = [*TARGETS, "followed_hours", "hours_to_failure"]
-    frame = frame.join(past.labels()[names].iloc[rows].reset_index(drop=True))
+    components = tuple(component.code for component in past.snapshot.kind.components)
+    labels = past.labels(components=components).iloc[rows].reset_index(drop=True)
+    frame = frame.join(labels[[*TARGETS, "followed_hours", "hours_to_failure"]]).assign(component=_first(labels, components))
     probabilities = {name: said.p[:, k] for k, name in enumerate(("p24", "p48", "p72"))}
     return frame.assign(**probabilities, low72=said.low[:, -1], high72=said.high[:, -1])
+
+
+def _first(labels: pd.DataFrame, components: tuple[str, ...]) -> npt.NDArray[np.object_]:
+    """Of each row the component that fails at `hours_to_failure`; of several at one moment the last one declared."""
+    found = np.full(len(labels), None, dtype=object)
+    for component in components:
+        found[labels[f"hours_to_{component}"].to_numpy() == labels["hours_to_failure"].to_numpy()] = component
+    return found

@@ -15,18 +15,24 @@ from features.catalog import Catalog
 from features.errors import BadInput
 from features.lake import Lake
 from features.settings import Settings
-from training import evaluation, report, rivals, tables, tracking
+from training import evaluation, report, rivals, tables, tracking, truth
 from training.bundle import Bundle
+from training.ceiling import ORACLE
 from training.config import TrainConfig
 from training.evaluation import Evaluation
 from training.model import HazardModel
 from training.report_notes import notes, period
 from training.report_words import Text, verdict
 from training.train import Training, train_machine
+from training.truth import Truth
 
 OWN = "forewarn"
 OWN_WORDS = Text("Forewarn", "本模型")
-WORDS: dict[str, Text] = {OWN: OWN_WORDS, **{rival.name: rival.words for rival in rivals.RIVALS}}
+WORDS: dict[str, Text] = {
+    OWN: OWN_WORDS,
+    **{rival.name: rival.words for rival in rivals.RIVALS},
+    ORACLE: Text("Oracle: the true probability", "理想预测（真实概率）"),
+}
 TITLE = Text("Machine failure within 72 hours", "72 小时机器故障预测")
 _SHOWN = 20  # features in the report
 
@@ -79,7 +85,8 @@ def run_machine(
     lake = Lake.open(snapshot.lake)
     tracking.check(settings)
     training = train_machine(config, snapshot, lake, progress=say)
-    judged = judge(training, config, progress=say)
+    known = truth.of(settings.home, kind, training.predictions)
+    judged = judge(training, config, known, progress=say)
 
     say("write bundle and report")
     bundle = training.bundle.with_metrics(tables.flat(judged))
@@ -92,8 +99,13 @@ def run_machine(
     return Outcome(bundle, path, written, judged, registered)
 
 
-def judge(training: Training, config: TrainConfig, *, progress: Callable[[str], None] | None = None) -> Evaluation:
-    """The bundle and its rivals on the same out-of-time rows. Raises BadInput if no failure falls among them."""
+def judge(
+    training: Training, config: TrainConfig, known: Truth | None = None, *, progress: Callable[[str], None] | None = None
+) -> Evaluation:
+    """The bundle, its rivals and, of a simulated fleet, the oracle on the same out-of-time rows.
+
+    Raises BadInput if no failure falls among them.
+    """
     say = progress or (lambda text: None)
     said = rivals.forecasts(
         training.train_x, training.train_labels, training.train_weight, training.test_x, training.bundle.catalog.specs,
@@ -102,7 +114,7 @@ def judge(training: Training, config: TrainConfig, *, progress: Callable[[str], 
     own = training.predictions[["p24", "p48", "p72"]].to_numpy(np.float64)
     say("evaluate")
     try:
-        return evaluation.evaluate(training.predictions, {OWN: own, **said})
+        return evaluation.evaluate(training.predictions, {OWN: own, **said}, truth=known)
     except ValueError as error:
         raise BadInput(str(error), where="test period", mend="test on a longer period, or bring in more history") from None
 
@@ -132,6 +144,7 @@ def describe(bundle: Bundle, snapshot: Snapshot, judged: Evaluation) -> report.R
         importance(bundle.model, bundle.catalog),
         notes(bundle.manifest, judged),
         flat_params(manifest.params),
+        {one.code: Text(one.words_en, one.words_zh) for one in manifest.kind.components},
     )
 
 

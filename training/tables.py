@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.ceiling import Ceiling
 from training.evaluation import Evaluation
 from training.intervals import Interval
 from training.report_words import Text, number, share_of
@@ -85,7 +86,7 @@ def summary(evaluation: Evaluation, words: Mapping[str, Text]) -> list[dict[str,
         row(words[name].en, {key: one.figures[name] for key, one in judged.items()}, budget.figures[name])
         for name in evaluation.names
     ]
-    for name in evaluation.names[1:]:
+    for name in evaluation.rivals:
         gains = {key: one.gains[name] for key, one in judged.items()}
         table.append(row(f"gain over {words[name].en}", gains, budget.gains[name]))
     return table
@@ -104,7 +105,17 @@ def flat(evaluation: Evaluation) -> dict[str, float]:
     for budget in evaluation.budgets:
         tag = f"{budget.share * 100:g}pct".replace(".", "_")
         found |= {f"{key}_{tag}": one.value for key, one in budget.figures[evaluation.model].items()}
+    if evaluation.ceiling is not None:
+        found |= _beside_truth(evaluation.ceiling)
     return {key: value for key, value in found.items() if math.isfinite(value)}
+
+
+def _beside_truth(ceiling: Ceiling) -> dict[str, float]:
+    found = {f"true_slope_{name}h": slope for name, slope in ceiling.slopes.items()}
+    found["true_range_coverage"] = ceiling.bins.coverage
+    if ceiling.windows is not None:
+        found["share_of_oracle_recall"] = ceiling.windows.share
+    return found
 
 
 def _width(text: str) -> int:

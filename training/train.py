@@ -26,8 +26,8 @@ class Training:
     """A bundle and what it is judged by.
 
     predictions: one row per observation of the test period: machine_id, as_of, kind, model, y24, y48, y72 (NaN = unripe),
-    followed_hours, hours_to_failure, p24, p48, p72, low72, high72; test_x: its features [n, features].  train_*: the rows the
-    model was fitted on, for rivals; the weight restores the prior.
+    followed_hours, hours_to_failure, component (which fails), p24, p48, p72, low72, high72; test_x: its features [n, features].
+    train_*: the rows the model was fitted on, for rivals; the weight restores the prior.
     """
 
     bundle: Bundle

@@ -1,0 +1,118 @@
+"""How near a forecast of a simulated fleet comes to what could be known: the oracle's figures beside the model's.
+
+The oracle states the true probability. It knows the wear of every part, and the load and the visits of the coming three days,
+so no model reaches it; a failure without any sign before it is no model's fault.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from training import alarms, metrics
+from training.alarms import Timeline
+from training.intervals import Interval, draw, never_certain, ratio
+from training.metrics import Floats
+from training.slopes import calibration_line
+from training.truth import WINDOWS, Truth
+
+ORACLE = "oracle"
+BIN_ROWS = 1000
+HORIZONS = ("24", "48", "72")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A failure mode, or several together: failures in the test period, and the shares that model and oracle alarm."""
+
+    name: str
+    signs: str
+    failures: int
+    model: Interval
+    oracle: Interval
+
+    @property
+    def share(self) -> float:
+        """What the model finds of what the oracle finds; NaN where that finds nothing."""
+        return self.model.value / self.oracle.value if self.oracle.value > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Rows with like predictions, `BIN_ROWS` to a bin, by rising prediction: means of prediction, truth, and range."""
+
+    predicted: Floats
+    true: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def inside(self) -> npt.NDArray[np.bool_]:
+        return np.asarray((self.low <= self.true) & (self.true <= self.high))
+
+    @property
+    def coverage(self) -> float:
+        """Share of the bins whose mean truth lies within their mean range; NaN without a whole bin."""
+        return float(self.inside.mean()) if len(self.true) else float("nan")
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """slopes: of the truth on the prediction by horizon, 1 is calibrated; budget: the share of the observations that alarms;
+    windows: the modes that show in windows of sensors and codes, together; None without such a failure."""
+
+    slopes: dict[str, float]
+    bins: Bins
+    budget: float
+    modes: tuple[Mode, ...]
+    windows: Mode | None
+
+
+def slope_against(true: Floats, p: Floats) -> float:
+    """Slope of the logistic regression of true probabilities [n] on the log-odds of the predictions [n].
+
+    The limit of the calibration slope (Cox 1958) as every row's outcome is drawn again and again: no failure's luck is in it.
+    """
+    failed = np.repeat([True, False], len(true))
+    rows = metrics.Rows(np.zeros(len(failed), np.int32), 1, failed, np.concatenate([true, 1.0 - true]))
+    return metrics.value(calibration_line(rows, np.tile(p, 2))[0], 1)
+
+
+def bins_of(p: Floats, low: Floats, high: Floats, true: Floats, size: int = BIN_ROWS) -> Bins:
+    """Neighbours in prediction, `size` to a bin, counted from the riskiest down; what is left at the bottom makes none."""
+    count = len(p) // size
+    order = np.argsort(p, kind="stable")[len(p) - count * size :].reshape(count, size)
+    return Bins(*(np.asarray(values, dtype=np.float64)[order].mean(axis=1) for values in (p, true, low, high)))
+
+
+def against(
+    frame: pd.DataFrame, p: Floats, truth: Truth, line: Timeline, score: Floats, resamples: Floats, budget: float
+) -> Ceiling:
+    """The model and the oracle, both with alarms on one budget.
+
+    frame: low72, high72, y72 and `component`, the one that fails first within 72 h; p [n, 3]: what the model said of its rows.
+    line: of its ripe rows; score: what the model said of those at 72 h. resamples [B, machines].
+    """
+    ripe = ~np.isnan(frame["y72"].to_numpy(np.float64))
+    component = np.full(line.events, None, dtype=object)
+    near = line.event >= 0
+    component[line.event[near]] = frame["component"].to_numpy(object)[ripe][near]
+    alarmed = (alarms.alarms(line, one, budget) for one in (score, truth.p[ripe, -1]))
+    found = [~np.isnan(alarms.longest_lead(line, alarm)) for alarm in alarmed]
+
+    def mode(name: str, signs: str, own: npt.NDArray[np.bool_]) -> Mode:
+        events = alarms.by_machine(line, own.astype(np.float64))
+        shares = [draw(ratio(alarms.by_machine(line, (own & hit).astype(np.float64)), events), resamples) for hit in found]
+        machines = int((events > 0).sum())
+        return Mode(name, signs, int(own.sum()), *(never_certain(one.interval(), machines) for one in shares))
+
+    modes = [mode(name, signs, component == name) for name, signs in truth.signs.items()]
+    seen = np.isin(component.astype(str), [name for name, signs in truth.signs.items() if signs == WINDOWS])
+    return Ceiling(
+        {name: slope_against(truth.p[:, k], p[:, k]) for k, name in enumerate(HORIZONS)},
+        bins_of(p[:, -1], frame["low72"].to_numpy(), frame["high72"].to_numpy(), truth.p[:, -1]),
+        budget,
+        tuple(one for one in modes if one.failures),
+        mode(WINDOWS, WINDOWS, seen) if seen.any() else None,
+    )

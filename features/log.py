@@ -59,6 +59,7 @@ class Writer:
 
     def __init__(self, folder: Path, lock: Any) -> None:
         self.name = folder.name
+        self.lake_root = folder.parent.parent
         self._folder = folder
         self._lock_file = lock
         self._writing = threading.Lock()

@@ -1,13 +1,15 @@
 """A small client of the service: histories out, scores in; problem details come back as the errors that they stand for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import httpx
+import pyarrow as pa
 
 from features.errors import BadInput, Conflict, NotFound, UserError
 from serving.errors import Unavailable
+from serving.rows import ARROW
 
 _KINDS: dict[int, type[UserError]] = {404: NotFound, 409: Conflict}
 
@@ -26,6 +28,19 @@ class Client:
         """Score a machine from its latest history in the lake. as_of: ISO 8601 with zone. Raises UserError, Unavailable."""
         asked = {"reasons": str(reasons).lower()} | ({"as_of": as_of} if as_of else {})
         return self._answer(self._http.get(f"/v1/machines/{machine_id}/score", params=asked))
+
+    def send(self, table_name: str, rows: pa.Table | Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """Send rows to a table of the lake: an Arrow table, or columns. Answers what was taken once it is on the server's disk.
+
+        Sending the same rows again does no harm. Raises UserError, Unavailable (nothing was taken then).
+        """
+        route = f"/v1/tables/{table_name}"
+        if not isinstance(rows, pa.Table):
+            return self._answer(self._http.post(route, json=rows))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+        return self._answer(self._http.post(route, content=sink.getvalue().to_pybytes(), headers={"content-type": ARROW}))
 
     def ready(self) -> bool:
         try:

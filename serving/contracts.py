@@ -48,15 +48,23 @@ def _asked(value: Any) -> Any:
 Moment = Annotated[AwareDatetime, BeforeValidator(_only_text), AfterValidator(in_utc)]
 
 _CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
+_ROWS_OR_COLUMNS = {
+    "oneOf": [
+        {"type": "array", "items": {"type": "object", "additionalProperties": _CELL}},
+        {"type": "object", "additionalProperties": {"type": "array", "items": _CELL}},
+    ]
+}
+ROWS = _ROWS_OR_COLUMNS | {
+    "description": "Rows as objects, or columns as arrays of one length: machine_id, event_time (ISO 8601 with zone), "
+    "recorded_at (default: on receipt), and the table's own columns; null means not measured."
+}
+BINARY = {"type": "string", "format": "binary", "description": "One Arrow IPC stream with the same columns."}
 # Tables are checked column by column against the machine kind (serving/posted.py), not by this model: 168 rows cost 40 us so.
 Table = Annotated[
     Any,
     WithJsonSchema(
-        {
-            "oneOf": [
-                {"type": "array", "items": {"type": "object", "additionalProperties": _CELL}},
-                {"type": "object", "additionalProperties": {"type": "array", "items": _CELL}},
-            ],
+        _ROWS_OR_COLUMNS
+        | {
             "description": "Rows as objects, or columns as arrays of one length. Every row has event_time (ISO 8601 with "
             "zone), may have recorded_at (default: at once), and the table's own columns; null means not measured.",
         }
@@ -131,6 +139,29 @@ class ScoreResponse(BaseModel):
     ranges: dict[str, Range]
     reasons: list[Reason]
     notes: list[str]
+
+
+class Refused(BaseModel):
+    """Why rows were refused: a column, a reason, how many rows it met, and the first of them (rows count from 1)."""
+
+    column: str
+    reason: str
+    rows: int
+    first_row: int
+    value: str
+
+
+class TakenRows(BaseModel):
+    """What became of a batch. Taken rows are on the disk; refused ones are kept in the quarantine with their reasons.
+
+    Whether a taken row is new, a duplicate or a correction shows when it is moved into its table.
+    """
+
+    table: str
+    rows: int
+    taken: int
+    refused: int
+    reasons: list[Refused]
 
 
 class Problem(BaseModel):

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from features import online
-from features.errors import BadInput, NotFound
+from features.errors import BadInput
 from features.lake import Lake
 from serving import batch_rows
 from serving.champion import Champion, load_bundle
-from serving.evidence import inflated
-from serving.latest import known_machine
+from serving.evidence import inflated, machine_of
 from serving.posted import parse
 from serving.scoring import Result, posted_vector, score
 from serving.store import Store, StoredScore
@@ -85,10 +83,7 @@ def rebuilt(home: Path, champion: Champion, stored: StoredScore) -> Vector:
         posted = parse(evidence, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)
         return posted_vector(champion, posted)[0]
     if stored.source in ("lake", "batch"):
-        document, lake = orjson.loads(evidence), Lake.open(home / "lake")
-        if document.get("lake") != lake.id:
-            raise NotFound("it was read from another lake", where=f"score {stored.score_id}", mend="restore that lake")
-        machine = known_machine(lake, stored.entity_id, document["lake_versions"])
+        machine = machine_of(evidence, Lake.open(home / "lake"), stored.entity_id, stored.score_id)
         return online.vector(champion.catalog, machine.history(champion.kind), stored.as_of)
     raise BadInput(f"evidence of unknown source {stored.source!r}", where=f"score {stored.score_id}", mend="update Forewarn")
 

@@ -23,6 +23,8 @@ DURATION = Histogram("forewarn_request_seconds", "Time to answer", ["route"], bu
 RISK = Histogram("forewarn_p72", "Answered 72-hour probabilities", ["kind", "source"], buckets=_RISKS)
 
 
+ROWS = Counter("forewarn_rows_total", "Rows sent to a table", ["table", "outcome"])
+
 # Looking a label up costs more than counting it; routes, statuses and kinds are few.
 _request: Callable[[str, int], Counter] = cache(REQUESTS.labels)
 _duration: Callable[[str], Histogram] = cache(DURATION.labels)
@@ -36,6 +38,11 @@ def answered(route: str, status: int, seconds: float) -> None:
 
 def scored(kind: str, source: str, p72: float) -> None:
     _risk(kind, source).observe(p72)
+
+
+def taken(table: str, rows: int, refused: int) -> None:
+    ROWS.labels(table, "taken").inc(rows)
+    ROWS.labels(table, "refused").inc(refused)
 
 
 def exposition() -> bytes:

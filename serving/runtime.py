@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio.to_thread
 import orjson
@@ -12,24 +11,25 @@ import orjson
 from features import online
 from features.errors import BadInput, ForewarnError
 from features.kinds import MachineKind
-from features.lake import Lake
+from features.known import known_machine
 from features.settings import Settings
 from serving import metrics
 from serving.champion import Champion, Champions
 from serving.contracts import how_many_reasons
 from serving.evidence import lake_evidence, stored
-from serving.latest import known_machine
 from serving.posted import TOLERANCE, parse
 from serving.recorder import Recorder
 from serving.scoring import Result, answer, history_notes, posted_vector, score
 from serving.store import Store, StoredScore
+from serving.stream import Stream
 
 
 class Runtime:
     """Everything a worker holds. `open` loads and warms; `close` writes what waits and stops the watch."""
 
-    def __init__(self, home: Path, champions: Champions, store: Store, recorder: Recorder) -> None:
-        self.home, self.champions, self.store, self.recorder = home, champions, store, recorder
+    def __init__(self, settings: Settings, champions: Champions, store: Store) -> None:
+        self.home, self.champions, self.store = settings.home, champions, store
+        self.recorder, self.stream = Recorder(store), Stream(settings)
         self._stop = threading.Event()
 
     @classmethod
@@ -37,7 +37,7 @@ class Runtime:
         champions = Champions(settings.home)
         champions.refresh()
         store = Store.open(settings.store)
-        runtime = cls(settings.home, champions, store, Recorder(store))
+        runtime = cls(settings, champions, store)
         runtime.settle()
         champions.watch(runtime._stop)
         return runtime
@@ -52,6 +52,7 @@ class Runtime:
 
     def close(self) -> None:
         self._stop.set()
+        self.stream.close()
         self.recorder.close()
         self.store.close()
 
@@ -100,17 +101,23 @@ class Runtime:
     def _score_known(
         self, machine_id: str, as_of: datetime | None, n_reasons: int, now: datetime
     ) -> tuple[Champion, StoredScore, Result, tuple[str, ...]]:
-        lake = Lake.open(self.home / "lake")
-        machine = known_machine(lake, machine_id)
+        live = self.stream.live()
+        machine = live.machine(machine_id)
         champion = self.champions.get(machine.kind_name)
         moment = (as_of or machine.end()).astimezone(UTC)
         machine.check_known_at(moment)
+        if not machine.covers(champion.catalog, moment):
+            machine = known_machine(live.lake.at(machine.versions), machine_id, machine.added)
         history = machine.history(champion.kind)
         x = online.vector(champion.catalog, history, moment)
         result = score(champion, x, n_reasons)
-        evidence = lake_evidence(lake.id, machine.versions)
+        evidence = lake_evidence(live.lake.id, machine.versions, machine.added)
         row = stored(champion, machine_id, moment, now, result, "lake", evidence)
         return champion, row, result, history_notes(champion.kind, history, moment)
+
+    async def take(self, table_name: str, media_type: str, body: bytes) -> bytes:
+        """The JSON answer to a batch of rows, once it is on the disk. Raises UserError, Unavailable."""
+        return orjson.dumps(await anyio.to_thread.run_sync(self.stream.take, table_name, media_type, body))
 
 
 def warm(champion: Champion) -> float:

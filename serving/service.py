@@ -16,7 +16,7 @@ from serving.contracts import ScoreRequest, ScoreResponse
 from serving.posted import MAX_BODY_BYTES, too_large
 from serving.runtime import Runtime
 from serving.store import opened
-from serving.web import SCORE_ROUTE, Edge, guarded, lookups
+from serving.web import SCORE_ROUTE, Edge, body_of, guarded, mounted
 
 
 class PostedScore(ScoreRequest, IODescriptor):  # type: ignore[misc]  # bentoml ships no types
@@ -42,7 +42,7 @@ def _runtime() -> Runtime:
     metrics={"enabled": False},
     traffic={"timeout": 20},  # seconds; BentoML holds a timer of each request for so long
 )
-@bentoml.asgi_app(lookups(_runtime, lambda: dict(Forewarn.openapi_spec.asdict())), path="/")  # type: ignore[attr-defined]
+@bentoml.asgi_app(mounted(_runtime, lambda: dict(Forewarn.openapi_spec.asdict())), path="/")  # type: ignore[attr-defined]
 class Forewarn:
     """Scores machines: which one fails within 24, 48 and 72 hours, how sure, and why."""
 
@@ -70,21 +70,7 @@ class Forewarn:
         return await guarded(self._score(request))
 
     async def _score(self, request: Request) -> bytes:
-        return await self.runtime.score_posted(await _body(request))
-
-
-async def _body(request: Request) -> bytes:
-    """The body up to its bound; it is not read further. Raises TooLarge."""
-    if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
-        raise too_large()
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
+        return await self.runtime.score_posted(await body_of(request, MAX_BODY_BYTES, too_large()))
 
 
 Forewarn.add_asgi_middleware(Edge)  # type: ignore[attr-defined]  # the decorator made a bentoml.Service of the class

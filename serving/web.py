@@ -1,4 +1,4 @@
-"""What is not a native BentoML endpoint: the lookup by machine, metrics, and problem details for every error."""
+"""What is not a native BentoML endpoint: machines of the lake, rows for it, metrics, and problem details for every error."""
 
 import logging
 import time
@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import BadInput, NotFound, UserError
 from serving import metrics
-from serving.contracts import MOST_REASONS, Moment, Problem, ScoreResponse, how_many_reasons
+from serving.contracts import BINARY, MOST_REASONS, ROWS, Moment, Problem, ScoreResponse, TakenRows, how_many_reasons
 from serving.errors import PROBLEM, Unavailable, WrongMediaType, plain_problem, problem
+from serving.rows import ARROW, JSON, most_bytes, too_large
 from serving.runtime import Runtime
 
 log = logging.getLogger("forewarn.service")
@@ -23,16 +24,18 @@ TITLES = {
     400: "Bad input",
     404: "Not found",
     405: "Method not allowed",
+    409: "Conflict",
     413: "Too large",
-    415: "Not JSON",
+    415: "Not read",
     500: "Internal error",
     503: "Not ready",
     504: "Timed out",
 }
-NOT_JSON = WrongMediaType("the body is not declared as JSON", where="content-type", mend="send application/json")
 QUERY = ("as_of", "reasons")
 INDEX = "/"
-SCORE_ROUTE, KNOWN_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score"
+SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"
+# Routes that take a body, by how their paths begin, and what they read.
+READ = {"/v1/tables/": (JSON, ARROW), "/": (JSON,)}
 
 
 def json_response(content: bytes) -> Response:
@@ -62,7 +65,7 @@ async def guarded(work: Awaitable[bytes]) -> Response:
         return problem_response(error)
 
 
-def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str, Any]]) -> FastAPI:
+def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str, Any]]) -> FastAPI:
     """The mounted application. runtime: gives the worker's Runtime once the service has started; described_by: its OpenAPI."""
     app = FastAPI(title="forewarn", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -82,6 +85,23 @@ def lookups(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
             if name not in QUERY:
                 raise BadInput("unknown parameter", where=name, mend=f"there are: {', '.join(QUERY)}")
         return await guarded(runtime().score_known(machine_id, as_of, asked_reasons(reasons)))
+
+    @app.post(
+        TABLE_ROUTE,
+        response_model=TakenRows,
+        summary="Send rows to a table of the lake; answered once they are on the disk",
+        openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": ROWS}, ARROW: {"schema": BINARY}}}},
+    )
+    async def take_rows(request: Request, table: str) -> Response:
+        for name in request.query_params:
+            raise BadInput("unknown parameter", where=name, mend="send rows in the body alone")
+
+        async def taken() -> bytes:
+            media_type = media_type_of(request.scope["headers"])
+            body = await body_of(request, most_bytes(media_type), too_large(media_type))
+            return await runtime().take(table, media_type, body)
+
+        return await guarded(taken())
 
     @app.get("/docs.json", include_in_schema=False)
     async def described() -> Response:
@@ -113,7 +133,7 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
         schemas.pop(name, None)
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in (SCORE_ROUTE, KNOWN_ROUTE):
+    for path in (SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE):
         for operation in document["paths"][path].values():
             operation["responses"] = {"200": operation["responses"]["200"]} | {
                 str(status): {"description": title, "content": content} for status, title in TITLES.items()
@@ -150,9 +170,13 @@ class Edge:
                 scope, receive, send
             )
             return
-        if scope["method"] == "POST" and not _is_json(scope["headers"]):
+        read = next(kinds for path, kinds in READ.items() if scope["path"].startswith(path))
+        if scope["method"] == "POST" and media_type_of(scope["headers"]) not in read:
             metrics.answered(route_of(scope["path"]), 415, 0.0)
-            await problem_response(NOT_JSON)(scope, receive, send)
+            error = WrongMediaType(
+                "the body is not declared as what is read here", where="content-type", mend=f"send {read[0]}"
+            )
+            await problem_response(error)(scope, receive, send)
             return
 
         async def passing(message: Message) -> None:
@@ -177,12 +201,30 @@ def route_of(path: str) -> str:
     """The route of a path, with the machine id taken out; anything unknown is one label."""
     if path == SCORE_ROUTE or path in ("/readyz", "/livez", "/metrics", "/docs.json"):
         return path
+    if path.startswith("/v1/tables/"):
+        return TABLE_ROUTE
     return KNOWN_ROUTE if path.startswith("/v1/machines/") and path.endswith("/score") else "other"
 
 
-def _is_json(headers: Any) -> bool:
+def media_type_of(headers: Any) -> str:
+    """The declared type of a body; JSON where nothing is declared."""
     kinds = [value for name, value in headers if name == b"content-type"]
-    return all(value.partition(b";")[0].strip().lower() == b"application/json" for value in kinds)
+    return str(kinds[0].partition(b";")[0].strip().lower().decode("latin-1")) if kinds else JSON
+
+
+async def body_of(request: Request, most: int, too_large: Exception) -> bytes:
+    """The body up to `most` bytes; it is not read further. Raises `too_large`."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _is_problem(headers: Any) -> bool:

@@ -1,0 +1,215 @@
+"""Rows into the log and scores from memory: what is taken is scored at once, and explained before and after compaction."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+
+from features.compactor import compact_log, compacted
+from features.errors import BadInput, NotFound
+from features.lake import Lake
+from features.log import Tail
+from features.settings import Settings
+from serving.errors import TooLarge, Unavailable, WrongMediaType
+from serving.explain import explain
+from serving.rows import ARROW, JSON, MOST_BYTES, read_rows
+from serving.runtime import Runtime
+from tests.serving.world import END, SENSORS, World, made_world
+
+TABLE = "readings_pump"
+
+
+@pytest.fixture(scope="module")
+def own_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return made_world(tmp_path_factory.mktemp("streamed"))
+
+
+@pytest.fixture
+def runtime(own_world: World) -> Iterator[Runtime]:
+    runtime = Runtime.open(Settings(home=own_world.home, compact_seconds=0))
+    yield runtime
+    runtime.close()
+
+
+def take(runtime: Runtime, table: str, rows: Any) -> dict[str, Any]:
+    return dict(orjson.loads(asyncio.run(runtime.take(table, JSON, orjson.dumps(rows)))))
+
+
+def scored(runtime: Runtime, machine_id: str, as_of: datetime | None = None) -> dict[str, Any]:
+    return dict(orjson.loads(asyncio.run(runtime.score_known(machine_id, as_of, 0))))
+
+
+def readings(machine_id: str, at: datetime, *, hours: int = 1, vibration: float = 44.0) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {"machine_id": [machine_id] * hours}
+    columns["event_time"] = [(at + timedelta(hours=hour)).isoformat() for hour in range(hours)]
+    return columns | {name: [vibration if name == "vibration" else level] * hours for name, (level, _, _) in SENSORS.items()}
+
+
+def test_a_taken_row_is_scored_at_once_and_explained_before_and_after_compaction(runtime: Runtime, own_world: World) -> None:
+    before = scored(runtime, "p04")
+    said = take(runtime, TABLE, readings("p04", END, hours=5, vibration=80.0))
+    assert said == {"table": TABLE, "rows": 5, "taken": 5, "refused": 0, "reasons": []}
+    take(runtime, "events", {"machine_id": ["p04"], "event_time": [(END + timedelta(hours=2)).isoformat()], "code": ["e2"]})
+    after = scored(runtime, "p04")
+    assert datetime.fromisoformat(after["as_of"]) == END + timedelta(hours=4) > datetime.fromisoformat(before["as_of"])
+    correction = readings("p04", END + timedelta(hours=3), vibration=20.0)
+    take(runtime, TABLE, correction)
+    now = datetime.now(UTC)
+    corrected = [scored(runtime, "p04", moment) for moment in (now, now)]
+    answers = [before, after, *corrected]
+
+    def all_explained() -> None:
+        for answer in answers:
+            found = explain(own_world.home, runtime.store, answer["score_id"])
+            assert found.reproduced, found.verdict
+
+    all_explained()
+    assert compact_log(own_world.lake) is not None
+    all_explained()
+    runtime.stream.live().renew()
+    answers.append(scored(runtime, "p04", now))
+    all_explained()
+    vectors = [runtime.store.get(answer["score_id"]).features for answer in answers]
+    assert vectors[2] == vectors[3] == vectors[4]
+    assert len(set(vectors)) == 3
+
+
+def test_a_moment_before_what_is_held_is_read_from_the_tables(runtime: Runtime, own_world: World) -> None:
+    take(runtime, TABLE, readings("p06", END + timedelta(days=40), hours=2))
+    early = scored(runtime, "p06", END - timedelta(days=8))
+    found = explain(own_world.home, runtime.store, early["score_id"])
+    assert found.reproduced, found.verdict
+    assert not runtime.stream.live().machine("p06").covers(own_world.bundle.catalog, END - timedelta(days=8))
+
+
+def test_refused_rows_are_counted_with_reasons_and_quarantined(runtime: Runtime, own_world: World) -> None:
+    rows = [
+        {"machine_id": name, "event_time": (END + timedelta(hours=50 + number)).isoformat()}
+        | {sensor: level for sensor, (level, _, _) in SENSORS.items()}
+        for number, name in enumerate(["p01", "p01", "nobody", "p02", "p03"])
+    ]
+    rows[1]["volt"] = 5000.0
+    rows[3]["event_time"] = "soon"
+    rows[4]["pressure"] = True
+    said = take(runtime, TABLE, rows)
+    assert (said["rows"], said["taken"], said["refused"]) == (5, 1, 4)
+    assert {(one["column"], one["reason"], one["first_row"], one["value"]) for one in said["reasons"]} == {
+        ("volt", "above 2000 V", 2, "5000"),
+        ("machine_id", "unknown machine", 3, "nobody"),
+        ("event_time", "not a time (ISO 8601 is due)", 4, "soon"),
+        ("pressure", "not a number", 5, "true"),
+    }
+    compact_log(own_world.lake)
+    kept = own_world.lake.quarantined(table=TABLE).to_pylist()
+    assert sorted((row["row"], row["reason"]) for row in kept) == sorted(
+        (one["first_row"], one["reason"]) for one in said["reasons"]
+    )
+    count = compacted(own_world.lake.root).tables[TABLE]
+    assert count.rows_in == count.accepted + count.corrected + count.duplicate + count.quarantined
+
+
+GOOD = readings("p01", END + timedelta(hours=90))
+MISTAKES: list[tuple[str, str, Any, type[Exception], str]] = [
+    ("an unknown table", "reading_pump", GOOD, NotFound, "no table 'reading_pump'.*there are:.*readings_pump"),
+    ("a table of ours", "machine_scores", GOOD, BadInput, "is written by Forewarn alone"),
+    ("an unknown column", TABLE, GOOD | {"volts": [1.0]}, BadInput, "unknown column 'volts'.*did you mean 'volt'"),
+    (
+        "a missing column",
+        "events",
+        {"machine_id": ["p01"], "event_time": GOOD["event_time"]},
+        BadInput,
+        "column 'code'.*is missing",
+    ),
+    ("a naive time", TABLE, GOOD | {"event_time": ["2026-01-05T00:00:00"]}, BadInput, "row 1, event_time: time without zone"),
+    ("columns of two lengths", TABLE, GOOD | {"volt": [1.0, 2.0]}, BadInput, "columns of different length"),
+    ("a column that is none", TABLE, GOOD | {"volt": 1.0}, BadInput, "columns of different length"),
+    ("no rows", TABLE, [], BadInput, "no rows"),
+    ("no rows in columns", TABLE, {"machine_id": []}, BadInput, "no rows"),
+    ("a number", TABLE, 5, BadInput, "neither rows nor columns"),
+    ("a row that is none", TABLE, [{"machine_id": "p01"}, 3], BadInput, "row 2: a row that is not an object"),
+    ("nothing but numbers as times", TABLE, {"machine_id": ["p01"] * 10, "event_time": [1] * 10}, BadInput, "no usable value"),
+]
+
+
+@pytest.mark.parametrize(("table", "rows", "error", "line"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES])
+def test_mistakes_take_nothing(runtime: Runtime, table: str, rows: Any, error: type[Exception], line: str) -> None:
+    log = Tail(runtime.home / "lake")
+    before = log.waiting_bytes()
+    with pytest.raises(error, match=line):
+        take(runtime, table, rows)
+    assert log.waiting_bytes() == before
+
+
+def arrow(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def test_an_arrow_stream_is_read_as_json_is() -> None:
+    columns = {"machine_id": ["a", "b"], "volt": [1.0, None]}
+    assert read_rows(ARROW, arrow(pa.table(columns))).equals(read_rows(JSON, orjson.dumps(columns)))
+    coded = pa.table({"machine_id": pa.array(["a", "a"]).dictionary_encode()})
+    assert read_rows(ARROW, arrow(coded)).num_rows == 2
+    for body, line in (
+        (b"nothing", "not readable as an Arrow stream"),
+        (arrow(coded)[:-40], "not readable as an Arrow stream|no rows"),
+        (arrow(pa.table({"volt": [[1.0]]})), "volt: columns of type list<item: double> are not read"),
+        (arrow(pa.table([[1], [2]], names=["volt", "volt"])), "volt: a column stands twice"),
+    ):
+        with pytest.raises(BadInput, match=line):
+            read_rows(ARROW, body)
+    with pytest.raises(TooLarge, match="body above 8 MiB"):
+        read_rows(JSON, b" " * (MOST_BYTES[JSON] + 1))
+    with pytest.raises(WrongMediaType, match="'text/csv' is not read"):
+        read_rows("text/csv", b"a,b")
+
+
+def test_json_cells_of_several_types_are_judged_one_by_one() -> None:
+    table = read_rows(JSON, b'{"volt": [1, "x", null, [2], 12345678901234567890123]}')
+    assert table.column("volt").to_pylist() == ["1", "x", None, "[2]", "1.2345678901234568e+22"]
+
+
+def test_a_full_disk_takes_nothing_and_says_so(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(runtime, TABLE, readings("p08", END + timedelta(hours=1)))
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(Unavailable, match="the log does not take rows now: No space left on device"):
+        take(runtime, TABLE, readings("p08", END + timedelta(hours=2)))
+    monkeypatch.undo()
+    take(runtime, TABLE, readings("p08", END + timedelta(hours=3)))
+    assert scored(runtime, "p08")["as_of"].startswith((END + timedelta(hours=3)).isoformat()[:19])
+
+
+def test_without_a_lake_nothing_is_taken(tmp_path: Path) -> None:
+    runtime = Runtime.open(Settings(home=tmp_path))
+    with pytest.raises(NotFound, match="no lake here"):
+        take(runtime, TABLE, GOOD)
+    runtime.close()
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_lake_that_was_replaced_is_read_anew(tmp_path: Path, own_world: World) -> None:
+    runtime = Runtime.open(Settings(home=tmp_path, compact_seconds=0))
+    for name in ("q1", "q2"):
+        lake = Lake.open(tmp_path / "lake", create=True, buckets=1)
+        lake.put_kind(own_world.bundle.catalog.kind)
+        row = {"machine_id": [name], "event_time": ["2026-01-01T00:00:00Z"], "kind": ["pump"]}
+        assert take(runtime, "machines", row)["taken"] == 1
+        live = runtime.stream.live()
+        assert live.kinds_of(["q1", "q2"]) == {name: "pump"}
+        runtime.stream._writer.close()  # type: ignore[union-attr]
+        runtime.stream._writer = None
+        (tmp_path / "lake").rename(tmp_path / f"old-{name}")
+    runtime.close()

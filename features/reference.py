@@ -15,7 +15,8 @@ bucket by bucket and by id. So a row is a function of what was known at D; the t
 same bits.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
 
 DAY = 24 * HOUR
 YEAR_DAYS = 365.25
+READINGS_AT_A_TIME = 1_000_000
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int], None]
+# A bucket and a range of its machines; None is all of them, without their readings.
+Part = tuple[int, tuple[str, str] | None]
 
 
 def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -> int:
@@ -54,7 +58,7 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
     published = view.versions.get(contract.name)
     if published is not None and (delta.said(lake.path(contract.name), published) or {}).get(delta.SOURCE) == sources:
         return 0
-    known = Known.of(kind, (_clocks(view, kind, bucket) for bucket in range(lake.buckets)))
+    known = Known.of(kind, (_clocks(view, kind, part) for part in _parts(view, kind, lake.buckets)))
     stored = view.read(contract.name)
     if not len(known.days):
         return 0
@@ -62,8 +66,8 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
     days = known.days[known.days > last]
     stand = stored.filter(pc.less_equal(stored.column(EVENT_TIME).cast(pa.int64()), last))
     sums = Sums.empty(kind, days)
-    buckets = range(lake.buckets if len(days) else 0)
-    for history in engine.prefetch(lambda bucket: _history(kind, _rows(view, kind, bucket, days)), buckets):
+    parts = _parts(view, kind, lake.buckets) if len(days) else iter(())
+    for history in engine.prefetch(lambda part: _history(kind, _rows(view, kind, part, days)), parts):
         sums.add(history)
         if progress is not None:
             progress(history.series[READINGS].rows)
@@ -96,32 +100,55 @@ class Known:
     counts: dict[str, Ints]
 
     @classmethod
-    def of(cls, kind: MachineKind, buckets: Iterable[Mapping[str, pa.Table]]) -> "Known":
+    def of(cls, kind: MachineKind, parts: Iterable[Mapping[str, pa.Table]]) -> "Known":
         """From the day after the first reading was known to the day that ends the last reading's."""
-        moments: dict[str, list[Micros]] = {"readings": [], "machines": [], "failures": []}
-        latest = -1
-        for tables in buckets:
-            readings = tables[kind.readings_table]
-            moments["readings"].append(_known_from(readings))
-            latest = max(latest, int(times(readings, EVENT_TIME).max(initial=-1)))
-            for name in ("machines", "failures"):
-                moments[name].append(_known_from(tables[name]))
-        found = {name: np.sort(np.concatenate(parts)) for name, parts in moments.items()}
-        first, end = (-(-int(found["readings"][0]) // DAY), -(-latest // DAY)) if latest >= 0 else (0, -1)
-        days = np.arange(first, end + 1, dtype=np.int64) * DAY
-        return cls(days, {name: np.searchsorted(moment, days, side="right") for name, moment in found.items()})
+        names = {kind.readings_table: "readings", "machines": "machines", "failures": "failures"}
+        found = {name: Counter[int]() for name in names.values()}
+        end = -1
+        for tables in parts:
+            for table, name in names.items():
+                if table in tables:
+                    day, count = np.unique(-(-_known_from(tables[table]) // DAY), return_counts=True)
+                    found[name].update(dict(zip(day.tolist(), count.tolist(), strict=True)))
+            if kind.readings_table in tables:
+                end = max(end, -(-int(times(tables[kind.readings_table], EVENT_TIME).max(initial=-1)) // DAY))
+        days = np.arange(min(found["readings"], default=end + 1), end + 1, dtype=np.int64)
+        return cls(days * DAY, {name: _up_to(days, counts) for name, counts in found.items()})
 
 
-def _clocks(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
-    """Machines and failures of the kind, and of its readings only when they were and became known."""
-    found = _few(view, kind, bucket)
-    return found | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], columns=[EVENT_TIME, RECORDED_AT])}
+def _up_to(days: Ints, counts: Mapping[int, int]) -> Ints:
+    """How many there were up to each day."""
+    moments = np.array(sorted(counts), dtype=np.int64)
+    total = np.concatenate([[0], np.cumsum([counts[day] for day in moments.tolist()], dtype=np.int64)])
+    return np.asarray(total[np.searchsorted(moments, days, side="right")])
 
 
-def _rows(view: "View", kind: MachineKind, bucket: int, days: Ints) -> dict[str, pa.Table]:
-    """Machines and failures of the kind, and the readings that these days look at."""
+def _parts(view: "View", kind: MachineKind, buckets: int) -> Iterator[Part]:
+    """Each bucket without its readings, then its machines with theirs, so many at a time as memory allows, by id."""
+    for bucket in range(buckets):
+        yield bucket, None
+        for ids in view.groups(kind.readings_table, bucket, READINGS_AT_A_TIME):
+            yield bucket, ids
+
+
+def _clocks(view: "View", kind: MachineKind, part: Part) -> dict[str, pa.Table]:
+    """Machines and failures of a bucket, or when the readings between two ids were and became known."""
+    bucket, ids = part
+    if ids is None:
+        return _few(view, kind, bucket)
+    columns = [EVENT_TIME, RECORDED_AT]
+    return {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], between=ids, columns=columns)}
+
+
+def _rows(view: "View", kind: MachineKind, part: Part, days: Ints) -> dict[str, pa.Table]:
+    """Machines and failures of a bucket, or the machines between two ids and the readings that these days look at."""
+    bucket, ids = part
+    if ids is None:
+        return _few(view, kind, bucket)
     span = (int(days[0]) - round(own_hours(kind) * HOUR), int(days[-1]))
-    return _few(view, kind, bucket) | {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], times=span)}
+    machines = view.read("machines", buckets=[bucket], between=ids)
+    readings = view.read(kind.readings_table, buckets=[bucket], between=ids, times=span)
+    return {"machines": machines.filter(pc.equal(machines.column("kind"), kind.name)), kind.readings_table: readings}
 
 
 def _few(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
@@ -171,7 +198,7 @@ class Sums:
         return cls(kind, days, pooled, np.zeros(shape, dtype=np.int64), failures)
 
     def add(self, history: History) -> None:
-        """Add the machines of a bucket, in the order of their ids."""
+        """Add machines in the order of their ids."""
         machines, readings, failures = (history.series[name] for name in ("machines", READINGS, "failures"))
         versions = (machines.offsets, machines.known_from, machines.known_to, machines.values[0])
         span = round(own_hours(self.kind) * HOUR)

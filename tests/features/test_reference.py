@@ -217,7 +217,9 @@ def test_published_by_a_build_and_joined_alike_offline_and_online(tmp_path: Path
     assert build(lake, "peered", Grid(every_hours=24), home=tmp_path).id == snapshot.id
 
 
-def test_new_days_are_added_and_days_that_were_known_otherwise_made_anew(tmp_path: Path, tables: Tables) -> None:
+def test_new_days_are_added_and_days_that_were_known_otherwise_made_anew(
+    tmp_path: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
     half = START + timedelta(days=7)
     lake = lake_of(tmp_path / "lake", {name: recorded_by(one, half) for name, one in tables.items()})
     assert reference.publish(lake, KIND) == 8
@@ -237,6 +239,8 @@ def test_new_days_are_added_and_days_that_were_known_otherwise_made_anew(tmp_pat
     whole = lake.read(KIND.reference_table)
     assert whole.equals(scratch(lake))
     assert lake.read(KIND.reference_table, version=first).equals(before)
+    # However few machines are held at a time.
+    monkeypatch.setattr(reference, "READINGS_AT_A_TIME", 200)
     # One reading that was known on the third day, and came into the lake only now.
     old = table(READINGS, [("m04", 49.0, 1.0, 99.0, 9.0)], OF_SENSORS)
     lake.append_rows(READINGS, old, START + timedelta(days=60), "test")
@@ -256,3 +260,13 @@ def scratch(lake: Lake) -> pa.Table:
         found = {name: view.read(name, buckets=[bucket]) for name in ("machines", "failures", KIND.readings_table)}
         buckets.append(found | {"machines": found["machines"].filter(pc.equal(found["machines"].column("kind"), "peered"))})
     return reference.made(KIND, buckets)
+
+
+def test_without_readings_or_declaration_there_is_no_table(tmp_path: Path, tables: Tables) -> None:
+    lake = lake_of(tmp_path / "lake", tables | {KIND.readings_table: tables[KIND.readings_table].slice(0, 0)})
+    assert reference.publish(lake, KIND) == 0
+    plain = KIND.model_copy(update={"reference": False})
+    add(lake, tables)
+    assert reference.publish(lake, plain) == 0
+    assert KIND.reference_table not in lake.versions()
+    assert not [name for name in catalog(plain).names if "peers" in name or "base_rate" in name]

@@ -5,11 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from features.errors import BadInput, NotFound
@@ -18,10 +20,11 @@ from serving.client import Client
 from serving.contracts import Problem, ScoreResponse
 from serving.explain import explain
 from serving.posted import MAX_BODY_BYTES
+from serving.rows import ARROW, MOST_BYTES
 from serving.scoring import score
 from serving.store import opened
 from tests.serving import servers
-from tests.serving.world import END, World, made_world, point_at, posted
+from tests.serving.world import END, HOURS, SENSORS, World, made_world, point_at, posted
 
 pytestmark = pytest.mark.server
 
@@ -31,7 +34,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str,
     """A world of its own (its champion changes) behind `forewarn serve`: world, URL, pid."""
     world = made_world(tmp_path_factory.mktemp("served"))
     port = servers.free_port()
+    os.environ["FOREWARN_COMPACT_SECONDS"] = "0.5"
     with servers.serving(["-m", "forewarn", "serve", "--port", str(port)], world.home, port) as server:
+        del os.environ["FOREWARN_COMPACT_SECONDS"]
         yield world, f"http://127.0.0.1:{port}", server.pid
 
 
@@ -135,6 +140,64 @@ def test_requests_that_are_no_score_are_problem_details(http: httpx.Client) -> N
     assert "/docs.json" in problem(http.get("/"), 404).detail
 
 
+def streamed(machine_id: str, number: float) -> dict[str, list[Any]]:
+    levels = {name: [level] for name, (level, _, _) in SENSORS.items()}
+    return {"machine_id": [machine_id], "event_time": [(END + timedelta(hours=number)).isoformat()], **levels}
+
+
+def test_sent_rows_are_scored_at_once_and_reach_the_tables(live: tuple[World, str, int]) -> None:
+    world, url, _ = live
+    table = world.lake.kind("pump").readings_table
+    with Client(url, timeout_seconds=60) as client:
+        for number in range(1, 4):
+            assert client.send(table, streamed("p17", number))["taken"] == 1
+            assert client.score_known("p17")["as_of"].startswith((END + timedelta(hours=number)).isoformat()[:19])
+        rows = pa.table({name: values * 2 for name, values in streamed("p18", 1).items()})
+        answer = client.send(table, rows.set_column(0, "machine_id", [["p18", "nobody"]]))
+        assert (answer["taken"], answer["refused"]) == (1, 1)
+        assert answer["reasons"][0]["reason"] == "unknown machine"
+        score_id = client.score_known("p17")["score_id"]
+        with pytest.raises(NotFound, match="no table 'pumps'"):
+            client.send("pumps", rows)
+        with pytest.raises(BadInput, match="time without zone"):
+            client.send(table, streamed("p17", 5) | {"event_time": ["2026-01-20T00:00:00"]})
+    deadline = time.monotonic() + 60
+    while world.lake.read(table, machine_ids=["p17"]).num_rows < HOURS + 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert world.lake.read(table, machine_ids=["p17"]).num_rows == HOURS + 3
+    with opened(f"sqlite:///{world.home}/store/forewarn.db") as store:
+        assert explain(world.home, store, score_id).reproduced
+
+
+def test_rows_that_are_none_are_problem_details(http: httpx.Client) -> None:
+    route = "/v1/tables/readings_pump"
+    assert (
+        "send application/json" in problem(http.post(route, content=b"a,b", headers={"content-type": "text/csv"}), 415).detail
+    )
+    for kind in ("application/json", ARROW):
+        assert problem(http.post(route, content=b"{", headers={"content-type": kind}), 400).where == "body"
+    too_much = b" " * (MOST_BYTES["application/json"] + 1)
+    problem(http.post(route, content=too_much, headers={"content-type": "application/json"}), 413)
+    problem(http.post("/v1/machines/score", content=b"{", headers={"content-type": ARROW}), 415)
+    problem(http.get(route), 405)
+    problem(http.post(route, json=streamed("p17", 9), params={"dry": "1"}), 400)
+    assert 'forewarn_rows_total{outcome="taken",table="readings_pump"}' in http.get("/metrics").text
+
+
+def test_a_large_batch_does_not_hold_up_others(http: httpx.Client, live: tuple[World, str, int]) -> None:
+    count = 100_000
+    table = pa.table({name: values * count for name, values in streamed("p17", 20).items()})
+    with Client(live[1], timeout_seconds=60) as client, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(client.send, "readings_pump", table)
+        slowest = 0.0
+        while not sent.done():
+            started = time.perf_counter()
+            assert http.get("/livez").status_code == 200
+            slowest = max(slowest, time.perf_counter() - started)
+        assert sent.result()["taken"] == count
+    assert slowest < 1.0
+
+
 def test_a_body_without_length_is_bounded_too(http: httpx.Client) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(MAX_BODY_BYTES // 2**20 + 2):
@@ -151,7 +214,9 @@ def test_it_is_alive_ready_and_described(http: httpx.Client) -> None:
     assert http.get("/livez").status_code == 200
     assert http.get("/readyz").status_code == 200
     document = http.get("/docs.json").json()
-    assert {"/v1/machines/score", "/v1/machines/{machine_id}/score"} <= document["paths"].keys()
+    assert {"/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"} <= document["paths"].keys()
+    assert ARROW in document["paths"]["/v1/tables/{table}"]["post"]["requestBody"]["content"]
+    assert "application/problem+json" in document["paths"]["/v1/tables/{table}"]["post"]["responses"]["413"]["content"]
     answers = document["paths"]["/v1/machines/score"]["post"]["responses"]
     assert "application/problem+json" in answers["400"]["content"]
     body = json.dumps(document["paths"]["/v1/machines/score"]["post"]["requestBody"])

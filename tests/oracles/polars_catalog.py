@@ -12,12 +12,13 @@ from functools import reduce
 import polars as pl
 import pyarrow as pa
 
-from features.catalog import catalog
+from features.catalog import Catalog
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, FIXED, MACHINE, RECORDED_AT, TableContract, readings, reference
 from features.spec import FeatureSpec
 from tests.oracles.polars_peers import PEERS, peers
 from tests.oracles.polars_points import POINTS, STATIC, points, static
+from tests.oracles.polars_pooled import put_together
 from tests.oracles.polars_rows import NEVER, Frame, Looks
 from tests.oracles.polars_states import STATES, states
 from tests.oracles.polars_steps import FAULTS, ROWS, STEPS, all_rows, faults, steps
@@ -31,11 +32,12 @@ KEEPING = ["inspect", "inspection", "check", "clean", "lubricate", "adjust"]
 Tables = Mapping[str, pa.Table]
 
 
-def features(kind: MachineKind, tables: Tables, observations: pa.Table, *, bulk: bool = False) -> pa.Table:
+def features(wanted: Catalog, tables: Tables, observations: pa.Table, *, bulk: bool = False) -> pa.Table:
     """machine_id, as_of and one float32 column per feature, null missing, row by row as in `observations`.
 
     tables: contract tables by name, all versions of each row. bulk: time-based windows for rows known at once.
     """
+    kind, specs = wanted.kind, (wanted.base or wanted).specs
     own = pl.from_arrow(tables["machines"]).filter(pl.col("kind") == kind.name)
     ids = pl.Enum(own.get_column(MACHINE).unique().sort())
     asked = pl.from_arrow(observations)
@@ -51,7 +53,6 @@ def features(kind: MachineKind, tables: Tables, observations: pa.Table, *, bulk:
         rows[name] = _versions(table, contract, ids if contract.entity == MACHINE else groups)
     rows["replacements"] = _replacements(rows)
     looks = Looks(at, bulk, rows)
-    specs = catalog(kind).specs
     made: dict[str, pl.Series] = {}
     for table in dict.fromkeys(spec.table for spec in specs):
         made |= _of_table(kind, [spec for spec in specs if spec.table == table], rows[table], looks)
@@ -62,10 +63,12 @@ def features(kind: MachineKind, tables: Tables, observations: pa.Table, *, bulk:
         )
         for spec in specs
     ]
-    return pl.concat([asked.select(MACHINE, "as_of"), *columns], how="horizontal").to_arrow()
+    found = pl.concat(columns, how="horizontal")
+    found = found if wanted.base is None else put_together(wanted, found)
+    return asked.select(MACHINE, "as_of").hstack(found).to_arrow()
 
 
-def by_machines(kind: MachineKind, tables: Tables, observations: pa.Table, *, machines: int = 100) -> Iterator[pa.Table]:
+def by_machines(wanted: Catalog, tables: Tables, observations: pa.Table, *, machines: int = 100) -> Iterator[pa.Table]:
     """`features` in bulk for so many machines at a time, so that memory is bounded by them."""
     ids = pl.from_arrow(observations).get_column(MACHINE).cast(pl.String).unique().sort()
     frames = {name: pl.from_arrow(table) for name, table in tables.items()} | {"": pl.from_arrow(observations)}
@@ -74,7 +77,7 @@ def by_machines(kind: MachineKind, tables: Tables, observations: pa.Table, *, ma
         part = {
             name: (frame.filter(chosen) if MACHINE in frame.columns else frame).to_arrow() for name, frame in frames.items()
         }
-        yield features(kind, part, part.pop(""), bulk=True)
+        yield features(wanted, part, part.pop(""), bulk=True)
 
 
 def _contracts(kind: MachineKind) -> dict[str, TableContract]:

@@ -15,7 +15,7 @@ def windows(kind: MachineKind, specs: list[FeatureSpec], rows: Frame, looks: Loo
     reach = max(spans)
     settled, others = split(rows, looks)
     pairs = pairs_of(others, looks.at, reach)
-    needed = {spec.window_hours for spec in specs if spec.op in MOMENTS}
+    needed = {spec.window_hours for spec in specs if spec.op in (*MOMENTS, "deviation")}
     needed |= {spec.against_hours for spec in specs if spec.op == "deviation"}
     whole = {hours: _moments(settled, pairs, columns, hours, looks) for hours in sorted(h for h in needed if h)}
     lags = {0.0} | {spec.window_hours or 0.0 for spec in specs if spec.op in ("difference", "robust")}

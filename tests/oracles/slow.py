@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from features.catalog import catalog
+from features.catalog import Catalog
 from features.kinds import MachineKind
 from features.schema import FIXED, MACHINE, TableContract, readings, reference
 from tests.oracles.slow_look import Look, Operation, Row
 from tests.oracles.slow_peers import PEERS
 from tests.oracles.slow_points import POINTS, STATIC
+from tests.oracles.slow_pooled import put_together
 from tests.oracles.slow_states import STATES
 from tests.oracles.slow_steps import STEPPED, TOGETHER
 from tests.oracles.slow_windows import WINDOWED
@@ -23,10 +24,12 @@ OPERATIONS: dict[str, Operation] = WINDOWED | PEERS | STEPPED | TOGETHER | STATE
 KEEPING = {"inspect", "inspection", "check", "clean", "lubricate", "adjust"}
 
 
-def features(kind: MachineKind, tables: Mapping[str, Sequence[Row]], machine: str, as_of: datetime) -> dict[str, float]:
+def features(wanted: Catalog, tables: Mapping[str, Sequence[Row]], machine: str, as_of: datetime) -> dict[str, float]:
     """Every feature of a machine at `as_of` by name; NaN missing. tables: rows by contract name, all versions, in any order."""
-    look = Look(kind, as_of, known(kind, tables, machine, as_of))
-    return {spec.name: OPERATIONS[spec.op](look, spec) for spec in catalog(kind).specs}
+    if wanted.base is not None:
+        return put_together(wanted, features(wanted.base, tables, machine, as_of))
+    look = Look(wanted.kind, as_of, known(wanted.kind, tables, machine, as_of), wanted.specs)
+    return {spec.name: OPERATIONS[spec.op](look, spec) for spec in wanted.specs}
 
 
 def known(kind: MachineKind, tables: Mapping[str, Sequence[Row]], machine: str, as_of: datetime) -> dict[str, list[Row]]:

@@ -1,7 +1,7 @@
 """What the slow oracle's operations are given: one machine's known rows, in plain lists."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +18,12 @@ Pairs = list[tuple[float, float]]  # hours ago, value
 
 @dataclass(frozen=True)
 class Look:
-    """One machine's rows as known at `as_of`, table by table, oldest first."""
+    """One machine's rows as known at `as_of`, table by table, oldest first, and the features that are asked for."""
 
     kind: MachineKind
     as_of: datetime
     rows: Mapping[str, list[Row]]
+    specs: Sequence[FeatureSpec]
 
     def ago(self, row: Row) -> float:
         """Hours from the row to `as_of`."""

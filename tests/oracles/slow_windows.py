@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from features.catalog import catalog
 from features.spec import FeatureSpec
 from tests.oracles.slow_look import NAN, Look, Operation, Pairs, window
 
@@ -16,8 +15,8 @@ def numbers(look: Look, spec: FeatureSpec, hours: float) -> Pairs:
 
 
 def reach(look: Look, spec: FeatureSpec) -> float:
-    """The longest window of the kind on this table: beyond it "the last value" and "the value before" are not looked for."""
-    alike = [one for one in catalog(look.kind).specs if one.table == spec.table and one.op in WINDOWED]
+    """The longest window of the catalog on this table: beyond it "the last value" and "the value before" are not looked for."""
+    alike = [one for one in look.specs if one.table == spec.table and one.op in WINDOWED]
     return max(hours for one in alike for hours in (one.window_hours or 0.0, one.against_hours or 0.0))
 
 

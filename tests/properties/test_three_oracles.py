@@ -9,20 +9,23 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.build import compute
-from features.catalog import catalog
+from features.catalog import Catalog, catalog, pooled
 from features.clock import micros
 from features.history import HOUR, from_tables
-from features.kinds import MachineKind
 from features.observations import table_of
 from features.online import vector
 from tests.oracles import polars_catalog, slow
 from tests.properties.histories import KINDS, MACHINES, REGULAR, START, Tables, bits, histories, moments
 
 Matrix = np.ndarray
+# Shrinking takes minutes and tells little more than the feature's name in the message.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+WANTED = [made(kind) for made in (catalog, pooled) for kind in KINDS]
+WHOSE = [f"{'pooled' if wanted.base else 'own'}-{wanted.kind.name}" for wanted in WANTED]
 
 
 def examples(count: int) -> int:
@@ -30,60 +33,58 @@ def examples(count: int) -> int:
     return round(count * settings.default.max_examples / 100) if settings.default else count
 
 
-def by_kernels(kind: MachineKind, tables: Tables, machine: np.ndarray, as_of: np.ndarray) -> Matrix:
-    return compute(catalog(kind), from_tables(kind, tables, MACHINES), machine, as_of)
+def by_kernels(wanted: Catalog, tables: Tables, machine: np.ndarray, as_of: np.ndarray) -> Matrix:
+    return compute(wanted, from_tables(wanted.kind, tables, MACHINES), machine, as_of)
 
 
-def by_polars(kind: MachineKind, tables: Tables, machine: np.ndarray, as_of: np.ndarray, *, bulk: bool = False) -> Matrix:
+def by_polars(wanted: Catalog, tables: Tables, machine: np.ndarray, as_of: np.ndarray, *, bulk: bool = False) -> Matrix:
     observations = table_of(MACHINES, machine.astype(np.int32), as_of)
-    found = polars_catalog.features(kind, tables, observations, bulk=bulk)
-    assert found.column_names[2:] == catalog(kind).names
-    return np.stack([np.array(found.column(name).to_numpy(), dtype=np.float64) for name in catalog(kind).names], axis=1)
+    found = polars_catalog.features(wanted, tables, observations, bulk=bulk)
+    assert found.column_names[2:] == wanted.names
+    return np.stack([np.array(found.column(name).to_numpy(), dtype=np.float64) for name in wanted.names], axis=1)
 
 
-def by_plain_python(kind: MachineKind, tables: Tables, looks: list[tuple[str, datetime]]) -> Matrix:
+def by_plain_python(wanted: Catalog, tables: Tables, looks: list[tuple[str, datetime]]) -> Matrix:
     rows = {name: table.to_pylist() for name, table in tables.items()}
-    return np.array([list(slow.features(kind, rows, name, moment).values()) for name, moment in looks])
+    found = [slow.features(wanted, rows, name, moment) for name, moment in looks]
+    return np.array([[one[name] for name in wanted.names] for one in found])
 
 
-def differing(kind: MachineKind, found: Matrix, expected: Matrix, scale: Matrix | float = 1.0) -> list[str]:
+def differing(wanted: Catalog, found: Matrix, expected: Matrix, scale: float = 1.0) -> list[str]:
     """Where two oracles differ by more than 1e-6 of the value or of the scale, in words."""
-    alike = np.isclose(found, expected, rtol=1e-6, atol=0) | (np.abs(found - expected) <= 1e-6 * scale)
-    wrong = np.argwhere(~(alike | (np.isnan(found) & np.isnan(expected))))
-    return [f"{catalog(kind).names[j]} of look {i}: {found[i, j]}, expected {expected[i, j]}" for i, j in wrong[:5]]
+    alike = np.isclose(found, expected, rtol=1e-6, atol=1e-6 * scale, equal_nan=True)
+    return [f"{wanted.names[j]} of look {i}: {found[i, j]}, expected {expected[i, j]}" for i, j in np.argwhere(~alike)[:5]]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("wanted", WANTED, ids=WHOSE)
 @given(data=st.data())
-@settings(max_examples=examples(20), deadline=None)
-def test_the_oracles_agree(kind: MachineKind, data: st.DataObject) -> None:
-    tables = data.draw(histories(kind))
+@settings(max_examples=examples(16), deadline=None, phases=PHASES)
+def test_the_oracles_agree(wanted: Catalog, data: st.DataObject) -> None:
+    tables = data.draw(histories(wanted.kind))
     looks = [(name, moment) for moment in data.draw(st.lists(moments, min_size=1, max_size=4)) for name in MACHINES]
     machine = np.array([MACHINES.index(name) for name, _ in looks])
     as_of = np.array([micros(moment) for _, moment in looks])
-    kernels = by_kernels(kind, tables, machine, as_of)
-    plain = by_plain_python(kind, tables, looks)
-    assert differing(kind, kernels.astype(np.float64), plain) == []
-    assert differing(kind, by_polars(kind, tables, machine, as_of), plain) == []
+    kernels = by_kernels(wanted, tables, machine, as_of)
+    plain = by_plain_python(wanted, tables, looks)
+    assert differing(wanted, kernels.astype(np.float64), plain) == []
+    assert differing(wanted, by_polars(wanted, tables, machine, as_of), plain) == []
     for place, (name, moment) in enumerate(looks):
-        alone = vector(catalog(kind), from_tables(kind, tables, [name]), moment)
+        alone = vector(wanted, from_tables(wanted.kind, tables, [name]), moment)
         assert np.array_equal(bits(alone), bits(kernels[place]))
 
 
 @given(data=st.data())
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(10), deadline=None, phases=PHASES)
 def test_the_peer_in_bulk_agrees(data: st.DataObject) -> None:
     """Windows and cumulative counts over settled rows with the rest merged in: what the bench compares with."""
+    wanted = catalog(REGULAR)
     tables = data.draw(histories(REGULAR))
-    grid = (
-        micros(START)
-        + np.arange(0, 180, data.draw(st.sampled_from([3, 8]))) * HOUR
-        + data.draw(st.sampled_from([0, HOUR // 4]))
-    )
+    step, phase = data.draw(st.sampled_from([(3, 0), (3, HOUR // 4), (8, 0)]))
+    grid = micros(START) + phase + np.arange(0, 180, step) * HOUR
     machine, as_of = np.repeat([0, 1], len(grid)), np.tile(grid, 2)
-    exact = by_kernels(REGULAR, tables, machine, as_of).astype(np.float64)
+    exact = by_kernels(wanted, tables, machine, as_of).astype(np.float64)
     # Running sums keep a rounding error of the largest number that ever went through them.
-    assert differing(REGULAR, by_polars(REGULAR, tables, machine, as_of, bulk=True), exact, _scale(tables)) == []
+    assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), exact, _scale(tables)) == []
 
 
 def _scale(tables: Tables) -> float:
@@ -93,7 +94,7 @@ def _scale(tables: Tables) -> float:
 
 def test_every_operation_has_its_oracles() -> None:
     in_polars = {op for ops, _ in polars_catalog.FAMILIES for op in ops}
-    for kind in KINDS:
-        used = {spec.op for spec in catalog(kind).specs}
+    for wanted in WANTED:
+        used = {spec.op for spec in (wanted.base or wanted).specs}
         assert used - set(slow.OPERATIONS) == set()
         assert used - in_polars == set()

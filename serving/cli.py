@@ -110,6 +110,10 @@ def _explanation_text(document: dict[str, Any]) -> str:
         lines.append(f"  {hours} h: {p:.4%} (90 % range {low:.4%} to {high:.4%})")
     for reason in document["reasons"]:
         lines += [f"  {reason['text_en']}", f"  {reason['text_zh']}"]
+        lines += [f"      {stretch[text]}" for stretch in reason["rows"] for text in ("text_en", "text_zh")]
+    if document["later"] is not None:
+        lines += [f"  {document['later'][text]}" for text in ("text_en", "text_zh")]
+        lines += [f"      {row}" for row in document["later"]["text_rows"]]
     return "\n".join([*lines, document["verdict"]])
 
 

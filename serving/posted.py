@@ -43,6 +43,16 @@ class Posted:
     payload: dict[str, Any]
     notes: tuple[str, ...]
 
+    def contract_tables(self) -> dict[str, pa.Table]:
+        """The same rows as contract tables, for whoever looks at them one by one."""
+        machine = self.payload["machine"]
+        columns = {name: [value] for name, value in machine.items()} | {"kind": [self.kind.name]}
+        contracts = [*(schema.FIXED[name] for name in TABLES[1:]), schema.readings(self.kind)]
+        found = {
+            contract.name: _as_table(self.payload["tables"].get(contract.name, {}), contract, machine) for contract in contracts
+        }
+        return found | {schema.MACHINES.name: _as_table(columns, schema.MACHINES, machine)}
+
 
 def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, as_of: datetime | None = None) -> Posted:
     """Read and check a posted body.
@@ -83,6 +93,21 @@ def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, 
         notes.append(f"model {quoted(request.machine.model)} is not one that the bundle knows")
     machine = _machine(request, tables, moment, latest)
     return Posted(request, kind, moment, {"machine": machine, "tables": tables}, tuple(notes))
+
+
+def _as_table(columns: Arrays, contract: TableContract, machine: Arrays) -> pa.Table:
+    rows = len(columns.get(EVENT_TIME, ()))
+    made = []
+    for field in contract.arrow:
+        if field.name == contract.entity:
+            made.append(pa.repeat(pa.scalar(machine["machine_id"], field.type), rows))
+        elif field.name in columns:
+            stamps = field.name in (EVENT_TIME, RECORDED_AT)
+            values = pa.array(columns[field.name], pa.int64() if stamps else field.type, from_pandas=True)
+            made.append(values.cast(field.type))
+        else:
+            made.append(pa.nulls(rows, field.type))
+    return pa.table(made, schema=contract.arrow)
 
 
 def too_large() -> TooLarge:

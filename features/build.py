@@ -10,7 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import engine, kernel, kernel_points, kernel_states, kernel_steps, peers, pooled, reference, snapshots, static
+from features import (
+    engine,
+    kernel,
+    kernel_points,
+    kernel_states,
+    kernel_steps,
+    kernel_windows,
+    peers,
+    pooled,
+    reference,
+    snapshots,
+    static,
+)  # fmt: skip
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.differences import diff
 from features.errors import BadInput
@@ -27,8 +39,9 @@ if TYPE_CHECKING:
 
 Matrix = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
-# Observations that are computed and written at a time; part of what makes two builds byte-identical.
-ROWS_AT_A_TIME = 65_536
+# Observations that are computed and written at a time; part of what makes two builds byte-identical. An odd number of cache
+# lines (16 numbers each): a power of two would put the places that a kernel writes for one observation into the same cache set.
+ROWS_AT_A_TIME = 16 * 4095
 
 
 def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Matrix:
@@ -57,9 +70,7 @@ def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, o
     spans = (rows.offsets, rows.event, rows.known_from, rows.known_to)
     if plan.kernel == "points":
         codes = len(vocabulary(wanted.kind, plan.table))
-        kernel_points.point_stats(
-            *spans, rows.odd, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out
-        )
+        kernel_points.point_stats(*spans, rows.codes, entity, as_of, plan.windows, codes, plan.program, plan.target, out)
         return
     look = (entity, as_of, plan.windows, plan.program, plan.target)
     if plan.kernel == "states":
@@ -69,7 +80,7 @@ def _run(plan: Plan, wanted: Catalog, rows: Series, entity: Ints, as_of: Ints, o
         flags = np.array([FAULT * one.fault + PACKED * one.packed for one in wanted.kind.sensors], dtype=np.int64)
         kernel_steps.step_stats(*spans, rows.odd, rows.values, flags, *look, out)
         return
-    kernel.window_stats(*spans, rows.hours, rows.odd, rows.values, *look, float(wanted.kind.period_hours), out)
+    kernel_windows.window_stats(*spans, rows.values, *look, float(wanted.kind.period_hours), out)
 
 
 def _static(plan: Plan, rows: Series, kind: MachineKind, entity: Ints, as_of: Ints, out: Matrix) -> None:

@@ -15,6 +15,7 @@ from features.kernel_peers import PEER_OPS
 from features.kernel_points import POINT_OPS
 from features.kernel_states import STATE_OPS
 from features.kernel_steps import STEP_OPS
+from features.kernel_windows import WINDOW_OPS
 from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
@@ -103,7 +104,7 @@ class Catalog:
 
 STATIC_OPS = ("age", "observed", "age_at_start", "model", "make", "capacity", "season", "weekday", "date", "made")
 OPS = {
-    "windows": kernel.WINDOW_OPS,
+    "windows": WINDOW_OPS,
     "steps": STEP_OPS,
     "points": POINT_OPS,
     "states": STATE_OPS,

@@ -39,16 +39,15 @@ KEEPING = ("inspect", "inspection", "check", "clean", "lubricate", "adjust")
 class Series:
     """Rows of one table, machine after machine (`offsets`), by event time within a machine.
 
-    event, known_from, known_to: microseconds. hours: the event time in hours since 1970, for slopes. odd: how many rows before
-    each position were not known exactly from their event time on (late or corrected), so that a kernel sees at a glance
-    whether a stretch needs the look at each row. values: float64[columns, rows], NaN missing. codes: -1 unknown.
+    event, known_from, known_to: microseconds. odd: how many rows before each position were not known exactly from their event
+    time on (late or corrected), so that a kernel sees at a glance whether a stretch needs the look at each row. values:
+    float64[columns, rows], NaN missing. codes: -1 unknown.
     """
 
     offsets: Ints
     event: Ints
     known_from: Ints
     known_to: Ints
-    hours: Floats
     odd: Ints
     values: Floats
     codes: Codes
@@ -87,7 +86,6 @@ def series(
         _own(event, np.int64),
         _own(known_from, np.int64),
         _own(known_to, np.int64),
-        event / HOUR,
         odd,
         _own(values, np.float64) if values is not None else np.empty((0, rows)),
         _own(codes, np.int32) if codes is not None else np.full(rows, -1, dtype=np.int32),

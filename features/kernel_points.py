@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, after, inlined, jit
+from features.kernel import HOUR, NAN, NEVER, inlined, jit, onward
 
 POINT_OPS = ("count", "since", "since_first", "youngest", "oldest", "gap", "to_next", "since_at_next")
 # The rhythm of a series is the commonest of at most this many of its latest gaps; gaps this close to one another are like.
@@ -12,9 +12,13 @@ LIKE = 0.05
 
 @jit
 def point_stats(  # type: ignore[no-untyped-def]
-    offsets, event, known_from, known_to, odd, codes, entity, as_of, windows, n_codes, program, target, out
+    offsets, event, known_from, known_to, codes, entity, as_of, windows, n_codes, program, target, out
 ):
-    """Counts over nested windows and times since of coded events. Column n_codes stands for any code, declared or not."""
+    """Counts over nested windows and times since of coded events. Column n_codes stands for any code, declared or not.
+
+    From one observation to the next only the rows that entered or left a window are looked at. Counts and moments are whole
+    numbers, so that it shows nowhere in what order they were added.
+    """
     n_windows, n_specs = len(windows), len(program)
     rhythmic = np.any(program[:, 0] >= 5)
     gaps = np.zeros(GAPS)
@@ -22,48 +26,62 @@ def point_stats(  # type: ignore[no-untyped-def]
     counts = np.zeros((n_codes + 1, n_windows))
     newest = np.zeros(n_codes + 1)
     oldest = np.zeros(n_codes + 1)
-    bounds = np.full(n_windows + 1, -1, dtype=np.int64)
-    walked = -1
+    bounds = np.zeros(n_windows + 1, dtype=np.int64)
+    past = np.zeros(n_windows + 1, dtype=np.int64)
+    walked, then, until = -1, np.int64(0), np.int64(0)
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
             for j in range(n_specs):
                 out[target[j], i] = NAN
             continue
-        first = offsets[machine]
-        end = after(event, first, offsets[machine + 1], now)
-        # As long as no row enters or leaves a window, and none is late or corrected, the counts stand.
-        same = machine == walked and end == bounds[0] and odd[end] == odd[first]
-        bounds[0] = end
+        first, stop = offsets[machine], offsets[machine + 1]
+        past[:] = bounds
+        bounds[0] = onward(event, first, stop, now, bounds[0])
         for k in range(n_windows):
-            bound = after(event, first, bounds[k], now - windows[k])
-            same = same and bound == bounds[k + 1]
-            bounds[k + 1] = bound
-        if not same:
-            _count(event, known_from, known_to, codes, first, bounds, now, n_codes, counts, newest, oldest)
-            if rhythmic:
-                rhythm = _rhythm(event, known_from, known_to, first, end, now, gaps)
+            bounds[k + 1] = onward(event, first, bounds[k], now - windows[k], bounds[k + 1])
+        if machine != walked or now < then or now >= until:
+            until = _stands_until(event, known_from, known_to, first, stop, now)
+            counts[:] = 0.0
+            newest[:] = NAN
+            oldest[:] = NAN
+            past[:] = first
             walked = machine
+        then = now
+        seen = _enter(event, known_from, known_to, codes, past[0], bounds, now, n_codes, counts, newest, oldest)
+        _leave(known_from, known_to, codes, past, bounds, now, n_codes, counts)
+        if rhythmic and (seen or past[0] == first):
+            rhythm = _rhythm(event, known_from, known_to, first, bounds[0], now, gaps)
         for j in range(n_specs):
             op, c, k, _ = program[j]
             out[target[j], i] = _point_value(op, c, k, now, counts, newest, oldest, n_codes, rhythm)
 
 
 @inlined
-def _count(  # type: ignore[no-untyped-def]
-    event, known_from, known_to, codes, first, bounds, now, n_codes, counts, newest, oldest
+def _stands_until(event, known_from, known_to, first, stop, now):  # type: ignore[no-untyped-def]
+    """The first moment after `now` at which a row comes or goes otherwise than by its own time: late, or corrected."""
+    until = NEVER
+    for row in range(first, stop):
+        late = known_from[row] > now and known_from[row] > event[row]
+        change = known_from[row] if late else known_to[row]
+        until = min(until, change) if change > now else until
+    return until
+
+
+@inlined
+def _enter(  # type: ignore[no-untyped-def]
+    event, known_from, known_to, codes, since, bounds, now, n_codes, counts, newest, oldest
 ):
-    """Per code and for all: rows in each window, the newest and the oldest moment. Windows are entered longest first."""
+    """Count the visible rows from `since` on in the windows that hold them; whether there are any."""
     n_windows = counts.shape[1]
-    counts[:] = 0.0
-    newest[:] = NAN
-    oldest[:] = NAN
+    any_seen = False
     k = n_windows - 1
-    for row in range(first, bounds[0]):
+    for row in range(since, bounds[0]):
         while k >= 0 and row >= bounds[k + 1]:
             k -= 1
         if not (known_from[row] <= now < known_to[row]):
             continue
+        any_seen = True
         for slot in (np.int64(codes[row]), n_codes):
             if slot < 0:
                 continue
@@ -72,6 +90,18 @@ def _count(  # type: ignore[no-untyped-def]
                 oldest[slot] = event[row]
             for w in range(k + 1, n_windows):
                 counts[slot, w] += 1.0
+    return any_seen
+
+
+@inlined
+def _leave(known_from, known_to, codes, past, bounds, now, n_codes, counts):  # type: ignore[no-untyped-def]
+    """Take the rows out of the counts that have left a window since it stood at `past`."""
+    for k in range(counts.shape[1]):
+        for row in range(past[k + 1], min(bounds[k + 1], past[0])):
+            if known_from[row] <= now < known_to[row]:
+                if codes[row] >= 0:
+                    counts[codes[row], k] -= 1.0
+                counts[n_codes, k] -= 1.0
 
 
 @jit

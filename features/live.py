@@ -20,7 +20,8 @@ from features.carry import Indexed, Piece, carried_on, loaded, versions_of
 from features.catalog import catalog
 from features.compactor import Compacted, compacted
 from features.errors import NotFound
-from features.history import HOUR
+from features.history import HOUR, Series
+from features.kinds import MachineKind
 from features.known import OF_MACHINE, KnownMachine, Shared, conformed, reach
 from features.log import START, Record, Tail
 from features.schema import MACHINE, MACHINES
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 SLACK = round(14 * 24 * HOUR)
 # A machine with more rows beside the tables than this is read anew once they are compacted: its evidence stays small.
 MOST_ADDED = 1_000
-_SAME_ROWS = ("log", "compaction")
+_SAME_ROWS = ("log", "compaction", "vacuum")
 
 
 @dataclass
@@ -200,6 +201,13 @@ class Live:
             reference = f"reference_{known.kind_name}"
             versions = {**known.versions, **{name: view.versions[name] for name in (reference,) if name in view.versions}}
             return replace(known, versions=versions, shared=shared)
+
+    def reference(self, kind: MachineKind) -> tuple[Series, dict[str, int]]:
+        """The reference table of a kind as arrays, and its version by name; empty where none was published."""
+        with self._lock:
+            view, shared = self._view, self._shared
+        name = kind.reference_table
+        return shared.reference(kind), {name: view.versions[name]} if name in view.versions else {}
 
     def _up_to_date(self, slot: _Slot, machine_id: str, pieces: list[Piece], view: View) -> KnownMachine:
         fresh = [piece for piece in pieces if piece.batch.number > slot.applied]

@@ -11,8 +11,11 @@ import orjson
 import pyarrow as pa
 
 from features.errors import NotFound
-from features.known import KnownMachine, known_machine, rows_document, rows_of_document
+from features.history import Series
+from features.kinds import MachineKind
+from features.known import KnownMachine, Shared, known_machine, rows_document, rows_of_document
 from features.lake import Lake
+from features.view import View
 from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
 from serving.scoring import Result, new_score_id
@@ -30,13 +33,33 @@ def lake_evidence(lake_id: str, versions: Mapping[str, int], added: Mapping[str,
     return orjson.dumps(document)
 
 
+def posted_evidence(body: bytes, lake_id: str = "", versions: Mapping[str, int] = MappingProxyType({})) -> bytes:
+    """The evidence of a posted history: the body as it came, after a line that names what it was compared with, if anything."""
+    return lake_evidence(lake_id, versions) + b"\n" + body if versions else body
+
+
+def posted_of(evidence: bytes) -> tuple[bytes, dict[str, Any] | None]:
+    """The posted body, and what it was compared with. No accepted body has a field `lake`: such a line is not part of one."""
+    head, found, body = evidence.partition(b"\n")
+    return (body, orjson.loads(head)) if found and head.startswith(b'{"lake":') else (evidence, None)
+
+
 def machine_of(evidence: bytes, lake: Lake, machine_id: str, score_id: str) -> KnownMachine:
     """The machine as a score from the lake saw it. Raises NotFound if that was another lake, or its versions are gone."""
     document = orjson.loads(evidence)
+    view = _view(document, lake, score_id)
+    return known_machine(view, machine_id, rows_of_document(document.get("added", {}), view))
+
+
+def peers_of(document: Mapping[str, Any], lake: Lake, kind: MachineKind, score_id: str) -> Series:
+    """The peers that a posted history was compared with. Raises NotFound if that was another lake, or its version is gone."""
+    return Shared(_view(document, lake, score_id)).reference(kind)
+
+
+def _view(document: Mapping[str, Any], lake: Lake, score_id: str) -> View:
     if document.get("lake") != lake.id:
         raise NotFound("it was read from another lake", where=f"score {score_id}", mend="restore that lake")
-    view = lake.at(document["lake_versions"])
-    return known_machine(view, machine_id, rows_of_document(document.get("added", {}), view))
+    return lake.at(document["lake_versions"])
 
 
 def stored(

@@ -17,7 +17,7 @@ from features.known import known_machine
 from features.lake import Lake
 from serving import batch_rows
 from serving.champion import Champion, load_bundle
-from serving.evidence import inflated, machine_of
+from serving.evidence import inflated, machine_of, peers_of, posted_of
 from serving.later import Later, known_later
 from serving.mattered import Occlusion, Seen
 from serving.mattered_words import later_words, row_words, stretch_document
@@ -102,8 +102,10 @@ def evidence_of(home: Path, champion: Champion, stored: StoredScore) -> Seen:
         raise BadInput("its evidence is damaged", where=f"score {stored.score_id}", mend=mend) from None
     if stored.source == "posted":
         # The stored moment stands in for both clocks: what was acceptable then is acceptable now.
-        posted = parse(evidence, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)
-        return Seen(online.history_from_request(posted.kind, posted.payload), posted.contract_tables())
+        body, peers = posted_of(evidence)
+        posted = parse(body, lambda _: champion.kind, now=max(stored.scored_at, stored.as_of), as_of=stored.as_of)
+        reference = peers_of(peers, Lake.open(home / "lake"), posted.kind, stored.score_id) if peers is not None else None
+        return Seen(online.history_from_request(posted.kind, posted.payload, reference), posted.contract_tables())
     if stored.source in ("lake", "batch"):
         machine = machine_of(evidence, Lake.open(home / "lake"), stored.entity_id, stored.score_id)
         return Seen(machine.history(champion.kind), machine.tables)

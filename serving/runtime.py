@@ -9,14 +9,15 @@ import anyio.to_thread
 import orjson
 
 from features import online
-from features.errors import BadInput, ForewarnError
+from features.errors import BadInput, ForewarnError, NotFound
+from features.history import Series
 from features.kinds import MachineKind
 from features.known import known_machine
 from features.settings import Settings
 from serving import metrics
 from serving.champion import Champion, Champions
 from serving.contracts import how_many_reasons
-from serving.evidence import lake_evidence, stored
+from serving.evidence import lake_evidence, posted_evidence, stored
 from serving.posted import TOLERANCE, parse
 from serving.recorder import Recorder
 from serving.scoring import Result, answer, history_notes, posted_vector, score
@@ -77,16 +78,28 @@ class Runtime:
 
         posted = parse(body, kind_of, now=now)
         champion = chosen[0]
-        x, notes = posted_vector(champion, posted)
+        reference, evidence = None, body
+        if champion.kind.reference:
+            reference, evidence = await anyio.to_thread.run_sync(self._peers, champion.kind, body)
+        x, notes = posted_vector(champion, posted, reference)
         n_reasons = how_many_reasons(posted.request.reasons)
         if n_reasons:  # dear enough to make others wait, so it waits for a thread instead
             result = await anyio.to_thread.run_sync(score, champion, x, n_reasons)
         else:
             result = score(champion, x)
-        row = stored(champion, posted.request.machine.machine_id, posted.as_of, now, result, "posted", body)
+        row = stored(champion, posted.request.machine.machine_id, posted.as_of, now, result, "posted", evidence)
         await self.recorder.record(row)
         metrics.scored(champion.kind.name, "posted", result.p[-1])
         return orjson.dumps(answer(row.score_id, champion, row.entity_id, posted.as_of, result, notes))
+
+    def _peers(self, kind: MachineKind, body: bytes) -> tuple[Series | None, bytes]:
+        """What a posted machine is compared with, and the evidence that names it; nothing where the home has no lake."""
+        try:
+            live = self.stream.live()
+        except NotFound:
+            return None, body
+        reference, versions = live.reference(kind)
+        return reference, posted_evidence(body, live.lake.id, versions)
 
     async def score_known(self, machine_id: str, as_of: datetime | None, n_reasons: int) -> bytes:
         """The JSON answer for a machine in the lake; as_of defaults to the last moment that the lake knows of it."""

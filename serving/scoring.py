@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from features import online
 from features.clock import micros
-from features.history import HOUR, READINGS, History
+from features.history import HOUR, READINGS, History, Series
 from features.kinds import MachineKind
 from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
@@ -55,9 +55,14 @@ def reasons_of(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int) -
     return [tuple(reasons(champion.catalog, row, own, n_reasons)) for row, own in zip(x, effects, strict=True)]
 
 
-def posted_vector(champion: Champion, posted: Posted) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """The feature vector of a posted history, and the notes on what it rests on."""
-    history = online.history_from_request(posted.kind, posted.payload)
+def posted_vector(
+    champion: Champion, posted: Posted, reference: Series | None = None
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """The feature vector of a posted history, and the notes on what it rests on.
+
+    reference: what is known of the machine's peers; without it, what compares with them is missing.
+    """
+    history = online.history_from_request(posted.kind, posted.payload, reference)
     x = online.vector(champion.catalog, history, posted.as_of)
     return x, posted.notes + history_notes(posted.kind, history, posted.as_of)
 

@@ -81,11 +81,11 @@ def _at(number: float, late: float = 0.0) -> dict[str, datetime]:
     return {"event_time": hour(number), "recorded_at": hour(number + late)}
 
 
-def made_bundle(tables: dict[str, pa.Table], seed: int, config: GbmConfig = SMALL) -> Bundle:
+def made_bundle(tables: dict[str, pa.Table], seed: int, config: GbmConfig = SMALL, kind: MachineKind = PUMP) -> Bundle:
     """A bundle fitted on invented outcomes that follow the vibration, so that reasons have something to say."""
-    features = catalog(PUMP)
+    features = catalog(kind)
     ids = sorted({str(machine) for machine in tables["machines"].column("machine_id").to_pylist()})
-    history = from_tables(PUMP, tables, ids)
+    history = from_tables(kind, tables, ids)
     at = np.array([int(hour(h).timestamp() * 1e6) for h in range(48, HOURS, 6)], dtype=np.int64)
     entity = np.repeat(np.arange(len(ids), dtype=np.int64), len(at))
     x = np.ascontiguousarray(build.compute(features, history, entity, np.tile(at, len(ids))))
@@ -102,7 +102,7 @@ def made_bundle(tables: dict[str, pa.Table], seed: int, config: GbmConfig = SMAL
         names=tuple(features.names),
     )
     facts = Facts(
-        kind=PUMP,
+        kind=kind,
         snapshot_id="pump-20260112-000000000000",
         lake_versions={},
         train_from=START,
@@ -127,16 +127,16 @@ def point_at(home: Path, bundle: Bundle) -> None:
     draft.replace(folder / "pump.json")
 
 
-def made_world(home: Path, config: GbmConfig = SMALL) -> World:
+def made_world(home: Path, config: GbmConfig = SMALL, kind: MachineKind = PUMP) -> World:
     """A home with the lake, and the first bundle as champion."""
     tables = tables_of_fleet()
     lake = Lake.open(home / "lake", create=True, buckets=2)
-    lake.put_kind(PUMP)
+    lake.put_kind(kind)
     for name, table in tables.items():
         lake.append_rows(lake.contract(name), table, datetime.now(UTC), "fleet")
-    bundle = made_bundle(tables, 1, config)
+    bundle = made_bundle(tables, 1, config, kind)
     point_at(home, bundle)
-    return World(home, lake, bundle, made_bundle(tables, 2, config), tables)
+    return World(home, lake, bundle, made_bundle(tables, 2, config, kind), tables)
 
 
 def posted(world: World, machine_id: str, as_of: datetime, *, hours: int = 168) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import math
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import BadInput, NotFound
 
@@ -120,11 +120,14 @@ class CalibrationConfig(_Frozen):
     """The one monotone map. A segment more for every `events_per_segment` failing machines, up to `max_segments`.
 
     on: what is mapped (see training.calibration). Where one booster gives all horizons it is the cumulative score in any case.
+    left_out: training rows speak too, each by the members that did not see its machine: the map then knows several times the
+    failures of the calibration period alone.
     """
 
     on: Literal["hazards", "cumulative"] = "hazards"
     max_segments: int = Field(default=5, ge=1, le=20)
     events_per_segment: int = Field(default=60, ge=1)
+    left_out: bool = False
 
 
 class TrainConfig(_Frozen):
@@ -138,6 +141,13 @@ class TrainConfig(_Frozen):
     sampling: SamplingConfig = SamplingConfig()
     gbm: GbmConfig = GbmConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+
+    @model_validator(mode="after")
+    def _somebody_left_out(self) -> Self:
+        if self.calibration.left_out and (self.gbm.point == "full" or not self.gbm.resample):
+            what = "calibration.left_out asks members that did not see a machine"
+            raise ValueError(f"{what}: gbm.point must be mean, gbm.resample true")
+        return self
 
     @property
     def calibrated_on(self) -> Literal["hazards", "cumulative"]:

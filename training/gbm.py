@@ -139,6 +139,12 @@ def _resampled(rows: TrainingRows, outcomes: Outcomes, members: int, seed: int) 
         yield rows.weight * drawn[position]
 
 
+def left_out(rows: TrainingRows, config: GbmConfig, structure: Structure | None = None, *, seed: int) -> npt.NDArray[np.bool_]:
+    """[n, members]: the rows whose machine a member of `fit` with the same arguments did not see (Breiman 1996, out of bag)."""
+    outcomes = _outcomes(rows, structure or Structure(intervals=config.intervals))
+    return np.stack([weight == 0 for weight in _resampled(rows, outcomes, config.members, seed)], axis=1)
+
+
 def _tasks(outcomes: Outcomes, weight: Floats, structure: Structure, params: list[Params]) -> Iterator[_Task]:
     """The boosters of one member: one per interval, or one of the whole horizon and one of its shares."""
     weight = np.tile(weight, max(1, len(structure.views)))

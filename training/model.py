@@ -50,12 +50,15 @@ def stacked(x: Matrix, views: tuple[tuple[int, ...], ...]) -> Matrix:
     return np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
 
 
-def pooled(scores: Floats) -> Floats:
+def pooled(scores: Floats, among: npt.NDArray[np.bool_] | None = None) -> Floats:
     """[n, members, 3] scores to [n, 3]: the score of the members' mean cumulative hazard.
 
-    The mean of the scores themselves would be too low where members disagree, and most so at the shortest horizon.
+    among [n, members]: where only some of a row's members are asked, at least one of each. The mean of the scores themselves
+    would be too low where members disagree, and most so at the shortest horizon.
     """
-    return np.asarray(np.log(np.exp(scores).mean(axis=1)))
+    if among is None:
+        return np.asarray(np.log(np.exp(scores).mean(axis=1)))
+    return np.asarray(np.log((np.exp(scores) * among[..., None]).sum(axis=1) / among.sum(axis=1)[:, None]))
 
 
 def _hazards(raw: Floats) -> Floats:

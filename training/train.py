@@ -17,7 +17,7 @@ from features.lake import Lake
 from training import calibration, gbm, splits
 from training.bundle import Bundle
 from training.config import TrainConfig
-from training.model import HazardModel, Matrix
+from training.model import HazardModel, Matrix, pooled
 from training.rows import TARGETS, Past, gather, predictions_frame, structure_of
 
 
@@ -89,9 +89,7 @@ def learn(
         say("calibrate")
         most = sampling.max_calibration_negatives
         unseen = rows_of(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
-        scores = model.point_scores(unseen.x, threads=threads)
-        settings, on = config.calibration, config.calibrated_on
-        monotone = calibration.fit(scores, unseen.outcomes, unseen.weight, unseen.machine, settings, on=on)
+        monotone = calibrate(config, model, rows, unseen)
         if config.split.refit:
             say("fit again, with the calibration period")
             trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
@@ -99,3 +97,18 @@ def learn(
 
     facts = past.facts(trained_on, periods.calibration, config.model_dump(mode="json"))
     return Learned(Bundle.assemble(model, monotone, facts, golden_x=rows.x[:: max(1, len(rows.x) // 8)][:8]), rows)
+
+
+def calibrate(
+    config: TrainConfig, model: HazardModel, rows: gbm.TrainingRows, unseen: gbm.TrainingRows
+) -> calibration.Calibration:
+    """The map from rows later than the model saw and, where the config says so, from its own, left out in turn."""
+    scores, outcomes = model.point_scores(unseen.x, threads=config.threads), unseen.outcomes
+    weight, machine = unseen.weight, unseen.machine
+    if config.calibration.left_out:
+        apart = gbm.left_out(rows, config.gbm, model.structure, seed=config.seed)
+        once = apart.any(axis=1)
+        own = pooled(model.member_scores(rows.x[once], threads=config.threads), apart[once])
+        scores, outcomes = np.concatenate([own, scores]), np.concatenate([rows.outcomes[once], outcomes])
+        weight, machine = np.concatenate([rows.weight[once], weight]), np.concatenate([rows.machine[once], machine])
+    return calibration.fit(scores, outcomes, weight, machine, config.calibration, on=config.calibrated_on)

@@ -9,7 +9,7 @@ from training.calibration import Calibration
 from training.config import BoosterConfig, GbmConfig
 from training.gbm import TrainingRows
 from training.hazard import Floats, cumulative, from_cloglog
-from training.model import Structure, stacked
+from training.model import Structure, pooled, stacked
 from training.trees import Forest, merge
 
 TINY = GbmConfig(rounds=12, members=2, num_leaves=6, learning_rate=0.2, l2=1.0)
@@ -224,3 +224,26 @@ def test_merged_forest_answers_like_its_parts_whatever_their_length() -> None:
 def test_a_text_that_is_no_model_is_named() -> None:
     with pytest.raises(BadInput, match=r"members\.txt: not a LightGBM model text"):
         Forest("hello", where="members.txt")
+
+
+def test_members_never_saw_the_machines_that_they_are_said_to_leave_out() -> None:
+    """Turn the outcomes of one machine over: only members that were fitted on it may change their minds."""
+    rows, _ = world(1500)
+    config = TINY.model_copy(update={"members": 6})
+    apart = gbm.left_out(rows, config, seed=4)
+    machine = rows.machine[0]
+    ours = rows.machine == machine
+    assert apart.shape == (1500, 6) and (apart[ours] == apart[0]).all()
+    assert 0 < apart[0].sum() < 6
+    turned = np.where(ours, np.where(np.isnan(rows.hours_to_failure), 10.0, np.nan), rows.hours_to_failure)
+    other = TrainingRows(rows.x, turned, rows.followed_hours, rows.weight, rows.machine, rows.names)
+    before, after = (gbm.fit(one, config, seed=4).member_scores(rows.x) for one in (rows, other))
+    same = (before == after).all(axis=(0, 2))
+    assert same.tolist() == apart[0].tolist()
+
+
+def test_pooling_asks_only_whom_it_is_told_to() -> None:
+    scores = np.log(np.arange(1.0, 13.0).reshape(2, 3, 2))
+    among = np.array([[True, False, True], [False, True, False]])
+    np.testing.assert_allclose(np.exp(pooled(scores, among)), [[3.0, 4.0], [9.0, 10.0]])
+    np.testing.assert_allclose(pooled(scores, np.ones((2, 3), dtype=bool)), pooled(scores))

@@ -21,6 +21,7 @@ INTERRUPTED = 130
 VERBS: dict[str, tuple[str, str, str]] = {
     "simulate": ("features.cli", "simulate", "Simulate a fleet into the lake."),
     "import": ("features.cli", "import_", "Import histories into the lake: azure-pdm, backblaze, mapped."),
+    "ingest": ("features.cli_log", "ingest", "Move the log of sent rows into the lake, or files into the log."),
     "lake": ("features.cli", "lake", "Look into the lake: row accounts, quarantine."),
     "features": ("features.cli", "features", "Build, list and compare snapshots of features."),
     "train": ("training.cli", "train", "Train and register a model."),

@@ -10,15 +10,16 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from features import delta, documents
+from features import compaction, delta, documents
 from features import ingest as imports
 from features import log as logs
 from features.account import RowAccount, TableCount
-from features.errors import ForewarnError, NotFound
+from features.errors import Conflict, ForewarnError, NotFound
 from features.log import Position, Record, Tail
 from features.sources.reader import Batch
 
@@ -142,6 +143,14 @@ def _sum(first: dict[str, TableCount], second: dict[str, TableCount]) -> dict[st
     return {name: first.get(name, TableCount()) + second.get(name, TableCount()) for name in {**first, **second}}
 
 
+def tidy(lake: "Lake") -> None:
+    """Merge the small files that rounds leave behind, unless somebody else writes just now: the next round comes soon."""
+    for name in lake.tables():
+        if compaction.needed(lake, name):
+            with suppress(Conflict):
+                compaction.compact(lake, name)
+
+
 class Compactor:
     """A thread that compacts the log every so often, and sooner when much is waiting; one process at a time does it."""
 
@@ -188,4 +197,4 @@ class Compactor:
             except NotFound:
                 return
             while not self._stop.is_set() and compact_log(lake, wait=lambda: not self._stop.wait(0.05)) is not None:
-                pass
+                tidy(lake)

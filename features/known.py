@@ -35,7 +35,8 @@ class Shared:
         with self._lock:
             held = self._series.get(kind.name)
             if held is None or held[0] != kind:
-                table = self._view.read(kind.reference_table)
+                name = kind.reference_table
+                table = self._view.read(name) if name in self._view.versions else None
                 held = self._series[kind.name] = (kind, reference_series(kind, table))
             return held[1]
 

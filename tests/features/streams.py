@@ -31,6 +31,7 @@ KIND = MachineKind(
     error_codes=(Term(code="E1", words_en="jam", words_zh="卡料"),),
     components=(Term(code="seal", words_en="seal", words_zh="密封"),),
     models=("A",),
+    reference=True,
 )
 READINGS = readings(KIND)
 Post = tuple[TableContract, pa.Table, datetime]

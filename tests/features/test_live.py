@@ -22,11 +22,12 @@ from features.lake import Lake
 from features.live import Live
 from features.log import Writer
 from features.online import vector
+from features.reference import publish
 from features.schema import MACHINES
 from tests.features.streams import KIND, MACHINE_IDS, NOW, READINGS, Post, entry_of, hours, machines, made_lake, posts, send
 
 WANTED = catalog(KIND)
-NAMES = [*OF_MACHINE, READINGS.name]
+NAMES = [*OF_MACHINE, READINGS.name, KIND.reference_table]
 
 
 def offline(lake: Lake, moment: datetime) -> np.ndarray:
@@ -56,11 +57,12 @@ def rebuilt(lake: Lake, found: KnownMachine) -> KnownMachine:
     return known_machine(view, found.machine_id, rows_of_document(rows_document(found.added), view))
 
 
-steps = st.lists(st.sampled_from(["send", "send", "send", "compact", "look", "renew", "import"]), min_size=4, max_size=14)
+STEPS = ["send", "send", "send", "compact", "look", "renew", "import", "publish"]
+steps = st.lists(st.sampled_from(STEPS), min_size=4, max_size=14)
 moments = st.lists(st.floats(-5, 200).map(hours), min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=12, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(seed=st.integers(0, 1000), walk=steps, looks=moments, slack=st.sampled_from([0, 10, 10_000]))
 def test_online_is_offline_to_the_last_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, walk: list[str], looks: list[datetime], slack: int
@@ -80,6 +82,8 @@ def test_online_is_offline_to_the_last_bit(
                 online(live, looks[0])
             elif step == "renew":
                 live.renew()
+            elif step == "publish":
+                publish(lake, KIND)
             else:
                 contract, table, moment = waiting.pop()
                 lake.append_rows(contract, table, moment, "import")

@@ -16,13 +16,13 @@ PER_SENSOR = 3
 
 
 @inlined
-def own_mean(values, event, known_from, known_to, low, high, now):  # type: ignore[no-untyped-def]
-    """Mean of the visible numbers in rows [low, high); NaN without any."""
+def own_mean(values, known_from, known_to, low, high, now, check):  # type: ignore[no-untyped-def]
+    """Mean of the visible numbers in rows [low, high); NaN without any. check: whether a row of them may be hidden."""
     n = 0
     shift = total = 0.0
     for row in range(low, high):
         x = values[row]
-        if np.isnan(x) or not (known_from[row] <= now < known_to[row]):
+        if np.isnan(x) or (check and not (known_from[row] <= now < known_to[row])):
             continue
         if n == 0:
             shift = x
@@ -43,7 +43,7 @@ def _version(offsets, known_from, known_to, machine, now):  # type: ignore[no-un
 
 @jit
 def pool(  # type: ignore[no-untyped-def]
-    offsets, event, known_from, known_to, values, m_offsets, m_from, m_to, model, days, span, pooled, reporting
+    offsets, event, known_from, known_to, odd, values, m_offsets, m_from, m_to, model, days, span, pooled, reporting
 ):
     """Add each machine's own means at each day to its groups, machine after machine (Welford 1962).
 
@@ -66,8 +66,9 @@ def pool(  # type: ignore[no-untyped-def]
                 groups[1] = 1 + np.int64(model[version])
                 n_groups = 2
             any_number = False
+            check = odd[low] != odd[high]
             for c in range(n_sensors):
-                x = own_mean(values[c], event, known_from, known_to, low, high, now)
+                x = own_mean(values[c], known_from, known_to, low, high, now, check)
                 if np.isnan(x):
                     continue
                 any_number = True
@@ -113,7 +114,7 @@ def tally(  # type: ignore[no-untyped-def]
 
 @jit
 def peer_stats(  # type: ignore[no-untyped-def]
-    offsets, event, known_from, known_to, values, r_offsets, r_event, r_from, r_to, reference,
+    offsets, event, known_from, known_to, odd, values, r_offsets, r_event, r_from, r_to, reference,
     entity, as_of, groups, span, holds, program, target, out,
 ):  # fmt: skip
     """Own means against the peers', and the peers' rates, at each `as_of`.
@@ -140,9 +141,10 @@ def peer_stats(  # type: ignore[no-untyped-def]
             continue
         high = after(event, offsets[machine], offsets[machine + 1], now)
         low = after(event, offsets[machine], high, now - span)
+        check = odd[low] != odd[high]
         for c in range(n_sensors):
             if wanted[c]:
-                own[c] = own_mean(values[c], event, known_from, known_to, low, high, now)
+                own[c] = own_mean(values[c], known_from, known_to, low, high, now, check)
         for j in range(len(program)):
             op, column, _, _ = program[j]
             value = NAN

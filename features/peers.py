@@ -73,7 +73,7 @@ def compare(
     groups[1] = places.index(kind.name)
     span = round(own_hours(kind) * HOUR)
     kernel_peers.peer_stats(
-        rows.offsets, rows.event, rows.known_from, rows.known_to, rows.values,
+        rows.offsets, rows.event, rows.known_from, rows.known_to, rows.odd, rows.values,
         reference.offsets, reference.event, reference.known_from, reference.known_to, reference.values,
         entity, as_of, groups, span, HOLDS, program, target, out,
     )  # fmt: skip

@@ -203,7 +203,7 @@ class Sums:
         versions = (machines.offsets, machines.known_from, machines.known_to, machines.values[0])
         span = round(own_hours(self.kind) * HOUR)
         kernel_peers.pool(
-            readings.offsets, readings.event, readings.known_from, readings.known_to, readings.values,
+            readings.offsets, readings.event, readings.known_from, readings.known_to, readings.odd, readings.values,
             *versions, self.days, span, self.pooled, self.reporting,
         )  # fmt: skip
         spans = np.array([days * DAY for days in RATE_DAYS], dtype=np.int64)

@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 
 from features import datafiles, delta
 from features.clock import in_order
-from features.datafiles import DataFile, Reader, Where
+from features.datafiles import DataFile, Reader, Where, ranges
 from features.errors import BadInput
 from features.merge import bits
 from features.schema import TableContract
-from features.view import groups
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -152,7 +151,7 @@ def _rewrite(
     taken = _Sum()
 
     def parts() -> Iterator[pa.Table]:
-        for between in groups(*table.counts(bucket, contract.entity, files), ROWS_AT_A_TIME):
+        for between in ranges(*table.counts(bucket, contract.entity, files), ROWS_AT_A_TIME):
             rows = pa.concat_tables(table.read(schema, Where(contract.entity, between=between), files=files))
             taken.add(rows)
             told(f"compacting {contract.name}", rows.num_rows)

@@ -36,6 +36,18 @@ Ids = tuple[str, str]
 Span = tuple[int, int]
 
 
+def ranges(ids: Sequence[str], counts: Sequence[int], rows: int) -> list[Ids]:
+    """Ranges of ascending ids whose counts sum to at most `rows`, or of one id that alone has more."""
+    found: list[Ids] = []
+    first, held = 0, 0
+    for place, count in enumerate(counts):
+        if held and held + count > rows:
+            found.append((ids[first], ids[place - 1]))
+            first, held = place, 0
+        held += count
+    return [*found, (ids[first], ids[-1])] if ids else []
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One file: its path in the table's folder, and what it holds. ids: first and last entity; span: event times, microseconds;

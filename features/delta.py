@@ -7,7 +7,7 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +22,13 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from features import datafiles
 from features.datafiles import BUCKET, DataFile
 from features.errors import Conflict
-from features.frozen import Frozen, damaged, dataset, exists
+from features.frozen import Frozen, damaged, dataset, exists, logged
 
 __all__ = ["Frozen", "append", "dataset", "exchange", "exists", "history", "replace", "said", "vacuum"]
 
 # What a commit says of itself: who made it (import, log, program, compaction, replace), of what, and the account of its rows.
 ORIGIN, SOURCE, COUNTS, ROWS, FILES = (f"forewarn.{name}" for name in ("origin", "source", "counts", "rows", "files"))
+Bucket = tuple[int, Iterable[pa.Table]]
 _BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
 # Snapshots and scores name versions as their evidence: by default those older than 30 days would go with some later commit.
 _KEPT = {"delta.enableExpiredLogCleanup": "false"}
@@ -61,8 +62,10 @@ def drafting(path: Path) -> Iterator[list[DataFile]]:
             raise
 
 
-def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]], said: Mapping[str, str]) -> None:
-    """Commit (bucket, sorted rows) pairs at once, a file each; no pair, no new version. said: what the commit says of itself.
+def append(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], said: Callable[[], Mapping[str, str]]) -> None:
+    """Commit the rows of some buckets at once, a file each; no row, no new version.
+
+    buckets: number and tables, sorted as one. said: what the commit says of itself, asked for when all rows are written.
 
     A process killed before the commit leaves drafts, which the next writer removes. Raises Conflict if the disk is full; the
     table is as before then.
@@ -75,25 +78,25 @@ def append(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]
     with drafting(place) as files:
         _write(place, schema, buckets, files)
         if files:
-            _commit(place, schema, files, (), said, data_change=True)
+            _commit(place, schema, files, (), said(), data_change=True)
     if first and files:
         place.replace(path)
         datafiles.sync(path.parent)
 
 
-def replace(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]], said: Mapping[str, str]) -> None:
-    """Make (bucket, sorted rows) pairs the whole content of the table in one commit. Raises Conflict if the disk is full."""
+def replace(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], said: Callable[[], Mapping[str, str]]) -> None:
+    """As `append`, but the rows become the whole content of the table, in one commit. Raises Conflict if the disk is full."""
     if not exists(path):
         append(path, schema, buckets, said)
         return
     with drafting(path) as files:
         _write(path, schema, buckets, files)
-        _commit(path, schema, files, Frozen(path).files, said, data_change=True)
+        _commit(path, schema, files, Frozen(path).files, said(), data_change=True)
 
 
-def _write(path: Path, schema: pa.Schema, buckets: Iterator[tuple[int, pa.Table]], files: list[DataFile]) -> None:
-    for bucket, rows in buckets:
-        written = datafiles.write(path, bucket, schema, [rows])
+def _write(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], files: list[DataFile]) -> None:
+    for bucket, tables in buckets:
+        written = datafiles.write(path, bucket, schema, tables)
         if written is not None:
             files.append(written)
 
@@ -108,7 +111,7 @@ def exchange(
 
 def _withdraw(path: Path, files: Sequence[DataFile]) -> None:
     """Remove files whose commit failed; one that failed after it was made (no room for a checkpoint) keeps them."""
-    made = {file.path for file in Frozen(path).files} if exists(path) else set()
+    made = {file.path for file in Frozen(path).files} if logged(path) else set()
     datafiles.withdraw(path, (file for file in files if file.path not in made))
 
 
@@ -144,7 +147,7 @@ def _commit(
 def _log(
     path: Path, schema: pa.Schema, adds: list[AddAction], removes: list[RemoveAction], properties: CommitProperties
 ) -> None:
-    if not (path / "_delta_log").exists():
+    if not logged(path):
         create_table_with_add_actions(
             str(path), Schema.from_arrow(schema), adds,
             partition_by=[BUCKET], configuration=_KEPT, commit_properties=properties,

@@ -29,11 +29,16 @@ Flags = npt.NDArray[np.bool_]
 
 def exists(path: Path) -> bool:
     """Whether a Delta table is there. Raises BadInput for a folder that has lost its log: its rows must not read as none."""
-    if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)):
+    if logged(path):
         return True
-    if next(path.glob(f"{BUCKET}=*/*.parquet"), None) is None:
+    if next(path.glob(f"{BUCKET}=*/[!.]*.parquet"), None) is None:
         return False
     raise BadInput("the table's _delta_log is gone or empty, its data files are there", where=str(path), mend=_RESTORE)
+
+
+def logged(path: Path) -> bool:
+    """Whether there is a log with at least one commit."""
+    return (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path))
 
 
 def damaged(path: Path, error: Exception) -> BadInput:
@@ -92,9 +97,7 @@ class Frozen:
                 with self._watched(file):
                     yield self._reader(file).read(schema, where)
 
-    def counts(
-        self, bucket: int, entity: str, files: Sequence[DataFile] | None = None
-    ) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    def counts(self, bucket: int, entity: str, files: Sequence[DataFile] | None = None) -> tuple[list[str], list[int]]:
         """The entities of a bucket (or of some of its files), ascending by bytes, and how many rows each has."""
         schema = pa.schema([(entity, TEXT)])
         parts = [
@@ -106,7 +109,7 @@ class Frozen:
         for part in parts:
             place = pc.index_in(part.dictionary, value_set=words).to_numpy()
             np.add.at(rows, place, np.bincount(part.indices.to_numpy(), minlength=len(part.dictionary)))
-        return words.filter(pa.array(rows > 0)), rows[rows > 0]
+        return words.filter(pa.array(rows > 0)).to_pylist(), rows[rows > 0].tolist()
 
     def matching(
         self, keys: pa.Schema, schema: pa.Schema, where: Where, bucket: int, wanted: Callable[[pa.Table], Flags]

@@ -1,7 +1,7 @@
 """One import, start to end: check, spill by bucket, merge with what is stored, commit per table, quarantine, account.
 
 The account comes last. A process killed anywhere leaves the lake at whole commits; the rerun finds the rows that were already
-stored as duplicates and stores the rest.
+stored as duplicates and stores the rest. A source whose entities come one after the other is taken in part by part.
 """
 
 import json
@@ -26,6 +26,11 @@ from features.spill import ARRIVAL, FILE, OWN, RECEIVED, ROW, Spill
 if TYPE_CHECKING:
     from features.lake import Lake
 
+# A source that can be committed in parts is, whenever so many rows have come: memory and disk are those of a part.
+PART_ROWS = 6_000_000
+# Rows that are held in memory at once while they are merged with what is stored.
+MERGE_ROWS = 500_000
+
 Progress = Callable[[str, int], None]
 
 
@@ -40,6 +45,8 @@ class _Import:
     progress: Progress
     said: Mapping[str, str]
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    tables: dict[str, TableCount] = field(default_factory=dict)
+    kind_of: dict[str, str] = field(default_factory=dict)
     arrivals: int = 0
 
     def refuse(self, name: str, refused: pa.Table, files: pa.Array, received: pa.Array) -> None:
@@ -81,12 +88,27 @@ def run(
     state = _Import(lake, source, imported_at, spill, progress or (lambda words, rows: None), said)
     for batch in batches:
         _take(state, batch)
+        if batch.closes_part and spill.rows >= PART_ROWS:
+            _store_part(state)
+    _store_part(state)
+    return RowAccount(source, imported_at, dict(sorted(state.tables.items())))
+
+
+def _store_part(state: _Import) -> None:
+    """Merge and commit what was taken since the last part, and add it to the account."""
     # Machines first: rows of the other tables must name one of them.
-    for name in sorted(spill.contracts, key=lambda name: (name != MACHINES.name, name)):
-        _store(state, spill.contracts[name])
-    lake.add_quarantined(spill.refused())
-    tables = {name: _table_count(count) for name, count in sorted(state.counts.items())}
-    return RowAccount(source, imported_at, tables)
+    for name in sorted(state.spill.contracts, key=lambda name: (name != MACHINES.name, name)):
+        if name != MACHINES.name and not state.kind_of:
+            # Versions of a machine stand in order of their recording: the last one wins.
+            machines = state.lake.read(MACHINES.name, columns=[MACHINE, "kind"])
+            state.kind_of = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("kind").to_pylist(), strict=True))
+        _store(state, state.spill.contracts[name])
+    state.kind_of = {}
+    state.lake.add_quarantined(state.spill.refused())
+    for name, count in state.counts.items():
+        state.tables[name] = state.tables.get(name, TableCount()) + _table_count(count)
+    state.counts.clear()
+    state.spill.clear()
 
 
 def _table_count(count: Counter[str]) -> TableCount:
@@ -111,26 +133,28 @@ def _take(state: _Import, batch: Batch) -> None:
 
 
 def _store(state: _Import, contract: TableContract) -> None:
-    """Merge one table bucket by bucket, then commit its new rows at once; without new rows there is no new version."""
-    kinds = state.lake.kinds()
-    machines = state.lake.machines()
-    # Versions of a machine stand in order of their recording: the last one wins.
-    kind_of = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("kind").to_pylist(), strict=True))
-    stored = state.lake.current(contract)
-    for bucket in state.spill.buckets(contract.name):
-        rows = state.spill.read(contract.name, bucket)
+    """Merge one table bucket by bucket into its files, then commit them at once; without new rows there is no new version."""
+
+    def said() -> Mapping[str, str]:
+        return {**state.said, delta.COUNTS: json.dumps(asdict(_table_count(state.counts[contract.name])))}
+
+    merged = ((bucket, _merged(state, contract, bucket)) for bucket in state.spill.buckets(contract.name))
+    state.lake.append(contract, merged, said)
+
+
+def _merged(state: _Import, contract: TableContract, bucket: int) -> Iterator[pa.Table]:
+    """What is to be stored of the rows of one bucket, in order, some entities at a time."""
+    kinds, stored = state.lake.kinds(), state.lake.current(contract)
+    for rows in state.spill.stretches(contract.name, bucket, MERGE_ROWS):
         state.progress(f"merging {contract.name}", rows.num_rows)
-        refusals = intake.check_references(rows, contract, kind_of, kinds)
+        refusals = intake.check_references(rows, contract, state.kind_of, kinds)
         refused = refusals.table()
         if refused.num_rows:
             origin = rows.take(refused.column("row"))
             refused = refused.set_column(0, "row", origin.column(ROW))
             received = origin.column(RECEIVED).combine_chunks()
             state.refuse(contract.name, refused, state.spill.files(origin.column(FILE)), received)
-            rows = rows.filter(pa.array(~refusals.bad))
-        state.spill.keep(contract.name, bucket, _merge_bucket(state, contract, rows, stored, bucket))
-    said = {**state.said, delta.COUNTS: json.dumps(asdict(_table_count(state.counts[contract.name])))}
-    state.lake.append(contract, state.spill.kept(contract.name), said)
+        yield _merge_bucket(state, contract, rows.filter(pa.array(~refusals.bad)), stored, bucket)
 
 
 def _merge_bucket(

@@ -170,8 +170,8 @@ class Lake:
             finally:
                 spill.close()
 
-    def append(self, contract: TableContract, buckets: Iterator[tuple[int, pa.Table]], said: Mapping[str, str]) -> None:
-        """Commit (bucket, rows) pairs to a table at once. For `ingest`, under the writer's lock."""
+    def append(self, contract: TableContract, buckets: Iterable[delta.Bucket], said: Callable[[], Mapping[str, str]]) -> None:
+        """Commit the rows of some buckets to a table at once. For `ingest`, under the writer's lock."""
         delta.append(self.path(contract.name), contract.arrow, buckets, said)
 
     def add_quarantined(self, parts: Iterator[pa.Table]) -> None:
@@ -185,9 +185,10 @@ class Lake:
         """
         rows = in_order(table.cast(contract.arrow), contract)
         buckets = self.bucket_of(rows.column(contract.entity))
-        parts = ((bucket, rows.filter(pa.array(buckets == bucket))) for bucket in np.unique(buckets).tolist())
+        parts = ((bucket, [rows.filter(pa.array(buckets == bucket))]) for bucket in np.unique(buckets).tolist())
+        said = {delta.ORIGIN: "replace", delta.SOURCE: source_name}
         with self.writing():
-            delta.replace(self.path(contract.name), contract.arrow, parts, {delta.ORIGIN: "replace", delta.SOURCE: source_name})
+            delta.replace(self.path(contract.name), contract.arrow, parts, lambda: said)
 
     # Reading
 

@@ -1,21 +1,23 @@
-"""Checked rows of an import on disk, by table and bucket, so that an import of any size needs the memory of one bucket."""
+"""Checked rows of an import on disk, by table and bucket, so that an import of any size is merged some entities at a time."""
 
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.datafiles import ranges
 from features.schema import TableContract
 
 ROW, FILE, OWN, ARRIVAL, RECEIVED = "_row", "_file", "_own_recorded", "_arrival", "_received"
 
 
 class Spill:
-    """Append rows by table and bucket, read them back bucket by bucket. The folder is removed by `close`."""
+    """Append rows by table and bucket, read them back bucket by bucket, entities in order. The folder is removed by `close`."""
 
     def __init__(self, root: Path) -> None:
         shutil.rmtree(root, ignore_errors=True)
@@ -23,11 +25,11 @@ class Spill:
         self._root = root
         self._files: list[str] = []
         self._parts: dict[str, dict[int, list[Path]]] = defaultdict(lambda: defaultdict(list))
-        self._kept: dict[str, list[tuple[int, Path]]] = defaultdict(list)
         self._open: dict[int, pa.RecordBatchStreamWriter] = {}
         self._open_table = ""
         self._refused: pa.RecordBatchStreamWriter | None = None
         self.contracts: dict[str, TableContract] = {}
+        self.rows = 0
 
     def add(
         self,
@@ -48,6 +50,7 @@ class Spill:
         if not self._files or self._files[-1] != file:
             self._files.append(file)
         count = table.num_rows
+        self.rows += count
         for name, values in (
             (ROW, pa.array(rows, pa.int64())),
             (FILE, pa.array(np.full(count, len(self._files) - 1, dtype=np.int32))),
@@ -78,28 +81,27 @@ class Spill:
     def buckets(self, name: str) -> list[int]:
         return sorted(self._parts[name])
 
-    def read(self, name: str, bucket: int) -> pa.Table:
-        """All rows of one table and bucket in the order in which they came, with the columns named above."""
+    def stretches(self, name: str, bucket: int, rows: int) -> Iterator[pa.Table]:
+        """The rows of one table and bucket with the columns named above, some entities at a time, ascending: about `rows` rows.
+
+        Within such a stretch the rows stand in the order in which they came.
+        """
         self._close_writers()
-        parts = []
+        entity = self.contracts[name].entity
+        held: Counter[str] = Counter()
+        for batch in self._batches(name, bucket):
+            for word in pc.value_counts(batch.column(entity)).to_pylist():
+                held[word["values"]] += word["counts"]
+        ids = sorted(held, key=str.encode)
+        for low, high in ranges(ids, [held[one] for one in ids], rows):
+            yield pa.Table.from_batches(
+                [part for one in self._batches(name, bucket) if (part := _between(one, entity, low, high))]
+            )
+
+    def _batches(self, name: str, bucket: int) -> Iterator[pa.RecordBatch]:
         for path in self._parts[name][bucket]:
-            with pa.ipc.open_stream(path) as stream:
-                parts.append(stream.read_all())
-        return pa.concat_tables(parts)
-
-    def keep(self, name: str, bucket: int, table: pa.Table) -> None:
-        """Put merged rows of one bucket aside, if there are any, until the table is committed."""
-        if table.num_rows:
-            path = self._root / f"{name}-{bucket}-kept.arrows"
-            with pa.ipc.new_stream(path, table.schema) as stream:
-                stream.write_table(table)
-            self._kept[name].append((bucket, path))
-
-    def kept(self, name: str) -> Iterator[tuple[int, pa.Table]]:
-        """(bucket, rows) as put aside by `keep`."""
-        for bucket, path in self._kept[name]:
-            with pa.ipc.open_stream(path) as stream:
-                yield bucket, stream.read_all()
+            with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+                yield from stream
 
     def refuse(self, table: pa.Table) -> None:
         """Put refused rows aside for the quarantine."""
@@ -120,8 +122,28 @@ class Spill:
         """The file names behind a FILE column."""
         return pa.array(self._files, pa.string()).take(indices.combine_chunks())
 
+    def clear(self) -> None:
+        """Forget all rows: what comes now is another part."""
+        self._close()
+        for path in self._root.iterdir():
+            path.unlink()
+        self._parts.clear()
+        self.contracts.clear()
+        self._open_table, self.rows = "", 0
+
     def close(self) -> None:
+        self._close()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _close(self) -> None:
         self._close_writers()
         if self._refused is not None:
             self._refused.close()
-        shutil.rmtree(self._root, ignore_errors=True)
+            self._refused = None
+
+
+def _between(batch: pa.RecordBatch, entity: str, low: str, high: str) -> pa.RecordBatch | None:
+    ids = batch.column(entity)
+    inside = pc.and_(pc.greater_equal(ids, low), pc.less_equal(ids, high))
+    count = pc.sum(inside).as_py()
+    return (batch if count == batch.num_rows else batch.filter(inside)) if count else None

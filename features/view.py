@@ -5,32 +5,16 @@ from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import delta
 from features.clock import in_order
-from features.datafiles import Span, Where
+from features.datafiles import Ids, Span, Where, ranges
 from features.schema import MACHINE, MACHINES, RECORDED_AT, TEXT, TableContract
 
 if TYPE_CHECKING:
     from features.lake import Lake
-
-Between = tuple[str, str]
-
-
-def groups(ids: pa.Array, counts: npt.NDArray[np.int64], rows: int) -> list[Between]:
-    """Ranges of ascending ids whose counts sum to at most `rows`, or of one id that alone has more."""
-    found: list[Between] = []
-    names, first, held = ids.to_pylist(), 0, 0
-    for place, count in enumerate(counts.tolist()):
-        if held and held + count > rows:
-            found.append((names[first], names[place - 1]))
-            first, held = place, 0
-        held += count
-    return [*found, (names[first], names[-1])] if names else []
 
 
 class View:
@@ -54,7 +38,7 @@ class View:
         buckets: Sequence[int] | None = None,
         columns: Sequence[str] | None = None,
         machine_ids: Sequence[str] | None = None,
-        between: Between | None = None,
+        between: Ids | None = None,
         times: Span | None = None,
     ) -> pa.Table:
         """All versions of the rows of a table, in the order of `clock.in_order`.
@@ -87,10 +71,10 @@ class View:
         ids = self.read(MACHINES.name, buckets=[bucket], columns=[MACHINE]).column(MACHINE)
         return [str(one) for one in pc.unique(ids).to_pylist()]
 
-    def groups(self, table_name: str, bucket: int, rows: int) -> list[Between]:
+    def groups(self, table_name: str, bucket: int, rows: int) -> list[Ids]:
         """Ranges of the entities of a bucket, ascending, each of at most `rows` rows of a table (or of one entity)."""
         table = self._table(table_name)
-        return [] if table is None else groups(*table.counts(bucket, self.contract(table_name).entity), rows)
+        return [] if table is None else ranges(*table.counts(bucket, self.contract(table_name).entity), rows)
 
     def contract(self, table_name: str) -> TableContract:
         """The contract of a table, as the lake knew it when the view first looked. Raises NotFound."""

@@ -34,6 +34,7 @@ class Batch:
     `table` (it is taken out) or not (a line that did not even split into columns).
     received_at: when a batch came in that was checked then and has waited since; such batches count in the order in which they
     are given. own_recorded: whether their `recorded_at` is the sender's own.
+    closes_part: no later batch brings rows of an entity that has come so far: a large import may be committed up to here.
     """
 
     contract: TableContract
@@ -43,6 +44,7 @@ class Batch:
     refused: tuple[Refusal | tuple[int, str, str], ...] = ()
     received_at: datetime | None = None
     own_recorded: bool = False
+    closes_part: bool = False
 
 
 @dataclass(frozen=True)

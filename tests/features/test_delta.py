@@ -20,7 +20,7 @@ LONG_AGO = time.time() - 90 * 86_400
 
 def commit(path: Path, times: int) -> None:
     for _ in range(times):
-        delta.append(path, SCHEMA, iter([(0, ROW)]), {})
+        delta.append(path, SCHEMA, [(0, [ROW])], dict)
 
 
 def age(log: Path) -> None:

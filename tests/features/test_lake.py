@@ -302,7 +302,7 @@ def test_accounts_balance_and_reruns_are_idempotent(
 
 # Where a process is killed: the function that dies (before or after its work) on its nth call.
 KILLS = [
-    ("features.spill", "Spill.keep", 4, "after"),
+    ("features.ingest", "_merge_bucket", 4, "after"),
     ("features.datafiles", "sync", 9, "before"),  # in the middle of writing Parquet files
     ("features.delta", "append", 2, "after"),  # machines and the first readings committed, the rest not
     ("features.delta", "add_rows", 1, "after"),

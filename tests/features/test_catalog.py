@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import string
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def test_every_feature_is_computed_once() -> None:
 
 def test_the_full_catalog_of_a_kind_with_four_sensors_is_rich() -> None:
     assert len(catalog(big_kind()).names) >= 150
+    switched_on = {name: getattr(PRESS, name) for name in ("modes", "shifts", "actions", "environment", "hot_c")}
+    everything = catalog(big_kind().model_copy(update=switched_on | {"reference": True, "models": ("A", "B")}))
+    assert Counter(spec.family for spec in everything.specs) == {
+        "sensors": 156, "peers": 12, "operations": 48, "environment": 35, "events": 36, "maintenance": 37, "static": 6,
+    }  # fmt: skip
 
 
 def test_the_hash_follows_the_definition_and_not_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +92,7 @@ def test_a_new_sensor_is_a_declaration() -> None:
     noise = Sensor(name="noise", unit="dB", words_en="noise", words_zh="噪声")
     richer = REGULAR.model_copy(update={"sensors": (*REGULAR.sensors, noise)})
     added = [name for name in catalog(richer).names if name not in set(catalog(REGULAR).names)]
-    assert len(added) == len(sensors.specs(REGULAR)) / 2
+    assert len(added) == len(sensors.specs(REGULAR)) / 2 + 1  # and its comparison with the peers
     assert all(name.startswith("noise_") for name in added)
 
 

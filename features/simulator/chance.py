@@ -38,6 +38,7 @@ class Stream(IntEnum):
     CREEP = 12
     SERVICE = 13
     NOTES = 14
+    STATE = 15
 
 
 def stream(seed: int, machine: int, purpose: Stream) -> np.random.Generator:

@@ -117,9 +117,10 @@ def machine_of(fleet: Fleet, passport: Passport, weather: Weather) -> Machine:
     ambient, humidity = weather(passport.site)
     duty = chance.duty(kind, fleet.seed, passport.index, len(ambient), first_hour)
     aging = float(np.exp(world.aging_per_year * (passport.age_hours - sum(world.age_hours) / 2) / chance.HOURS_PER_YEAR))
-    draws, state = laws.draws_of(kind, habit, fleet.seed, passport.index, len(ambient))
-    law, manners = laws.law_of(kind, passport.make, aging), laws.manners_of(kind, habit)
-    lived = life.live(law, manners, draws, state, duty.load, ambient, first_hour)
+    law = laws.law_of(kind, passport.make, aging, habit)
+    draws = laws.draws_of(kind, habit, fleet.seed, passport.index, len(ambient))
+    state = laws.state_of(kind, law, fleet.seed, passport.index)
+    lived = life.live(law, draws, state, duty.load, ambient, first_hour)
     hours = fleet.hours
     served = gauges.calibrations(habit, fleet.seed, passport.index, hours)
     values = gauges.values_of(

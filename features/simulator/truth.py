@@ -45,7 +45,8 @@ def chances(life: Life, at: Ints) -> npt.NDArray[np.float64]:
 def _chances(hazard, failed, ghosts, at, horizons):  # type: ignore[no-untyped-def]
     hours, parts = hazard.shape
     out = np.zeros((len(at), len(horizons), 1 + parts))
-    follows = np.full(hours + 1, -1)  # the first failure at or after each hour
+    follows = np.zeros(hours + 1, np.int64)  # the first failure at or after each hour, or -1
+    follows[hours] = -1
     ordinal = np.zeros(hours, np.int64)
     count = 0
     for t in range(hours):
@@ -56,18 +57,21 @@ def _chances(hazard, failed, ghosts, at, horizons):  # type: ignore[no-untyped-d
         follows[t] = t if failed[t] >= 0 else follows[t + 1]
     share = np.zeros(parts)
     for i in range(len(at)):
-        share[:] = 0.0
         alive, k = 1.0, 0
+        for p in range(parts):
+            share[p] = 0.0
         end = follows[at[i]] if at[i] < hours else -1
         for ahead in range(horizons[-1]):
             t = at[i] + ahead
-            if end >= 0 and t > end:
-                now = ghosts[ordinal[end], t - end - 1]
+            if end >= 0 and t >= end:
+                now = ghosts[ordinal[end], t - end]
             elif t < hours:
                 now = hazard[t]
             else:
                 break
-            total = now.sum()
+            total = 0.0
+            for p in range(parts):
+                total += now[p]
             if total > 0.0:
                 falls = -alive * np.expm1(-total)
                 for p in range(parts):
@@ -75,7 +79,8 @@ def _chances(hazard, failed, ghosts, at, horizons):  # type: ignore[no-untyped-d
                 alive -= falls
             if ahead + 1 == horizons[k]:
                 out[i, k, 0] = 1.0 - alive
-                out[i, k, 1:] = share
+                for p in range(parts):
+                    out[i, k, 1 + p] = share[p]
                 k += 1
     return out
 

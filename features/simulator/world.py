@@ -180,6 +180,7 @@ class KindWorld(Strict):
             environment=True,
             hot_c=HOT_C,
             calendar=("season",),
+            reference=True,
             models=tuple(sorted(make.name for make in self.makes)),
         )
 
@@ -232,6 +233,15 @@ class Reporting(Strict):
     forgotten_share: float = Field(ge=0, lt=1)
 
 
+class Fitted(Strict):
+    """An aggregate that the numbers were fitted to: its public value, and how near the simulated one must stay."""
+
+    aggregate: str
+    public: float
+    within: float = Field(gt=0)
+    source: str
+
+
 class World(Strict):
     """Everything but the size of the fleet, the length of time and the seed.
 
@@ -247,6 +257,7 @@ class World(Strict):
     reporting: Reporting
     habits: tuple[Habit, ...] = Field(min_length=1)
     kinds: tuple[KindWorld, ...] = Field(min_length=1)
+    fitted: tuple[Fitted, ...] = ()
 
     @model_validator(mode="after")
     def _aware(self) -> Self:
@@ -260,8 +271,8 @@ class World(Strict):
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits over all parameters."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """Twelve hex digits over all that shapes the fleet."""
+        return hashlib.sha256(self.model_dump_json(exclude={"fitted"}).encode()).hexdigest()[:12]
 
 
 def _term(thing: Part | Fault | Mode) -> Term:

@@ -17,10 +17,9 @@ NOBODY = USUAL.model_copy(update={"interval": 1e6, "heed": 0.0, "inspect_days": 
 def lives(machines: int, days: int, *, kind: KindWorld = PUMP, habit: Habit = USUAL, load=0.75, ambient=20.0) -> list[Life]:
     made = []
     for machine in range(machines):
-        draws, state = laws.draws_of(kind, habit, 3, machine, days * 24)
-        asked = np.full(days * 24, load)
-        law, manners = laws.law_of(kind, 0, 1.0), laws.manners_of(kind, habit)
-        made.append(live(law, manners, draws, state, asked, np.full(days * 24, ambient), 0))
+        law, draws = laws.law_of(kind, 0, 1.0, habit), laws.draws_of(kind, habit, 3, machine, days * 24)
+        state, asked = laws.state_of(kind, law, 3, machine), np.full(days * 24, load)
+        made.append(live(law, draws, state, asked, np.full(days * 24, ambient), 0))
     return made
 
 
@@ -30,7 +29,7 @@ def fleet() -> list[Life]:
 
 
 def test_hazard_is_a_gompertz_law_over_a_floor() -> None:
-    law, new, worn = laws.law_of(PUMP, 0, 1.0), np.zeros(len(CODES)), np.zeros(len(CODES))
+    law, new, worn = laws.law_of(PUMP, 0, 1.0, USUAL), np.zeros(len(CODES)), np.zeros(len(CODES))
     hazards(law, np.zeros(len(CODES)), new)
     total = hazards(law, np.ones(len(CODES)), worn)
     for at, part in enumerate(PUMP.parts):

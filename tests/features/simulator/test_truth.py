@@ -41,8 +41,8 @@ def test_a_failure_ahead_does_not_end_the_path_but_one_before_is_past() -> None:
     hazard[51:60] = 0.0  # the machine stands
     ghosts = np.full((1, 72, 2), 0.02)
     p = truth.chances(life_of(hazard, {50: 1}, ghosts), np.array([30, 50, 51, 70]))[:, 0, 0]
-    assert p[0] == pytest.approx(1 - np.exp(-(21 * 0.002 + 3 * 0.04)))
-    assert p[1] == pytest.approx(1 - np.exp(-(1 * 0.002 + 23 * 0.04)))
+    assert p[0] == pytest.approx(1 - np.exp(-(20 * 0.002 + 4 * 0.04)))
+    assert p[1] == pytest.approx(1 - np.exp(-(24 * 0.04)))
     assert p[2] == pytest.approx(1 - np.exp(-(15 * 0.002)))
     assert p[3] == pytest.approx(1 - np.exp(-(24 * 0.002)))
 

@@ -13,16 +13,20 @@ STATES = (
     "state", "state_code", "held", "held_on",
     "state_mean", "state_std", "state_min", "state_max", "state_change", "state_changes",
 )  # fmt: skip
-X, AGO, SPAN = pl.col("x"), pl.col("ago"), pl.col("span")
+SEEN_BY, AGO, SPAN = pl.col("i"), pl.col("ago"), pl.col("span")
 
 
 def states(kind: MachineKind, specs: list[FeatureSpec], rows: Frame, looks: Looks) -> dict[str, pl.Series]:
-    """Each state by itself: what stood at `as_of` and at the edges of the windows, and the rows inside them."""
+    """What stood at `as_of` and at the edges of the windows, and the rows inside them; states of the same rows together."""
+    columns = dict.fromkeys(spec.column for spec in specs)
+    said = rows.select("m", "event", "since", "until", *(_number(kind, c).cast(pl.Float64).alias(c) for c in columns))
+    alike: dict[bytes, list[str]] = {}
+    for c in columns:
+        alike.setdefault(said[c].is_null().to_numpy().tobytes(), []).append(c)
     made = {}
-    for column in dict.fromkeys(spec.column for spec in specs):
-        own = rows.with_columns(x=_number(kind, column).cast(pl.Float64)).drop_nulls("x")
-        own = own.select("m", "event", "since", "until", "x")
-        made |= _of_column([spec for spec in specs if spec.column == column], own, looks)
+    for together in alike.values():
+        own = said.select("m", "event", "since", "until", *together).drop_nulls(together[0])
+        made |= _of_rows([spec for spec in specs if spec.column in together], own, together, looks)
     return made
 
 
@@ -44,69 +48,81 @@ def _number(kind: MachineKind, column: str) -> pl.Expr:
     return pl.col(column)
 
 
-def _of_column(specs: list[FeatureSpec], own: Frame, looks: Looks) -> dict[str, pl.Series]:
+def _of_rows(specs: list[FeatureSpec], own: Frame, columns: list[str], looks: Looks) -> dict[str, pl.Series]:
     # Of several rows at one moment the last one known counts, so they have no short cut.
     alone = ~pl.struct("m", "event").is_duplicated()
     settled = own.filter(alone & (pl.col("since") == pl.col("event")) & (pl.col("until") == NEVER) & looks.bulk)
-    others = own.filter(~(alone & (pl.col("since") == pl.col("event")) & (pl.col("until") == NEVER) & looks.bulk))
+    others = own.join(settled.select("m", "event"), on=["m", "event"], how="anti").sort("m", "event", maintain_order=True)
     few = _distinct(pairs_of(others, looks.at, None))
     hours = sorted({spec.window_hours for spec in specs if spec.window_hours is not None})
-    stood = {lag: stood_at(settled, few, ["x"], lag, FOREVER, looks)["x"] for lag in (0.0, *hours)}
-    found = _over(own, hours, stood, looks) if hours else Frame()
-    begun = _begun(own, looks) if any(spec.op in ("held", "held_on") for spec in specs) else Frame()
+    stood = {lag: stood_at(settled, few, columns, lag, FOREVER, looks) for lag in (0.0, *hours)}
+    found = _over(own, columns, hours, stood, looks) if hours else Frame()
     made = {}
     for spec in specs:
-        now = stood[0.0]
+        c = spec.column
+        now = stood[0.0][c]
         if spec.op == "state":
             made[spec.name] = now
         elif spec.op == "state_code":
-            made[spec.name] = now.to_frame("x").select(pl.when(X >= 0).then(X)).to_series()
+            made[spec.name] = now.to_frame("x").select(pl.when(pl.col("x") >= 0).then("x")).to_series()
         elif spec.op in ("held", "held_on"):
-            made[spec.name] = begun[spec.op]
+            made[spec.name] = _begun(own.select("m", "event", "since", "until", x=c), looks)[spec.op]
         elif spec.op == "state_change":
-            made[spec.name] = now - stood[spec.window_hours or 0.0]
+            made[spec.name] = now - stood[spec.window_hours or 0.0][c]
         else:
-            made[spec.name] = found[f"{spec.op} {spec.window_hours}"]
+            made[spec.name] = found[f"{c} {spec.op} {spec.window_hours}"]
     return made
 
 
 def _distinct(pairs: Frame) -> Frame:
     """Of the rows that an observation sees at one moment the last."""
-    return pairs.filter(
-        ~((pl.col("i") == pl.col("i").shift(-1)) & (pl.col("event") == pl.col("event").shift(-1))).fill_null(False)
-    )
+    return pairs.filter(~((SEEN_BY.shift(-1) == SEEN_BY) & (pl.col("event") == pl.col("event").shift(-1))).fill_null(False))
 
 
-def _over(own: Frame, hours: list[float], stood: Mapping[float, pl.Series], looks: Looks) -> Frame:
+def _over(own: Frame, columns: list[str], hours: list[float], stood: Mapping[float, Frame], looks: Looks) -> Frame:
     """Mean, spread, extremes and changes of each window: of the rows inside it, and of what stood when it began."""
-    pairs = _distinct(pairs_of(own, looks.at, hours[-1])).select("i", "ago", "x")
-    earliest = looks.at.select("i", first=stood[hours[-1]])
-    same = pl.col("i") == pl.col("i").shift(1)
-    pairs = pairs.join(earliest, on="i", how="left", maintain_order="left").with_columns(
-        span=AGO - pl.when(pl.col("i") == pl.col("i").shift(-1)).then(AGO.shift(-1)).otherwise(0.0).fill_null(0.0),
-        changed=(pl.when(same.fill_null(False)).then(X.shift(1)).otherwise("first") != X).fill_null(False),
-    )
-    made = Frame({"known": stood[0.0].is_not_null()})
+    pairs = _distinct(pairs_of(own, looks.at, hours[-1])).select("i", "ago", *columns)
+    earliest = stood[hours[-1]].select(pl.col(c).gather(pairs["i"]).alias(f"{c} first") for c in columns)
+    same = (SEEN_BY.shift(1) == SEEN_BY).fill_null(False)
+    before = {c: pl.when(same).then(pl.col(c).shift(1)).otherwise(f"{c} first") for c in columns}
+    pairs = pairs.hstack(earliest).select(
+        "i", "ago", *columns,
+        *((pl.col(c) != before[c]).fill_null(False).alias(f"{c} changed") for c in columns),
+        span=AGO - pl.when(SEEN_BY.shift(-1) == SEEN_BY).then(AGO.shift(-1)).otherwise(0.0).fill_null(0.0),
+    )  # fmt: skip
+    made = []
     for w in hours:
         inside = pairs.filter(w > AGO).group_by("i").agg(
-            known=AGO.max(), s1=(X * SPAN).sum(), s2=(X * X * SPAN).sum(), low=X.min(), high=X.max(),
-            changes=pl.col("changed").sum(),
+            AGO.max().alias("known"),
+            *(
+                part.alias(f"{c} {name}")
+                for c in columns
+                for name, part in {
+                    "s1": (pl.col(c) * SPAN).sum(), "s2": (pl.col(c) * pl.col(c) * SPAN).sum(), "low": pl.col(c).min(),
+                    "high": pl.col(c).max(), "changes": pl.col(f"{c} changed").sum(),
+                }.items()
+            ),
         )  # fmt: skip
-        edge = pl.col("stood").is_not_null()
-        rest = pl.when(edge).then(w - pl.col("known").fill_null(0.0)).otherwise(0.0)
-        total = pl.col("known").fill_null(0.0) + rest
-        before = pl.col("stood").fill_null(0.0)
-        s1 = (pl.col("s1").fill_null(0.0) + before * rest) / total
-        s2 = (pl.col("s2").fill_null(0.0) + before * before * rest) / total
-        low, high = pl.min_horizontal("low", "stood"), pl.max_horizontal("high", "stood")
-        spread = pl.when(low == high).then(0.0).otherwise((s2 - s1 * s1).clip(0.0).sqrt())
-        rules = {
-            "state_mean": pl.when(total > 0).then(s1), "state_std": pl.when(total > 0).then(spread), "state_min": low,
-            "state_max": high, "state_changes": pl.when("any").then(pl.col("changes").fill_null(0)),
-        }  # fmt: skip
-        found = looks.dense(inside).with_columns(stood=stood[w], any=made["known"])
-        made = made.hstack(found.select(rule.cast(pl.Float64).alias(f"{op} {w}") for op, rule in rules.items()))
-    return made
+        edges = stood[w].select(columns).rename({c: f"{c} stood" for c in columns})
+        known = stood[0.0].select(pl.col(c).is_not_null().alias(f"{c} any") for c in columns)
+        found = pl.concat([looks.dense(inside), edges, known], how="horizontal")
+        made.append(found.select(rule.cast(pl.Float64).alias(f"{c} {op} {w}") for c in columns for op, rule in _rules(c, w)))
+    return pl.concat(made, how="horizontal")
+
+
+def _rules(c: str, w: float) -> list[tuple[str, pl.Expr]]:
+    stood, known = pl.col(f"{c} stood"), pl.col("known").fill_null(0.0)
+    rest = pl.when(stood.is_not_null()).then(w - known).otherwise(0.0)
+    before, total = stood.fill_null(0.0), known + rest
+    s1 = (pl.col(f"{c} s1").fill_null(0.0) + before * rest) / total
+    s2 = (pl.col(f"{c} s2").fill_null(0.0) + before * before * rest) / total
+    low, high = pl.min_horizontal(f"{c} low", stood), pl.max_horizontal(f"{c} high", stood)
+    spread = pl.when(low == high).then(0.0).otherwise((s2 - s1 * s1).clip(0.0).sqrt())
+    changes = pl.when(f"{c} any").then(pl.col(f"{c} changes").fill_null(0))
+    return [
+        ("state_mean", pl.when(total > 0).then(s1)), ("state_std", pl.when(total > 0).then(spread)),
+        ("state_min", low), ("state_max", high), ("state_changes", changes),
+    ]  # fmt: skip
 
 
 def _begun(own: Frame, looks: Looks) -> Frame:
@@ -114,9 +130,9 @@ def _begun(own: Frame, looks: Looks) -> Frame:
     changes = pl.concat([own.select("m", now="since"), own.select("m", now="until").filter(pl.col("now") != NEVER)])
     changes = changes.unique().sort("m", "now").with_row_index("i")
     pairs = _distinct(pairs_of(own, changes, None)).select("i", "event", "x")
-    new = (pl.col("i") != pl.col("i").shift(1)) | (X.shift(1) != X)
-    on = X > 0
-    risen = on & ((pl.col("i") != pl.col("i").shift(1)) | ~(X.shift(1) > 0)).fill_null(True)
+    new = (SEEN_BY.shift(1) != SEEN_BY) | (pl.col("x").shift(1) != pl.col("x"))
+    on = pl.col("x") > 0
+    risen = on & ((SEEN_BY.shift(1) != SEEN_BY) | ~(pl.col("x").shift(1) > 0)).fill_null(True)
     began = pairs.with_columns(new=new.fill_null(True), risen=risen).group_by("i", maintain_order=True).agg(
         held=pl.col("event").filter("new").last(), held_on=pl.col("event").filter("risen").last(), on=on.last()
     )  # fmt: skip

@@ -87,6 +87,13 @@ def _rows(draw: st.DrawFn, *choices: Sequence[object], most: int = 12, dense: in
     return rows
 
 
+class Drawn(dict[str, pa.Table]):
+    """Tables that a failing test names by their sizes: their content would fill the screen."""
+
+    def __repr__(self) -> str:
+        return f"tables of {', '.join(f'{rows.num_rows} {name}' for name, rows in self.items())}"
+
+
 @st.composite
 def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
     """Contract tables of two machines, every row with its two clocks."""
@@ -115,7 +122,7 @@ def histories(draw: st.DrawFn, kind: MachineKind) -> Tables:
     if kind.reference:
         made[kind.reference_table] = _peers(draw, kind)
     made["machines"] = table(FIXED["machines"], rows, ["kind", "model", "age_hours", "capacity"])
-    return made
+    return Drawn(made)
 
 
 def _peers(draw: st.DrawFn, kind: MachineKind) -> pa.Table:

@@ -26,11 +26,12 @@ class TableCount:
 
 @dataclass(frozen=True)
 class RowAccount:
-    """What became of the rows of one import, per table and in total."""
+    """What became of the rows of one import, per table and in total; and what looks wrong about its files, a line each."""
 
     source: str
     imported_at: datetime
     tables: dict[str, TableCount]
+    suspicions: tuple[str, ...] = ()
 
     @property
     def total(self) -> TableCount:
@@ -43,4 +44,5 @@ class RowAccount:
             "imported_at": self.imported_at.isoformat(),
             "tables": {name: asdict(count) for name, count in self.tables.items()},
             "total": asdict(self.total),
+            "suspicions": list(self.suspicions),
         }

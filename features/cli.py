@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,7 +168,8 @@ def take_in(source: "Source", json_: bool) -> None:
     text = account_text(document)
     if account.total.quarantined:
         text += "\n\nforewarn lake quarantine  shows the quarantined rows with their reasons."
-    say(document | {"notes": list(source.notes)}, "\n".join([text, *source.notes]), json_)
+    suspicions = [f"Look at this: {line}" for line in account.suspicions]
+    say(document | {"notes": list(source.notes)}, "\n".join([text, *suspicions, *source.notes]), json_)
 
 
 def account_text(document: Mapping[str, Any]) -> str:
@@ -239,7 +241,7 @@ Moment = Annotated[datetime | None, typer.Option(formats=FORMATS, help="UTC unle
 
 @features.command("build")
 def features_build(
-    kind: Annotated[str, typer.Option(help="The machine kind.", show_default=False)],
+    kind: Annotated[str, typer.Option(help="The machine kind, or pooled: all of them.", show_default=False)],
     every: Annotated[str, typer.Option(help="Time between observations of a machine: 24h, 12h, 7d.")] = "24h",
     start: Moment = None,
     end: Moment = None,
@@ -248,11 +250,17 @@ def features_build(
 ) -> None:
     """Compute the features of a kind on a grid and keep them as a snapshot; the same inputs give the same snapshot."""
     from features.build import build
+    from features.build_pooled import build_pooled
     from features.observations import grid_of
+    from features.pooled import EVERY
 
     grid = grid_of(every, start, end, anchor)
     with row_progress() as progress:
-        made = build(open_lake(), kind, grid, home=settings().home, progress=lambda rows: progress("computing features", rows))
+        told = partial(progress, "computing features")
+        if kind == EVERY.name:
+            made = build_pooled(open_lake(), grid, home=settings().home, progress=told)
+        else:
+            made = build(open_lake(), kind, grid, home=settings().home, progress=told)
     document = {"id": made.id, "rows": made.rows, "features": len(made.features), "path": str(made.path)}
     say(document, f"Snapshot {made.id}: {made.rows:,} observations, {len(made.features)} features.", json_)
 

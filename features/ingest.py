@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from features import delta, intake
 from features.account import RowAccount, TableCount
-from features.clock import in_order, micros
+from features.clock import in_order, micros, times
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
 from features.rivals import rivals
-from features.schema import MACHINE, MACHINES, RECORDED_AT, TIME, TableContract
+from features.schema import EVENT_TIME, MACHINE, MACHINES, RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch
 from features.spill import ARRIVAL, FILE, OWN, RECEIVED, ROW, Spill
+from features.suspicions import TOLERANCE, Suspicions
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -48,12 +49,15 @@ class _Import:
     tables: dict[str, TableCount] = field(default_factory=dict)
     kind_of: dict[str, str] = field(default_factory=dict)
     arrivals: int = 0
+    site_of: dict[str, str | None] = field(default_factory=dict)
+    suspicions: Suspicions = field(default_factory=Suspicions)
 
-    def refuse(self, name: str, refused: pa.Table, files: pa.Array, received: pa.Array) -> None:
-        """Keep `refused` (intake.REFUSED) of table `name` for the quarantine; `files` and `received` are aligned with it."""
-        count = refused.num_rows
+    def refuse(self, contract: TableContract, refused: pa.Table, files: pa.Array, received: pa.Array) -> None:
+        """Keep `refused` (intake.REFUSED) of a table for the quarantine; `files` and `received` are aligned with it."""
+        count, name = refused.num_rows, contract.name
         if not count:
             return
+        self.suspicions.refused(contract, refused, files, received.to_numpy())
         self.counts[name]["quarantined"] += count
         self.spill.refuse(
             pa.table(
@@ -91,7 +95,7 @@ def run(
         if batch.closes_part and spill.rows >= PART_ROWS:
             _store_part(state)
     _store_part(state)
-    return RowAccount(source, imported_at, dict(sorted(state.tables.items())))
+    return RowAccount(source, imported_at, dict(sorted(state.tables.items())), state.suspicions.lines())
 
 
 def _store_part(state: _Import) -> None:
@@ -100,8 +104,9 @@ def _store_part(state: _Import) -> None:
     for name in sorted(state.spill.contracts, key=lambda name: (name != MACHINES.name, name)):
         if name != MACHINES.name and not state.kind_of:
             # Versions of a machine stand in order of their recording: the last one wins.
-            machines = state.lake.read(MACHINES.name, columns=[MACHINE, "kind"])
-            state.kind_of = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("kind").to_pylist(), strict=True))
+            machines = state.lake.read(MACHINES.name, columns=[MACHINE, "kind", "site_id"]).to_pydict()
+            state.kind_of = dict(zip(machines[MACHINE], machines["kind"], strict=True))
+            state.site_of = dict(zip(machines[MACHINE], machines["site_id"], strict=True))
         _store(state, state.spill.contracts[name])
     state.kind_of = {}
     state.lake.add_quarantined(state.spill.refused())
@@ -124,7 +129,7 @@ def _take(state: _Import, batch: Batch) -> None:
     state.counts[name]["rows_in"] += checked.rows_in
     refused = checked.refused.num_rows
     moments = pa.repeat(pa.scalar(micros(received_at)), refused)
-    state.refuse(name, checked.refused, pa.repeat(pa.scalar(batch.file), refused), moments)
+    state.refuse(batch.contract, checked.refused, pa.repeat(pa.scalar(batch.file), refused), moments)
     if checked.table.num_rows:
         buckets = state.lake.bucket_of(checked.table.column(batch.contract.entity))
         origin = (checked.rows, batch.file, checked.own_recorded, state.arrivals, micros(received_at))
@@ -147,14 +152,25 @@ def _merged(state: _Import, contract: TableContract, bucket: int) -> Iterator[pa
     kinds, stored = state.lake.kinds(), state.lake.current(contract)
     for rows in state.spill.stretches(contract.name, bucket, MERGE_ROWS):
         state.progress(f"merging {contract.name}", rows.num_rows)
+        _suspect(state, contract, rows)
         refusals = intake.check_references(rows, contract, state.kind_of, kinds)
         refused = refusals.table()
         if refused.num_rows:
             origin = rows.take(refused.column("row"))
             refused = refused.set_column(0, "row", origin.column(ROW))
             received = origin.column(RECEIVED).combine_chunks()
-            state.refuse(contract.name, refused, state.spill.files(origin.column(FILE)), received)
+            state.refuse(contract, refused, state.spill.files(origin.column(FILE)), received)
         yield _merge_bucket(state, contract, rows.filter(pa.array(~refusals.bad)), stored, bucket)
+
+
+def _suspect(state: _Import, contract: TableContract, rows: pa.Table) -> None:
+    lead = times(rows, EVENT_TIME) - times(rows, RECORDED_AT)
+    early = rows.column(OWN).to_numpy().astype(bool) & (lead > TOLERANCE)
+    if early.any():
+        part = rows.filter(pa.array(early))
+        sites = [state.site_of.get(name) or "" for name in part.column(contract.entity).to_pylist()]
+        files = state.spill.files(part.column(FILE)).to_pylist()
+        state.suspicions.recorded_early(contract, files, sites, lead[early])
 
 
 def _merge_bucket(

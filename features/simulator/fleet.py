@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -68,10 +69,11 @@ def source(
     def batches() -> Iterator[Batch]:
         numbers: dict[str, int] = {}
         for made in _cohorts(fleet, truth_hours if writer is not None else None, threads):
-            for contract, table in made.tables:
+            for nth, (contract, table) in enumerate(made.tables, 1):
                 first = numbers.get(contract.name, 1)
                 numbers[contract.name] = first + table.num_rows
-                yield Batch(contract, table, NAME, np.arange(first, first + table.num_rows, dtype=np.int64))
+                rows = np.arange(first, first + table.num_rows, dtype=np.int64)
+                yield Batch(contract, table, NAME, rows, closes_part=nth == len(made.tables))
             if writer is not None and made.truth is not None:
                 writer.add(made.kind, made.truth)
             if told is not None:
@@ -141,7 +143,7 @@ class _Made:
 
 
 def _cohorts(fleet: Fleet, truth_hours: int | None, threads: int) -> Iterator[_Made]:
-    """The fleet in cohorts of one kind each, in the order of the machines' numbers."""
+    """The fleet in cohorts of one kind each, in the order of their machines' ids within a kind."""
     weather = weather_of(fleet)
 
     def make(chosen: list[Passport]) -> _Made:
@@ -155,15 +157,13 @@ def _cohorts(fleet: Fleet, truth_hours: int | None, threads: int) -> Iterator[_M
 
 
 def _chosen(fleet: Fleet) -> Iterator[list[Passport]]:
+    """Kind after kind, so that the machines of a cohort, and of a part of an import, are neighbours by id."""
     at_once = max(1, _MACHINE_HOURS // fleet.hours)
-    waiting: dict[int, list[Passport]] = {}
-    for index in range(fleet.machines):
-        passport = chance.passport(fleet.world, fleet.seed, index)
-        held = waiting.setdefault(passport.kind, [])
-        held.append(passport)
-        if len(held) == at_once:
-            yield waiting.pop(passport.kind)
-    yield from (waiting[kind] for kind in sorted(waiting))
+    for kind in range(len(fleet.world.kinds)):
+        of_kind = (chance.passport(fleet.world, fleet.seed, index) for index in range(fleet.machines))
+        chosen = (each for each in of_kind if each.kind == kind)
+        while held := list(islice(chosen, at_once)):
+            yield held
 
 
 def _truth(fleet: Fleet, kind: KindWorld, cohort: list[Machine], every: int) -> pa.Table:

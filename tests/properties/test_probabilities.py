@@ -56,7 +56,7 @@ maps = st.builds(
     st.floats(-15, 3),
     st.lists(st.floats(0.13, 7.5), min_size=5, max_size=5),
     st.floats(0, 4),
-    st.sampled_from(["hazards", "cumulative"]),
+    st.sampled_from(["hazards", "cumulative", "total"]),
 )
 cells = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf])
 

@@ -8,6 +8,7 @@ through its catalog, and one with an operation that an oracle does not know fail
 from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -18,13 +19,15 @@ from features.clock import micros
 from features.history import HOUR, from_tables
 from features.observations import table_of
 from features.online import vector
-from tests.oracles import polars_catalog, slow
+from tests.oracles import pandas_catalog, polars_catalog, slow
 from tests.properties.histories import KINDS, MACHINES, REGULAR, START, Tables, bits, histories, moments
 
 Matrix = np.ndarray
 # Shrinking takes minutes and tells little more than the feature's name in the message.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 WANTED = [made(kind) for made in (catalog, pooled) for kind in KINDS]
+# Medians have no short cut, and the bench's kind has none.
+HOURLY = REGULAR.model_copy(update={"name": "hourly", "past_hours": None})
 WHOSE = [f"{'pooled' if wanted.base else 'own'}-{wanted.kind.name}" for wanted in WANTED]
 
 
@@ -39,7 +42,10 @@ def by_kernels(wanted: Catalog, tables: Tables, machine: np.ndarray, as_of: np.n
 
 def by_polars(wanted: Catalog, tables: Tables, machine: np.ndarray, as_of: np.ndarray, *, bulk: bool = False) -> Matrix:
     observations = table_of(MACHINES, machine.astype(np.int32), as_of)
-    found = polars_catalog.features(wanted, tables, observations, bulk=bulk)
+    return _matrix(wanted, polars_catalog.features(wanted, tables, observations, bulk=bulk))
+
+
+def _matrix(wanted: Catalog, found: pa.Table) -> Matrix:
     assert found.column_names[2:] == wanted.names
     return np.stack([np.array(found.column(name).to_numpy(), dtype=np.float64) for name in wanted.names], axis=1)
 
@@ -75,20 +81,23 @@ def test_the_oracles_agree(wanted: Catalog, data: st.DataObject) -> None:
 
 @given(data=st.data())
 @settings(max_examples=examples(10), deadline=None, phases=PHASES)
-def test_the_peer_in_bulk_agrees(data: st.DataObject) -> None:
-    """Windows and cumulative counts over settled rows with the rest merged in: what the bench compares with."""
-    wanted = catalog(REGULAR)
-    tables = data.draw(histories(REGULAR))
+def test_the_peers_of_the_bench_agree(data: st.DataObject) -> None:
+    """Windows and cumulative counts over settled rows with the rest merged in, by Polars and by pandas."""
+    wanted = catalog(HOURLY)
+    tables = data.draw(histories(HOURLY))
     step, phase = data.draw(st.sampled_from([(3, 0), (3, HOUR // 4), (8, 0)]))
     grid = micros(START) + phase + np.arange(0, 180, step) * HOUR
     machine, as_of = np.repeat([0, 1], len(grid)), np.tile(grid, 2)
     exact = by_kernels(wanted, tables, machine, as_of).astype(np.float64)
     # Running sums keep a rounding error of the largest number that ever went through them.
-    assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), exact, _scale(tables)) == []
+    scale = _scale(tables)
+    assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), exact, scale) == []
+    found = pandas_catalog.features(wanted, tables, table_of(MACHINES, machine.astype(np.int32), as_of))
+    assert differing(wanted, _matrix(wanted, found), exact, scale) == []
 
 
 def _scale(tables: Tables) -> float:
-    values = [tables[REGULAR.readings_table].column(sensor.name).to_numpy() for sensor in REGULAR.sensors]
+    values = [tables[HOURLY.readings_table].column(sensor.name).to_numpy() for sensor in HOURLY.sensors]
     return float(np.nanmax(np.abs(np.concatenate([*values, [1.0]]))))
 
 

@@ -127,7 +127,9 @@ def _micros(hours: float | None) -> int:
 
 @cache
 def catalog(kind: MachineKind) -> Catalog:
-    """The catalog of a machine kind."""
+    """The catalog of a machine kind; of `pooled.EVERY` the kind-free features."""
+    if kind == kind_free.EVERY:
+        return pooled(kind)
     return Catalog(kind, tuple(spec for family in FAMILIES for spec in family.specs(kind)))
 
 

@@ -37,6 +37,8 @@ _ANY = MachineKind(
 )  # fmt: skip
 _COMMON = {"", "load", "mode", "running", "ambient_temperature_c", "humidity_pct", "rate_90d", "rate_365d"}
 _NOT_COMMON = {"machine_capacity"}
+# What a pooled bundle, its snapshot and its champion go by in place of a kind.
+EVERY = MachineKind(name="pooled", words_en="machine of any kind", words_zh="任意类型设备", sensors=())
 # operation -> (name, words)
 _POOLED = {
     "largest": ("max", "largest", "各传感器最大绝对值"),

@@ -5,12 +5,15 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from features.catalog import Catalog
+from features.catalog import Catalog, pooled
 from features.errors import BadInput, ForewarnError, NotFound
 from features.kinds import MachineKind
+from features.lake import Lake
+from features.pooled import EVERY
+from features.schema import MACHINES
 from training.bundle import Bundle
 
 log = logging.getLogger("forewarn.champion")
@@ -27,7 +30,25 @@ class Champion:
 
     @property
     def kind(self) -> MachineKind:
-        return self.bundle.manifest.kind
+        """The kind that it scores."""
+        return self.catalog.kind
+
+    @property
+    def pooled(self) -> bool:
+        """Whether its bundle learnt from machines of all kinds."""
+        return self.bundle.manifest.kind == EVERY
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its scores should know."""
+        if not self.pooled:
+            return ()
+        learnt = ", ".join(self.bundle.manifest.kinds)
+        return (f"kind {self.kind.name} has no champion of its own: scored by the pooled bundle ({learnt})",)
+
+    def of(self, kind: MachineKind) -> "Champion":
+        """A pooled champion for machines of one kind."""
+        return replace(self, catalog=pooled(kind))
 
 
 @dataclass(frozen=True)
@@ -44,7 +65,25 @@ def pointers(home: Path) -> Path:
 
 
 def kinds_with_champion(home: Path) -> list[str]:
+    """The names of all champions; `pooled` is the one of the kinds without one of their own."""
     return sorted(entry.stem for entry in pointers(home).glob("*.json"))
+
+
+def kinds_served(home: Path) -> list[str]:
+    """The kinds that have a champion, and where there is a pooled one those of the lake's other machines. Raises NotFound."""
+    own = kinds_with_champion(home)
+    if EVERY.name not in own:
+        return own
+    machines = Lake.open(home / "lake").at().read(MACHINES.name, columns=["kind"])
+    return sorted({*own, *machines.column("kind").to_pylist()} - {EVERY.name})
+
+
+def _declared(home: Path) -> dict[str, MachineKind]:
+    """The kinds of the home's lake, if it has one."""
+    try:
+        return Lake.open(home / "lake").kinds()
+    except NotFound:
+        return {}
 
 
 def load_bundle(home: Path, bundle_id: str) -> Champion:
@@ -62,8 +101,15 @@ def _loaded(path: Path) -> Champion:
 
 
 def load_champion(home: Path, kind: str) -> Champion:
-    """The champion of `kind` as its pointer names it. Raises NotFound without a pointer, BadInput on a damaged one."""
+    """The champion of `kind` as its pointer names it, or the pooled one for a kind that the lake knows.
+
+    Raises NotFound without a pointer, BadInput on a damaged one.
+    """
     pointer = pointers(home) / f"{kind}.json"
+    if kind != EVERY.name and not pointer.exists() and EVERY.name in kinds_with_champion(home):
+        declared = _declared(home).get(kind)
+        if declared is not None:
+            return load_champion(home, EVERY.name).of(declared)
     try:
         document = json.loads(pointer.read_text(encoding="utf-8"))
         path = home / document["path"]
@@ -77,7 +123,8 @@ def load_champion(home: Path, kind: str) -> Champion:
 
 
 def unknown_kind(kind: str, known: list[str]) -> NotFound:
-    listed = f"kinds with a champion: {', '.join(sorted(known))}" if known else "no kind has one yet; train and promote"
+    named = ", ".join(sorted({*known} - {EVERY.name}))
+    listed = f"kinds with a champion: {named}" if known else "no kind has one yet; train and promote"
     return NotFound(f"no champion for machine kind {kind!r}", where="kind", mend=listed)
 
 
@@ -92,6 +139,7 @@ class Champions:
         self.home, self._retry_seconds = home, retry_seconds
         self._retry_at: dict[str, float] = {}
         self._current: Mapping[str, Champion] = {}
+        self._lent: Mapping[str, Champion] = {}
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
         self.failures: dict[str, str] = {}
@@ -125,14 +173,28 @@ class Champions:
                 self.failures.pop(kind, None)
                 changed = True
                 log.info("champion of %s is now %s", kind, current[kind].bundle_id)
+            self._lent = self._lend(current.get(EVERY.name), current)
             self._current = current
             return changed
 
+    def _lend(self, every: Champion | None, own: Mapping[str, Champion]) -> dict[str, Champion]:
+        """The pooled champion for each kind that the lake knows and that has none of its own."""
+        if every is None:
+            return {}
+        found = {}
+        for name, kind in _declared(self.home).items():
+            if name not in own:
+                lent = self._lent.get(name)
+                same = lent is not None and lent.kind == kind and lent.bundle is every.bundle
+                found[name] = lent if lent is not None and same else every.of(kind)
+        return found
+
     def get(self, kind: str) -> Champion:
-        """The champion of a kind. Raises NotFound that names the kinds that have one."""
-        champion = self._current.get(kind)
+        """The champion of a kind, or the pooled one lent to it. Raises NotFound that names the kinds that have one."""
+        champion = self._current.get(kind) if kind != EVERY.name else None
+        champion = champion or self._lent.get(kind)
         if champion is None:
-            raise unknown_kind(kind, list(self._current))
+            raise unknown_kind(kind, [*self._current, *self._lent])
         return champion
 
     def missing(self) -> list[str]:

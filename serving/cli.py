@@ -36,10 +36,11 @@ def machine(
     as_json: AsJson = False,
 ) -> None:
     """Score every machine at one moment; store the scores; print the riskiest with reasons."""
+    from features import reference
     from features.lake import Lake
     from features.snapshots import open_snapshot
     from serving import batch
-    from serving.champion import kinds_with_champion, load_champion
+    from serving.champion import kinds_served, load_champion
     from serving.ready import score_snapshot
     from serving.store import opened
 
@@ -47,7 +48,7 @@ def machine(
     at = moment(as_of) if as_of is not None else None
     lake = Lake.open(settings().lake)
     ready = open_snapshot(home, snapshot, kind) if snapshot is not None else None
-    kinds = [ready.kind.name] if ready is not None else [kind] if kind is not None else kinds_with_champion(home)
+    kinds = [ready.kind.name] if ready is not None else [kind] if kind is not None else kinds_served(home)
     if not kinds:
         raise NotFound("no machine kind has a champion", where=str(home / "champion"), mend="train and promote a bundle")
     chosen = [load_champion(home, name) for name in kinds]
@@ -57,6 +58,7 @@ def machine(
             with _bar(f"scoring {champion.kind.name}") as progress:
                 how: dict[str, Any] = {"as_of": at, "threads": settings().threads, "progress": progress}
                 if ready is None:
+                    reference.publish(lake, champion.kind)
                     scored = batch.score_machines(lake, champion, **how)
                 else:
                     scored = score_snapshot(lake, champion, ready, **how)
@@ -70,6 +72,7 @@ def machine(
                     "snapshot": scored.snapshot_id,
                     "scored": len(scored),
                     "silent": len(scored.silent),
+                    "notes": list(champion.notes),
                     "riskiest": scored.top(top),
                 }
             )
@@ -79,6 +82,7 @@ def machine(
 def _scores_text(result: dict[str, Any]) -> str:
     silent = f", {result['silent']} silent for the longest window left out" if result["silent"] else ""
     lines = [f"{result['scored']} machines of kind {result['kind']} at {result['as_of']} by {result['bundle']}{silent}"]
+    lines += [f"     {note}" for note in result["notes"]]
     for place, row in enumerate(result["riskiest"], start=1):
         risk = f"72 h {row['p72']:.2%} (90 % range {row['low72']:.2%} to {row['high72']:.2%})"
         sooner = f"48 h {row['p48']:.2%}, 24 h {row['p24']:.2%}"

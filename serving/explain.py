@@ -81,6 +81,8 @@ def explain(home: Path, store: Store, score_id: str, n_reasons: int = 5) -> Expl
     """Rebuild a score and find the rows behind it. Raises NotFound if the score, its bundle or its lake versions are gone."""
     stored = store.get(score_id)
     champion = load_bundle(home, stored.bundle_id)
+    if champion.pooled:
+        champion = champion.of(Lake.open(home / "lake").kind(stored.kind))
     seen = evidence_of(home, champion, stored)
     x = online.vector(champion.catalog, seen.history, stored.as_of)
     result = score(champion, x, n_reasons)

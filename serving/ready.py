@@ -12,6 +12,7 @@ from features.errors import BadInput, NotFound
 from features.history import HOUR
 from features.lake import Lake
 from features.observations import AS_OF
+from features.pooled import EVERY
 from features.schema import MACHINE, TEXT
 from features.snapshots import Snapshot
 from serving.batch import BatchScores, Chunk, Progress, collected
@@ -35,6 +36,9 @@ def score_snapshot(
     Nothing is written (see `batch.keep`). Raises BadInput where the snapshot is not of the champion's features or of another
     lake, NotFound where it has no observation by then.
     """
+    if snapshot.kind == EVERY:
+        mend = "score the kinds from the lake, or name a snapshot of one kind"
+        raise BadInput("a pooled snapshot is there to train on", where=f"snapshot {snapshot.id}", mend=mend)
     if snapshot.manifest["catalog_hash"] != champion.catalog.hash:
         what = f"its features are not those of the champion of {champion.kind.name}"
         raise BadInput(what, where=f"snapshot {snapshot.id}", mend="run `forewarn features build` and take the new one")

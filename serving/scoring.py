@@ -100,5 +100,5 @@ def answer(
         **dict(zip(names, result.p, strict=True)),
         "ranges": {name: {"low": low, "high": high} for name, low, high in zip(names, result.low, result.high, strict=True)},
         "reasons": result.reasons,
-        "notes": notes,
+        "notes": (*champion.notes, *notes),
     }

@@ -58,6 +58,7 @@ class Bundle:
             bundle_id=bundle_id,
             created_at=facts.created_at,
             kind=facts.kind,
+            kinds=facts.kinds,
             catalog_hash=features.hash,
             feature_names=tuple(features.names),
             snapshot_id=facts.snapshot_id,

@@ -18,7 +18,7 @@ promote = typer.Typer(help="Make a bundle the champion that serving reads.", no_
 benchmark = typer.Typer(help="Run a published protocol on a public set.", add_completion=False)
 
 BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
-Kind = Annotated[str, typer.Option(help="The machine kind.", show_default=False)]
+Kind = Annotated[str, typer.Option(help="The machine kind, or pooled: all of them.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

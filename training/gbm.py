@@ -79,7 +79,7 @@ def fit(
             raise BadInput(
                 f"no training row is followed by a failure in the interval that ends after {end:g} hours",
                 where="training period",
-                mend="train on a longer history or more machines",
+                mend="train on a longer history or more machines, or `forewarn train machine --kind pooled`",
             )
     dataset = _binned(rows, structure, config)
     params = [_params(booster, dataset.get_feature_name(), config.max_bin) for booster in config.boosters]

@@ -30,7 +30,7 @@ class Golden(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a bundle is. train_from and train_until bound the as_of of its training rows."""
+    """What a bundle is. kinds: whose machines it learnt from; train_from and train_until bound the as_of of its rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +39,7 @@ class Manifest(BaseModel):
     created_at: AwareDatetime
     entity: Literal["machine"] = "machine"
     kind: MachineKind
+    kinds: tuple[str, ...] = ()
     catalog_hash: str
     feature_names: tuple[str, ...]
     snapshot_id: str
@@ -73,6 +74,7 @@ class Facts:
     calibrated_until: datetime
     created_at: datetime
     params: Mapping[str, Any]
+    kinds: tuple[str, ...] = ()
 
 
 def read_manifest(path: Path) -> Manifest:

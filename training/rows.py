@@ -1,5 +1,6 @@
 """From a snapshot and its lake to the arrays that models are fitted on and judged by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -12,23 +13,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.build import Snapshot
+from features.build_pooled import READINGS, kinds_among
 from features.catalog import catalog
 from features.clock import Micros, times
 from features.errors import BadInput
 from features.kinds import MachineKind
 from features.lake import Lake
 from features.observations import AS_OF
+from features.pooled import EVERY
 from features.schema import EVENT_TIME, MACHINE
 from features.view import View
 from training.bundle import Prediction
 from training.config import GbmConfig
 from training.gbm import TrainingRows
-from training.labels import label
+from training.labels import HORIZON_HOURS, label
 from training.manifest import Facts
 from training.model import Matrix, Structure
 from training.sampling import sample
 
 TARGETS = ("y24", "y48", "y72")
+FEWEST = 10  # failing machines that a kind needs for a model of its own
 Rows = npt.NDArray[np.int64]
 
 
@@ -46,7 +50,8 @@ class Past:
         """Read at the lake versions that the snapshot was built on. Raises BadInput if it was built on another lake."""
         snapshot.check_lake(lake.id)
         view = lake.at(snapshot.manifest["lake_versions"])
-        return cls(snapshot, snapshot.observations(), view.read("failures"), _watched(view, snapshot.kind))
+        watched = _watched(view, kinds_of(snapshot.kind, view.versions))
+        return cls(snapshot, snapshot.observations(), view.read("failures"), watched)
 
     @cached_property
     def as_of(self) -> Micros:
@@ -101,6 +106,7 @@ class Past:
             calibrated_until=moment(self.as_of[np.concatenate([trained_on, calibrated_on])].max()),
             created_at=datetime.now(UTC),
             params=params,
+            kinds=tuple(kinds_of(self.snapshot.kind, self.snapshot.manifest["lake_versions"])),
         )
 
 
@@ -134,17 +140,33 @@ def machine_codes(observations: pa.Table) -> Rows:
     return np.asarray(pc.rank(column.cast(pa.string()), tiebreaker="dense").to_numpy(), dtype=np.int64)
 
 
-def _watched(view: View, kind: MachineKind) -> pa.Table:
+def check_enough(rows: TrainingRows, kind: MachineKind) -> None:
+    """Raises BadInput where so few machines of a kind failed that a model of its own would know little but them."""
+    failing = len(np.unique(rows.machine[rows.hours_to_failure <= HORIZON_HOURS[-1]]))
+    if failing < FEWEST and kind != EVERY:
+        what = f"only {failing} failing machine{'' if failing == 1 else 's'} in the training period, {FEWEST} are needed"
+        mend = "bring in more history, or let `forewarn train machine --kind pooled` learn from all kinds together"
+        raise BadInput(what, where=f"kind {kind.name}", mend=mend)
+
+
+def kinds_of(kind: MachineKind, versions: Mapping[str, int]) -> list[str]:
+    """The kinds of a snapshot's machines."""
+    return kinds_among(versions) if kind == EVERY else [kind.name]
+
+
+def _watched(view: View, kinds: list[str]) -> pa.Table:
     """Rows that show how long each machine was watched: its coverage, or where no source stated any, its readings."""
     columns = [MACHINE, EVENT_TIME]
     coverage = view.read("coverage", columns=columns)
     covered = coverage.column(MACHINE).combine_chunks()
     machines = view.read("machines")
-    of_kind = machines.filter(pc.equal(machines.column("kind"), kind.name)).column(MACHINE)
-    if pc.all(pc.is_in(of_kind, value_set=covered), min_count=0).as_py():
-        return coverage
-    seen = view.read(kind.readings_table, columns=columns)
-    return pa.concat_tables([coverage, seen.filter(pc.invert(pc.is_in(seen.column(MACHINE), value_set=covered)))])
+    found = [coverage]
+    for kind in kinds:
+        of_kind = machines.filter(pc.equal(machines.column("kind"), kind)).column(MACHINE)
+        if not pc.all(pc.is_in(of_kind, value_set=covered), min_count=0).as_py():
+            seen = view.read(f"{READINGS}{kind}", columns=columns)
+            found.append(seen.filter(pc.invert(pc.is_in(seen.column(MACHINE), value_set=covered))))
+    return pa.concat_tables(found)
 
 
 def structure_of(kind: MachineKind, config: GbmConfig) -> Structure:
@@ -189,9 +211,10 @@ def predictions_frame(past: Past, lake: Lake, rows: Rows, said: Prediction) -> p
     chosen = past.observations.take(pa.array(rows))
     ids = chosen.column(MACHINE).cast(pa.string())
     machines = lake.machines()
-    latest = dict(zip(machines.column(MACHINE).to_pylist(), machines.column("model").to_pylist(), strict=True))
-    frame = pd.DataFrame({MACHINE: ids.to_pandas(), AS_OF: chosen.column(AS_OF).to_pandas(), "kind": past.snapshot.kind.name})
-    frame["model"] = [latest.get(name) for name in ids.to_pylist()]
+    frame = pd.DataFrame({MACHINE: ids.to_pandas(), AS_OF: chosen.column(AS_OF).to_pandas()})
+    for column in ("kind", "model"):
+        latest = dict(zip(machines.column(MACHINE).to_pylist(), machines.column(column).to_pylist(), strict=True))
+        frame[column] = [latest.get(name) for name in ids.to_pylist()]
     components = tuple(component.code for component in past.snapshot.kind.components)
     labels = past.labels(components=components).iloc[rows].reset_index(drop=True)
     frame = frame.join(labels[[*TARGETS, "followed_hours", "hours_to_failure"]]).assign(component=_first(labels, components))

@@ -18,7 +18,7 @@ from training import calibration, gbm, splits
 from training.bundle import Bundle
 from training.config import TrainConfig
 from training.model import HazardModel, Matrix, pooled
-from training.rows import TARGETS, Past, gather, predictions_frame, structure_of
+from training.rows import TARGETS, Past, check_enough, gather, predictions_frame, structure_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def learn(
     def fit_on(period: npt.NDArray[np.int64], known_until: int) -> tuple[gbm.TrainingRows, HazardModel]:
         most = sampling.max_negatives
         rows = rows_of(period, known_until=known_until, max_negatives=most, seed=seed, components=components)
+        check_enough(rows, snapshot.kind)
         return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
     trained_on, monotone = periods.train, calibration.IDENTITY

@@ -27,6 +27,7 @@ class Calibration(BaseModel):
     on: `hazards`: g maps the log hazard of each interval, and the mapped hazards are summed again: where every interval has a
     booster of its own. A map of the sums would bend the short horizons, whose level is lower, with the slope that the long ones
     need. `cumulative`: g maps the score of each horizon, where one booster gives them all and their shares are right already.
+    `total`: g maps the score of the longest horizon, and the shorter ones keep their shares of its hazard.
     covariance: of (level, log slopes), clustered by machine; None if unknown.
     """
 
@@ -35,7 +36,7 @@ class Calibration(BaseModel):
     knots: tuple[float, ...]
     level: float
     slopes: tuple[float, ...]
-    on: Literal["hazards", "cumulative"] = "cumulative"
+    on: Literal["hazards", "cumulative", "total"] = "cumulative"
     events: int = 0
     covariance: tuple[tuple[float, ...], ...] | None = None
 
@@ -49,6 +50,9 @@ class Calibration(BaseModel):
         """[..., horizons] cumulative scores, calibrated."""
         if self.on == "cumulative":
             return held(self.g(scores))
+        if self.on == "total":
+            longest = scores[..., -1:]
+            return held(scores + (self.g(longest) - longest))
         return held(np.log(np.cumsum(np.exp(held(self.g(interval_scores(scores)))), axis=-1)))
 
     def g(self, scores: Floats) -> Floats:
@@ -66,7 +70,9 @@ class Calibration(BaseModel):
         """[..., horizons]: variance of the calibrated scores that comes from the map itself (delta method)."""
         if self.covariance is None:
             return np.zeros(np.shape(scores))
-        inner = scores if self.on == "cumulative" else interval_scores(scores)
+        if self.on == "total":
+            scores = np.broadcast_to(scores[..., -1:], scores.shape)
+        inner = interval_scores(scores) if self.on == "hazards" else scores
         gradient = _gradient(_lengths(inner, self.knots), np.asarray(self.slopes))
         if self.on == "hazards":
             hazard = np.exp(held(self.g(inner)))[..., None]
@@ -95,7 +101,7 @@ def fit(
     machine: npt.NDArray[np.int64],
     config: CalibrationConfig | None = None,
     *,
-    on: Literal["hazards", "cumulative"] = "cumulative",
+    on: Literal["hazards", "cumulative", "total"] = "cumulative",
 ) -> Calibration:
     """Fit the map on rows later than the model saw.
 
@@ -113,6 +119,8 @@ def fit(
     if on == "hazards":  # person-periods: a row counts in an interval only while it is at risk
         gone = np.concatenate([np.zeros((len(outcomes), 1), dtype=bool), outcomes[:, :-1] == 1], axis=1)
         scores, outcomes = interval_scores(scores), np.where(gone, np.nan, outcomes)
+    if on == "total":
+        scores, outcomes = scores[:, -1:], outcomes[:, -1:]
     overlap = 1 if on == "hazards" else outcomes.shape[1]
     ripe = ~np.isnan(outcomes)
     row, _ = np.nonzero(ripe)

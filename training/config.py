@@ -119,12 +119,12 @@ class GbmConfig(BoosterConfig):
 class CalibrationConfig(_Frozen):
     """The one monotone map. A segment more for every `events_per_segment` failing machines, up to `max_segments`.
 
-    on: what is mapped (see training.calibration). Where one booster gives all horizons it is the cumulative score in any case.
+    on: what is mapped (see training.calibration). Where one booster gives all horizons it is never the hazards.
     left_out: training rows speak too, each by the members that did not see its machine: the map then knows several times the
     failures of the calibration period alone.
     """
 
-    on: Literal["hazards", "cumulative"] = "hazards"
+    on: Literal["hazards", "cumulative", "total"] = "hazards"
     max_segments: int = Field(default=5, ge=1, le=20)
     events_per_segment: int = Field(default=60, ge=1)
     left_out: bool = False
@@ -150,8 +150,10 @@ class TrainConfig(_Frozen):
         return self
 
     @property
-    def calibrated_on(self) -> Literal["hazards", "cumulative"]:
-        return self.calibration.on if self.gbm.intervals == "separate" else "cumulative"
+    def calibrated_on(self) -> Literal["hazards", "cumulative", "total"]:
+        if self.gbm.intervals == "shares" and self.calibration.on == "hazards":
+            return "cumulative"
+        return self.calibration.on
 
 
 def parse_config(document: dict[str, Any], where: str) -> TrainConfig:

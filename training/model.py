@@ -68,7 +68,7 @@ def _hazards(raw: Floats) -> Floats:
 
 def _passed_on(hazards: Floats, calibration: Calibration) -> Floats:
     """[n, scores, nodes]: by how much the calibrated log of the sum grows with each hazard."""
-    if calibration.on == "cumulative":
+    if calibration.on != "hazards":
         total = np.log(hazards.sum(axis=1, keepdims=True))
         return np.broadcast_to(calibration.slope(total) / np.exp(total), hazards.shape)
     mapped = np.exp(calibration.g(np.log(hazards)))

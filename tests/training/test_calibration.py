@@ -136,3 +136,16 @@ def test_identity_changes_nothing() -> None:
     scores = np.linspace(-20, 3, 50)
     np.testing.assert_allclose(IDENTITY.apply(scores), scores)
     np.testing.assert_allclose(IDENTITY.probability(cloglog(np.array([0.25]))), 0.25)
+
+
+def test_a_map_of_the_total_is_right_at_the_longest_horizon_and_keeps_the_shares_of_the_others() -> None:
+    scores, outcomes = world(60_000, seed=4)
+    shrunk = scores + (0.6 * (scores[:, -1:] + 4.5) - 4.5 - scores[:, -1:])
+    found = fit(shrunk, outcomes, np.ones(60_000), each(60_000), on="total")
+    mapped = found.apply(shrunk)
+    usual = scores[:, 2] < 0
+    np.testing.assert_allclose(mapped[usual], scores[usual], atol=0.2)
+    np.testing.assert_allclose(np.diff(mapped[usual], axis=1), np.diff(scores[usual], axis=1), atol=1e-9)
+    np.testing.assert_allclose(found.probability(shrunk).mean(axis=0), outcomes.mean(axis=0), rtol=0.05)
+    spread = found.variance(shrunk[:50])
+    np.testing.assert_allclose(spread, np.repeat(spread[:, -1:], 3, axis=1))

@@ -172,16 +172,15 @@ def test_views_need_as_many_component_labels() -> None:
         gbm.fit(world(300)[0], TINY, VIEWS, seed=1)
 
 
-@pytest.mark.parametrize("kind", ["separate", "shares", "views", "full"])
+@pytest.mark.parametrize("kind", ["separate", "shares", "total", "views", "full"])
 def test_contributions_add_up_to_the_score(kind: str) -> None:
     rows = components(2500)
-    update = {"intervals": "shares"} if kind == "shares" else {"point": "full"} if kind == "full" else {}
+    update = {"intervals": "shares"} if kind in ("shares", "total") else {"point": "full"} if kind == "full" else {}
     structure = VIEWS if kind == "views" else Structure(intervals=update.get("intervals", "separate"))
     model = gbm.fit(rows, TINY.model_copy(update=update), structure, seed=1)
     x = rows.x[:60]
-    bent = Calibration(
-        knots=(-4.0, -1.0), level=-4.2, slopes=(0.7, 1.2, 0.9), on="cumulative" if kind == "shares" else "hazards"
-    )
+    on = {"shares": "cumulative", "total": "total"}.get(kind, "hazards")
+    bent = Calibration(knots=(-4.0, -1.0), level=-4.2, slopes=(0.7, 1.2, 0.9), on=on)
     effects, base = model.contributions(x, bent)
     assert effects.shape == (60, 3)
     np.testing.assert_allclose(base + effects.sum(axis=1), bent.apply(model.point_scores(x))[:, 2], atol=1e-9)

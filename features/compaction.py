@@ -102,7 +102,7 @@ def _compact(path: Path, contract: TableContract, table: delta.Frozen, whole: bo
         return None
     schema = pa.schema([field for field in contract.arrow if field.name in table.columns])
     removed = [file for files in chosen.values() for file in files]
-    with delta.drafting(path) as added:
+    with delta.room(path), delta.drafting(path) as added:
         for bucket, files in chosen.items():
             added.append(_rewrite(path, contract, schema, table, bucket, files, told))
         said = {delta.ORIGIN: "compaction", delta.FILES: json.dumps([len(removed), len(added)])}

@@ -53,13 +53,12 @@ def room(path: Path) -> Iterator[None]:
 def drafting(path: Path) -> Iterator[list[DataFile]]:
     """For files that are being written: those in the list are removed again if the work fails before they are committed."""
     files: list[DataFile] = []
-    with room(path):
-        datafiles.remove_drafts(path)
-        try:
-            yield files
-        except BaseException:
-            _withdraw(path, files)
-            raise
+    datafiles.remove_drafts(path)
+    try:
+        yield files
+    except BaseException:
+        _withdraw(path, files)
+        raise
 
 
 def append(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], said: Callable[[], Mapping[str, str]]) -> None:
@@ -75,7 +74,7 @@ def append(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], said: Calla
     place = path.with_name(f".{path.name}.first") if first else path
     if first:
         shutil.rmtree(place, ignore_errors=True)
-    with drafting(place) as files:
+    with room(path), drafting(place) as files:
         _write(place, schema, buckets, files)
         if files:
             _commit(place, schema, files, (), said(), data_change=True)
@@ -89,7 +88,7 @@ def replace(path: Path, schema: pa.Schema, buckets: Iterable[Bucket], said: Call
     if not exists(path):
         append(path, schema, buckets, said)
         return
-    with drafting(path) as files:
+    with room(path), drafting(path) as files:
         _write(path, schema, buckets, files)
         _commit(path, schema, files, Frozen(path).files, said(), data_change=True)
 

@@ -164,11 +164,12 @@ class Lake:
                     if wait is None or not wait():
                         mend = "wait until it has finished, then run this again"
                         raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
-            spill = Spill(self.root / ".spill")
-            try:
-                yield spill
-            finally:
-                spill.close()
+            with delta.room(self.root):
+                spill = Spill(self.root / ".spill")
+                try:
+                    yield spill
+                finally:
+                    spill.close()
 
     def append(self, contract: TableContract, buckets: Iterable[delta.Bucket], said: Callable[[], Mapping[str, str]]) -> None:
         """Commit the rows of some buckets to a table at once. For `ingest`, under the writer's lock."""
@@ -178,16 +179,18 @@ class Lake:
         """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""
         quarantine.add(self.root / "quarantine", parts)
 
-    def replace(self, contract: TableContract, table: pa.Table, source_name: str) -> None:
+    def replace(
+        self, contract: TableContract, table: pa.Table, source_name: str, wait: Callable[[], bool] | None = None
+    ) -> None:
         """Make `table` the whole content of a table that a program derives from others, in one commit; older versions stay.
 
-        Raises Conflict if somebody else is writing.
+        wait: see `writing`. Raises Conflict if somebody else is writing.
         """
         rows = in_order(table.cast(contract.arrow), contract)
         buckets = self.bucket_of(rows.column(contract.entity))
         parts = ((bucket, [rows.filter(pa.array(buckets == bucket))]) for bucket in np.unique(buckets).tolist())
         said = {delta.ORIGIN: "replace", delta.SOURCE: source_name}
-        with self.writing():
+        with self.writing(wait):
             delta.replace(self.path(contract.name), contract.arrow, parts, lambda: said)
 
     # Reading

@@ -15,6 +15,7 @@ from features.settings import settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from features.account import RowAccount
     from features.lake import Lake
     from features.schema import TableContract
 
@@ -55,18 +56,21 @@ def _ingest(
 
 
 def _compacted(lake: "Lake", progress: Any) -> dict[str, Any]:
-    """Rounds until the log is empty: the account of all of them, as a document."""
-    from features.compactor import compact_log, tidy
+    """What waits in the log goes into the tables: the account of all rounds, as a document."""
+    from features.compactor import drain
 
     def waits() -> bool:
         time.sleep(WAIT_SECONDS)
         return True
 
     found: dict[str, Any] = {"tables": {}, "total": {}}
-    while (account := compact_log(lake, wait=waits)) is not None:
+
+    def told(account: "RowAccount") -> None:
+        nonlocal found
         progress("moving the log into the tables", account.total.rows_in)
         found = _added(found, account.document())
-    tidy(lake)
+
+    drain(lake, wait=waits, told=told)
     return found
 
 

@@ -34,7 +34,7 @@ SOURCE = "log"
 STATE = "compacted.json"
 FORMAT = 1
 # A round's rows are held in memory while they are merged.
-MOST_ROWS = 1_000_000
+MOST_ROWS = 500_000
 # So much waiting is not left waiting until the next round is due.
 MOST_BYTES = 64 * 2**20
 MOST_VERSIONS = 100
@@ -143,6 +143,16 @@ def _sum(first: dict[str, TableCount], second: dict[str, TableCount]) -> dict[st
     return {name: first.get(name, TableCount()) + second.get(name, TableCount()) for name in {**first, **second}}
 
 
+def drain(lake: "Lake", *, wait: Callable[[], bool] | None = None, told: Callable[[RowAccount], None] | None = None) -> None:
+    """Rounds until all that was in the log at the beginning is in the tables. wait: see `Lake.writing`. Raises Conflict."""
+    rows = MOST_ROWS
+    while rows >= MOST_ROWS and (account := compact_log(lake, wait=wait)) is not None:
+        rows = account.total.rows_in
+        if told is not None:
+            told(account)
+        tidy(lake)
+
+
 def tidy(lake: "Lake") -> None:
     """Merge the small files that rounds leave behind, unless somebody else writes just now: the next round comes soon."""
     for name in lake.tables():
@@ -196,5 +206,4 @@ class Compactor:
                 lake = Lake.open(self._root)
             except NotFound:
                 return
-            while not self._stop.is_set() and compact_log(lake, wait=lambda: not self._stop.wait(0.05)) is not None:
-                tidy(lake)
+            drain(lake, wait=lambda: not self._stop.wait(0.05))

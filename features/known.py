@@ -1,7 +1,7 @@
 """One machine as the lake knows it: its tables at fixed versions, and rows that came in since and are not in the tables yet."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from features.errors import NotFound
 from features.history import HOUR, READINGS, REFERENCE, TABLES, History, Series, from_tables, reference_series
 from features.kinds import MachineKind
 from features.peers import own_hours
-from features.schema import EVENT_TIME, FIXED, MACHINES, TableContract
+from features.schema import EVENT_TIME, FIXED, MACHINES, RECORDED_AT, TableContract
 from features.view import View
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,15 +79,24 @@ class KnownMachine:
             raise NotFound(what, where=f"machine {self.machine_id}", mend="choose a later moment or import its machines row")
 
     def end(self) -> datetime:
-        """The last moment the lake knows of the machine. Raises NotFound if it has no reading."""
-        ends = [
-            int(times(table, EVENT_TIME).max())
-            for name, table in self.tables.items()
-            if table.num_rows and (name.startswith("readings_") or name == "coverage")
-        ]
-        if not ends:
+        """The last moment the lake knows of the machine (`end_of`). Raises NotFound if it has no reading."""
+        end = end_of([self.tables["coverage"], self.tables[f"readings_{self.kind_name}"]])
+        if end is None:
             raise NotFound("no reading in the lake", where=f"machine {self.machine_id}", mend="import its readings")
-        return _EPOCH + timedelta(microseconds=max(ends))
+        return end
+
+
+def end_of(tables: Iterable[pa.Table]) -> datetime | None:
+    """When the latest row (by event time) of some tables became known; None without a row.
+
+    Of its versions the first one counts: a correction comes in long after, when there is nothing else to be seen any more.
+    """
+    ends = []
+    for table in tables:
+        if table.num_rows:
+            event = times(table, EVENT_TIME)
+            ends.append((int(event.max()), int(times(table, RECORDED_AT)[event == event.max()].min())))
+    return _EPOCH + timedelta(microseconds=max(max(ends))) if ends else None
 
 
 def reach(wanted: Catalog) -> int | None:

@@ -19,6 +19,7 @@ from features import build, schema
 from features.clock import known_at, micros
 from features.errors import NotFound
 from features.history import from_tables
+from features.known import end_of
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT, TEXT, TIME
 from features.view import View
@@ -26,7 +27,7 @@ from serving import batch_rows
 from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
 from serving.evidence import deflated, lake_evidence
-from serving.latest import end_of, last_seen, moment
+from serving.latest import last_seen, moment
 from serving.scoring import new_score_id, reasons_of
 from serving.store import Store, StoredBatch, batch_score_id
 from training.bundle import Prediction
@@ -92,7 +93,7 @@ def end_of_knowledge(lake: Lake, champion: Champion, view: View) -> datetime:
     end = end_of([coverage.filter(pc.is_in(coverage.column(MACHINE), value_set=machines))])
     name = champion.kind.readings_table
     if end is None:
-        buckets = (view.read(name, buckets=[i], columns=[EVENT_TIME]) for i in range(lake.buckets))
+        buckets = (view.read(name, buckets=[i], columns=[EVENT_TIME, RECORDED_AT]) for i in range(lake.buckets))
         end = max((found for bucket in buckets if (found := end_of([bucket]))), default=None)
     if end is None:
         raise NotFound(f"no machine of kind {champion.kind.name} in the lake", where="kind", mend="import its history first")

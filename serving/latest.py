@@ -6,17 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import NEVER, micros, times
+from features.clock import NEVER, micros
 from features.schema import EVENT_TIME, MACHINE
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Versions = Mapping[str, int]
-
-
-def end_of(tables: list[pa.Table]) -> datetime | None:
-    """The latest event time of some tables; knowledge times are left aside, since a correction comes in long after."""
-    ends = [int(times(table, EVENT_TIME).max()) for table in tables if table.num_rows]
-    return moment(max(ends)) if ends else None
 
 
 def moment(microseconds: int) -> datetime:

@@ -142,7 +142,8 @@ def test_requests_that_are_no_score_are_problem_details(http: httpx.Client) -> N
 
 def streamed(machine_id: str, number: float) -> dict[str, list[Any]]:
     levels = {name: [level] for name, (level, _, _) in SENSORS.items()}
-    return {"machine_id": [machine_id], "event_time": [(END + timedelta(hours=number)).isoformat()], **levels}
+    moments = [(END + timedelta(hours=number)).isoformat()]
+    return {"machine_id": [machine_id], "event_time": moments, "recorded_at": moments, **levels}
 
 
 def test_sent_rows_are_scored_at_once_and_reach_the_tables(live: tuple[World, str, int]) -> None:

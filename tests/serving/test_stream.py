@@ -49,6 +49,7 @@ def scored(runtime: Runtime, machine_id: str, as_of: datetime | None = None) -> 
 def readings(machine_id: str, at: datetime, *, hours: int = 1, vibration: float = 44.0) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"machine_id": [machine_id] * hours}
     columns["event_time"] = [(at + timedelta(hours=hour)).isoformat() for hour in range(hours)]
+    columns["recorded_at"] = columns["event_time"]
     return columns | {name: [vibration if name == "vibration" else level] * hours for name, (level, _, _) in SENSORS.items()}
 
 

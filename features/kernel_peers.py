@@ -6,7 +6,7 @@ first of them plus the mean distance from it.
 
 import numpy as np
 
-from features.kernel import NAN, after, inlined, jit
+from features.kernel import NAN, inlined, jit, onward
 
 PEER_OPS = ("peers", "rate_of_model", "rate_of_kind")
 # Fewer machines than this are no peers.
@@ -52,12 +52,13 @@ def pool(  # type: ignore[no-untyped-def]
     """
     n_sensors = len(values)
     groups = np.zeros(2, dtype=np.int64)
+    low = high = 0
     for machine in range(len(offsets) - 1):
         first, last = offsets[machine], offsets[machine + 1]
         for d in range(len(days)):
             now = days[d]
-            high = after(event, first, last, now)
-            low = after(event, first, high, now - span)
+            high = onward(event, first, last, now, high)
+            low = onward(event, first, high, now - span, low)
             version = _version(m_offsets, m_from, m_to, machine, now) if high > low else -1
             if version < 0:
                 continue
@@ -129,18 +130,20 @@ def peer_stats(  # type: ignore[no-untyped-def]
     for j in range(len(program)):
         if program[j, 0] == 0:
             wanted[program[j, 1] // PER_SENSOR] = True
+    low = high = row_of_model = row_of_kind = 0
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
-        row_of_model = row_of_kind = -1
         if machine >= 0:
-            row_of_model = _newest(r_offsets, r_event, r_from, r_to, groups[0, i], now, holds)
-            row_of_kind = _newest(r_offsets, r_event, r_from, r_to, groups[1, i], now, holds)
+            row_of_model = _newest(r_offsets, r_event, r_from, r_to, groups[0, i], now, holds, row_of_model)
+            row_of_kind = _newest(r_offsets, r_event, r_from, r_to, groups[1, i], now, holds, row_of_kind)
+        else:
+            row_of_model = row_of_kind = -1
         if row_of_kind < 0:
             for j in range(len(program)):
                 out[target[j], i] = NAN
             continue
-        high = after(event, offsets[machine], offsets[machine + 1], now)
-        low = after(event, offsets[machine], high, now - span)
+        high = onward(event, offsets[machine], offsets[machine + 1], now, high)
+        low = onward(event, offsets[machine], high, now - span, low)
         check = odd[low] != odd[high]
         for c in range(n_sensors):
             if wanted[c]:
@@ -164,12 +167,12 @@ def peer_stats(  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _newest(offsets, event, known_from, known_to, group, now, holds):  # type: ignore[no-untyped-def]
-    """The newest known row of a group that is not older than `holds`, or -1."""
+def _newest(offsets, event, known_from, known_to, group, now, holds, hint):  # type: ignore[no-untyped-def]
+    """The newest known row of a group that is not older than `holds`, or -1. hint: that of the observation before."""
     if group < 0:
         return -1
     first = offsets[group]
-    row = after(event, first, offsets[group + 1], now) - 1
+    row = onward(event, first, offsets[group + 1], now, hint + 1) - 1
     while row >= first and not (known_from[row] <= now < known_to[row]):
         row -= 1
     return row if row >= first and now - event[row] <= holds else -1

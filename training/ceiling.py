@@ -62,21 +62,22 @@ class Ceiling:
     """slopes: of the truth on the prediction by horizon, 1 is calibrated; budget: the share of the observations that alarms;
     windows: the modes that show in windows of sensors and codes, together; None without such a failure."""
 
-    slopes: dict[str, float]
+    slopes: dict[str, Interval]
     bins: Bins
     budget: float
     modes: tuple[Mode, ...]
     windows: Mode | None
 
 
-def slope_against(true: Floats, p: Floats) -> float:
-    """Slope of the logistic regression of true probabilities [n] on the log-odds of the predictions [n].
+def slope_against(true: Floats, p: Floats, machine: npt.NDArray[np.int32], resamples: Floats) -> Interval:
+    """Slope of the logistic regression of true probabilities [n] on the log-odds of the predictions [n], by resampled machines.
 
-    The limit of the calibration slope (Cox 1958) as every row's outcome is drawn again and again: no failure's luck is in it.
+    The limit of the calibration slope (Cox 1958) as outcomes are drawn again and again: the luck of those draws is not
+    in it, but that of how many parts come to the end of their lives is.
     """
     failed = np.repeat([True, False], len(true))
-    rows = metrics.Rows(np.zeros(len(failed), np.int32), 1, failed, np.concatenate([true, 1.0 - true]))
-    return metrics.value(calibration_line(rows, np.tile(p, 2))[0], 1)
+    rows = metrics.Rows(np.tile(machine, 2), resamples.shape[1], failed, np.concatenate([true, 1.0 - true]))
+    return draw(calibration_line(rows, np.tile(p, 2))[0], resamples).interval()
 
 
 def bins_of(p: Floats, low: Floats, high: Floats, true: Floats, size: int = BIN_ROWS) -> Bins:
@@ -87,18 +88,24 @@ def bins_of(p: Floats, low: Floats, high: Floats, true: Floats, size: int = BIN_
 
 
 def against(
-    frame: pd.DataFrame, p: Floats, truth: Truth, line: Timeline, score: Floats, resamples: Floats, budget: float
+    frame: pd.DataFrame,
+    machine: npt.NDArray[np.int32],
+    p: Floats,
+    truth: Truth,
+    line: Timeline,
+    resamples: Floats,
+    budget: float,
 ) -> Ceiling:
     """The model and the oracle, both with alarms on one budget.
 
-    frame: low72, high72, y72 and `component`, the one that fails first within 72 h; p [n, 3]: what the model said of its rows.
-    line: of its ripe rows; score: what the model said of those at 72 h. resamples [B, machines].
+    frame: low72, high72, y72 and `component`, the one that fails first within 72 h; machine [n]: codes; p [n, 3]: what the
+    model said of its rows; line: of its ripe rows; resamples [B, machines].
     """
     ripe = ~np.isnan(frame["y72"].to_numpy(np.float64))
     component = np.full(line.events, None, dtype=object)
     near = line.event >= 0
     component[line.event[near]] = frame["component"].to_numpy(object)[ripe][near]
-    alarmed = (alarms.alarms(line, one, budget) for one in (score, truth.p[ripe, -1]))
+    alarmed = (alarms.alarms(line, one[ripe, -1], budget) for one in (p, truth.p))
     found = [~np.isnan(alarms.longest_lead(line, alarm)) for alarm in alarmed]
 
     def mode(name: str, signs: str, own: npt.NDArray[np.bool_]) -> Mode:
@@ -110,7 +117,7 @@ def against(
     modes = [mode(name, signs, component == name) for name, signs in truth.signs.items()]
     seen = np.isin(component.astype(str), [name for name, signs in truth.signs.items() if signs == WINDOWS])
     return Ceiling(
-        {name: slope_against(truth.p[:, k], p[:, k]) for k, name in enumerate(HORIZONS)},
+        {name: slope_against(truth.p[:, k], p[:, k], machine, resamples) for k, name in enumerate(HORIZONS)},
         bins_of(p[:, -1], frame["low72"].to_numpy(), frame["high72"].to_numpy(), truth.p[:, -1]),
         budget,
         tuple(one for one in modes if one.failures),

@@ -177,7 +177,7 @@ def evaluate(
         settings=settings,
         ceiling=None
         if truth is None
-        else ceiling.against(frame, np.asarray(p), truth, line, last[model], resamples, settings.budgets[0]),
+        else ceiling.against(frame, machine, np.asarray(p), truth, line, resamples, settings.budgets[0]),
     )
 
 

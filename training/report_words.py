@@ -214,8 +214,9 @@ def _confirmed(calibration: Calibration) -> Text:
 def _beside_truth(ceiling: Ceiling) -> Text:
     """What only a simulated fleet can tell: how near the forecast comes to the true probabilities."""
     slope, bins, found = ceiling.slopes["72"], ceiling.bins, ceiling.windows
-    en = f"The fleet is simulated, so the truth is known: calibration slope against the true probabilities {number(slope)}"
-    zh = f"该机群为模拟数据，真实概率已知：对真实概率的校准斜率为 {number(slope)}"
+    said = f"{number(slope.value)} ({span(slope)})"
+    en = f"The fleet is simulated, so the truth is known: calibration slope against the true probabilities {said}"
+    zh = f"该机群为模拟数据，真实概率已知：对真实概率的校准斜率为 {said}"
     if len(bins.true):
         en += f", the truth within the 90 % range in {number(bins.coverage, True)} of {len(bins.true)} bins of like predictions"
         zh += f"，{len(bins.true)} 个相近预测分箱中 {number(bins.coverage, True)} 的真实概率落在 90 % 区间内"

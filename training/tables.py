@@ -111,7 +111,7 @@ def flat(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _beside_truth(ceiling: Ceiling) -> dict[str, float]:
-    found = {f"true_slope_{name}h": slope for name, slope in ceiling.slopes.items()}
+    found = {f"true_slope_{name}h": slope.value for name, slope in ceiling.slopes.items()}
     found["true_range_coverage"] = ceiling.bins.coverage
     if ceiling.windows is not None:
         found["share_of_oracle_recall"] = ceiling.windows.share

@@ -8,6 +8,7 @@ from tests.training import fleet
 from training import ceiling, report, tables
 from training.ceiling import bins_of, slope_against
 from training.evaluation import Settings, evaluate
+from training.intervals import resample
 from training.report_words import Text, verdict
 from training.truth import Truth
 
@@ -21,6 +22,10 @@ def odds(p, slope=1.0, shift=0.0):
     return 1 / (1 + np.exp(-eta))
 
 
+def by_machine(rows, machines=100):
+    return (np.arange(len(rows)) % machines).astype(np.int32), resample(machines, 30, 0)
+
+
 @pytest.fixture(scope="module")
 def chances():
     return np.random.default_rng(3).beta(0.3, 6.0, 40_000).clip(1e-6, 0.999)
@@ -28,13 +33,15 @@ def chances():
 
 @pytest.mark.parametrize("slope", [0.8, 1.0, 1.25])
 def test_slope_is_that_of_the_true_log_odds(chances, slope):
-    assert slope_against(odds(chances, slope, -0.3), chances) == pytest.approx(slope, abs=0.005)
+    found = slope_against(odds(chances, slope, -0.3), chances, *by_machine(chances))
+    assert found.value == pytest.approx(slope, abs=0.005)
+    assert found.low < found.value < found.high
 
 
 def test_slope_has_no_luck_of_outcomes_in_it(chances):
     drawn = np.random.default_rng(0).random(len(chances)) < chances
-    assert slope_against(chances, chances) == pytest.approx(1.0, abs=1e-6)
-    assert slope_against(drawn.astype(float), chances) != pytest.approx(1.0, abs=1e-3)
+    assert slope_against(chances, chances, *by_machine(chances)).value == pytest.approx(1.0, abs=1e-6)
+    assert slope_against(drawn.astype(float), chances, *by_machine(chances)).value != pytest.approx(1.0, abs=1e-3)
 
 
 def test_bins_hold_neighbours_and_drop_the_safest_rest():
@@ -88,7 +95,7 @@ def test_each_mode_is_counted_apart(judged):
 def test_figures_reach_the_manifest_and_the_page(judged):
     _, found = judged
     flat = tables.flat(found)
-    assert flat["true_slope_72h"] == found.ceiling.slopes["72"]
+    assert flat["true_slope_72h"] == found.ceiling.slopes["72"].value
     assert flat["share_of_oracle_recall"] == found.ceiling.windows.share
     assert "simulated, so the truth is known" in verdict(found, WORDS)[-1].en
     rows = report.mode_rows(found.ceiling, {"belt": Text("belt", "皮带")})

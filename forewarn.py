@@ -1,6 +1,8 @@
 """The command line: composes the packages' Typer sub-apps; a package is imported only when its verb runs."""
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import sys
@@ -90,6 +92,7 @@ def _demo(
     serve: bool = typer.Option(True, help="Serve the scores at the end."),
     machines: int = typer.Option(120, min=10, help="Size of the simulated fleet."),
     days: int = typer.Option(360, min=120, help="Length of the simulated history."),
+    json_: bool = typer.Option(False, "--json", help="Print one JSON document: each verb with its result."),
 ) -> None:
     """Simulate a fleet, build features, train, evaluate, register, score, then serve, in a home of its own."""
     from features.settings import settings
@@ -98,12 +101,21 @@ def _demo(
     os.environ["FOREWARN_HOME"] = str(home)
     settings.cache_clear()
     command = typer.main.get_command(app)
-    steps = demo_steps(machines, days) + ([["serve"]] if serve else [])
-    for step in steps:
+    results: list[dict[str, Any]] = []
+    for step in demo_steps(machines, days):
         typer.secho(f"\n$ forewarn {' '.join(step)}", fg="cyan", err=True)
-        command.main(args=step, prog_name="forewarn", standalone_mode=False)
-    if not serve:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said) if json_ else contextlib.nullcontext():
+            command.main(args=[*step, *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
+        if json_:
+            results.append({"command": " ".join(["forewarn", *step]), "result": json.loads(said.getvalue())})
+    if json_:
+        typer.echo(json.dumps({"home": str(home), "steps": results}, ensure_ascii=False))
+    elif not serve:
         typer.echo(f"\nThe demonstration lives in {home}. To go on with it: export FOREWARN_HOME={home}")
+    if serve:
+        sys.stdout.flush()
+        command.main(args=["serve", *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
 
 
 def main() -> NoReturn:

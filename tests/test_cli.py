@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
 
 import forewarn
 from features.errors import BadInput
@@ -58,3 +62,12 @@ def test_user_error_is_one_line_and_json_on_request(monkeypatch, capsys) -> None
     out, err = capsys.readouterr()
     assert err == "forewarn: a.csv: column missing; add it\n"
     assert json.loads(out)["mend"] == "add it"
+
+
+def test_the_demonstration_answers_one_document(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path))
+    monkeypatch.setattr(forewarn, "demo_steps", lambda machines, days: [["features", "list"], ["features", "list"]])
+    done = CliRunner().invoke(forewarn.demo, ["--no-serve", "--json"])
+    assert done.exit_code == 0, done.output
+    step = {"command": "forewarn features list", "result": []}
+    assert json.loads(done.stdout) == {"home": str(tmp_path), "steps": [step, step]}

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
 from features.errors import BadInput
 from training.forest import MEND, TREE, compiled
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +26,9 @@ class Forest:
         self.outputs, self.feature_names = self._compiled.outputs, self._compiled.feature_names
 
     @cached_property
-    def _booster(self) -> lgb.Booster:
+    def _booster(self) -> "lgb.Booster":
+        import lightgbm as lgb  # seconds, and only reasons and gains need it
+
         try:
             return lgb.Booster(model_str=self.text)
         except lgb.basic.LightGBMError as error:

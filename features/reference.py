@@ -16,7 +16,7 @@ same bits.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,22 +58,31 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
     published = view.versions.get(contract.name)
     if published is not None and (delta.said(lake.path(contract.name), published) or {}).get(delta.SOURCE) == sources:
         return 0
-    known = Known.of(kind, (_clocks(view, kind, part) for part in _parts(view, kind, lake.buckets)))
-    stored = view.read(contract.name)
-    if not len(known.days):
+    days = _days(_span(lake, view, kind))
+    if not len(days):
         return 0
-    last = _last_that_stands(stored, kind, known)
-    days = known.days[known.days > last]
-    stand = stored.filter(pc.less_equal(stored.column(EVENT_TIME).cast(pa.int64()), last))
+    stored, known, last = view.read(contract.name), Known.empty(kind, days), -1
+    anew = set(peer_groups(kind)) != set(stored.column(PEER_GROUP).unique().to_pylist())
+    if not anew:
+        for part in _parts(view, kind, lake.buckets):
+            known.add(_clocks(view, kind, part))
+        last = _last_that_stands(stored, kind, known)
+    days, stand = days[days > last], stored.filter(pc.less_equal(stored.column(EVENT_TIME).cast(pa.int64()), last))
+
+    def load(part: Part) -> tuple[dict[str, pa.Table], History]:
+        tables = _rows(view, kind, part, days)
+        return tables, _history(kind, tables)
+
     sums = Sums.empty(kind, days)
-    parts = _parts(view, kind, lake.buckets) if len(days) else iter(())
-    for history in engine.prefetch(lambda part: _history(kind, _rows(view, kind, part, days)), parts):
+    for tables, history in engine.prefetch(load, _parts(view, kind, lake.buckets) if len(days) else ()):
         sums.add(history)
+        if anew:
+            known.add(tables)
         if progress is not None:
             progress(history.series[READINGS].rows)
     # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
     lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources)
-    return len(days)
+    return int((sums.reporting[:, 0] > 0).sum())
 
 
 def _sources(view: "View", kind: MachineKind) -> str:
@@ -85,35 +94,56 @@ def _sources(view: "View", kind: MachineKind) -> str:
 def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]]) -> pa.Table:
     """The whole reference table from the machines, readings and failures of machines of the kind, bucket by bucket."""
     contract = schema.reference(kind)
-    known = Known.of(kind, buckets)
+    events = np.concatenate([times(tables[kind.readings_table], EVENT_TIME) for tables in buckets])
+    known = Known.empty(kind, _days((int(events.min()), int(events.max())) if len(events) else None))
     sums = Sums.empty(kind, known.days)
     for tables in buckets:
+        known.add(tables)
         sums.add(_history(kind, tables))
     return in_order(sums.table(contract.arrow.empty_table(), known), contract)
 
 
+def _days(span: tuple[int, int] | None) -> Ints:
+    """The days that may have a row: from the one that ends the first reading's to the one that ends the last reading's."""
+    first, last = (-(-moment // DAY) for moment in span) if span is not None else (0, -1)
+    return np.arange(first, last + 1, dtype=np.int64) * DAY
+
+
+def _span(lake: "Lake", view: "View", kind: MachineKind) -> tuple[int, int] | None:
+    """From the first reading to the last, as the files' own statistics say, which may be a little too wide."""
+    version = view.versions.get(kind.readings_table)
+    files = () if version is None else delta.Frozen(lake.path(kind.readings_table), version).files
+    spans = [file.span for file in files if file.span is not None]
+    if len(spans) < len(files):
+        moments = times(view.read(kind.readings_table, columns=[EVENT_TIME]), EVENT_TIME)
+        spans = [(int(moments.min()), int(moments.max()))]
+    return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
+
+
 @dataclass(frozen=True)
 class Known:
-    """The days that may have a row, and how many row versions of each table were known at each."""
+    """How many row versions of each table became known by each day that may have a row."""
 
+    kind: MachineKind
     days: Ints
-    counts: dict[str, Ints]
+    found: dict[str, Counter[int]]
 
     @classmethod
-    def of(cls, kind: MachineKind, parts: Iterable[Mapping[str, pa.Table]]) -> "Known":
-        """From the day after the first reading was known to the day that ends the last reading's."""
-        names = {kind.readings_table: "readings", "machines": "machines", "failures": "failures"}
-        found = {name: Counter[int]() for name in names.values()}
-        end = -1
-        for tables in parts:
-            for table, name in names.items():
-                if table in tables:
-                    day, count = np.unique(-(-_known_from(tables[table]) // DAY), return_counts=True)
-                    found[name].update(dict(zip(day.tolist(), count.tolist(), strict=True)))
-            if kind.readings_table in tables:
-                end = max(end, -(-int(times(tables[kind.readings_table], EVENT_TIME).max(initial=-1)) // DAY))
-        days = np.arange(min(found["readings"], default=end + 1), end + 1, dtype=np.int64)
-        return cls(days * DAY, {name: _up_to(days, counts) for name, counts in found.items()})
+    def empty(cls, kind: MachineKind, days: Ints) -> "Known":
+        return cls(kind, days, {name: Counter() for name in ("readings", "machines", "failures")})
+
+    def add(self, tables: Mapping[str, pa.Table]) -> None:
+        """Count readings; machines where failures come with them: else they are there for the readings' sake."""
+        names = {self.kind.readings_table: "readings"}
+        if "failures" in tables:
+            names |= {"machines": "machines", "failures": "failures"}
+        for table, name in names.items():
+            if table in tables:
+                day, count = np.unique(-(-_known_from(tables[table]) // DAY), return_counts=True)
+                self.found[name].update(dict(zip(day.tolist(), count.tolist(), strict=True)))
+
+    def counts(self) -> dict[str, Ints]:
+        return {name: _up_to(self.days // DAY, counts) for name, counts in self.found.items()}
 
 
 def _up_to(days: Ints, counts: Mapping[int, int]) -> Ints:
@@ -168,13 +198,11 @@ def _known_from(table: pa.Table) -> Micros:
 
 def _last_that_stands(stored: pa.Table, kind: MachineKind, known: Known) -> int:
     """The last day up to which all stored rows are as they would be made now: the same rows were known then. -1 for none."""
-    if set(peer_groups(kind)) != set(stored.column(PEER_GROUP).unique().to_pylist()):
-        return -1
     mine = stored.filter(pc.equal(stored.column(PEER_GROUP), kind.name))
     days = times(mine, EVENT_TIME)
     place = np.minimum(np.searchsorted(known.days, days), len(known.days) - 1)
     alike = known.days[place] == days
-    for name, now in known.counts.items():
+    for name, now in known.counts().items():
         alike &= np.asarray(mine.column(f"{name}_known").to_numpy()) == now[place]
     standing = len(alike) if alike.all() else int(np.argmin(alike))
     return int(days[standing - 1]) if standing else -1
@@ -217,7 +245,8 @@ class Sums:
         contract = schema.reference(self.kind)
         first = len(known.days) - len(self.days)
         moment = pa.array(self.days).cast(TIME)
-        counted = [pa.array(known.counts[name][first:]) for name in ("readings", "machines", "failures")]
+        counts = known.counts()
+        counted = [pa.array(counts[name][first:]) for name in ("readings", "machines", "failures")]
         parts = []
         for place, group in enumerate([self.kind.name, *(f"{self.kind.name}/{model}" for model in self.kind.models)]):
             machines = np.zeros(len(known.days), dtype=np.int64)

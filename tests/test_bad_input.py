@@ -1,6 +1,7 @@
 """A hostile and a clumsy user at the command line: one clear line, exit code 2, never a traceback."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,13 @@ from pathlib import Path
 import pytest
 
 import forewarn
+from features.errors import NotFound
+from features.lake import Lake
+from features.schema import MACHINES
 from features.settings import settings
+from features.snapshots import open_snapshot
+from tests.features import plant
+from training.rows import labels_of
 
 Typed = Callable[..., tuple[int, str, str]]
 
@@ -108,3 +115,37 @@ def test_stdout_that_takes_nothing_ends_without_a_traceback() -> None:
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr
         assert done.returncode == code
+
+
+def test_a_snapshot_whose_lake_version_was_vacuumed(typed: Typed, tmp_path: Path) -> None:
+    root = tmp_path / "home" / "lake"
+    lake = Lake.open(root, create=True, buckets=2)
+    for first in (0, 200):
+        rows = [plant.reading(f"m{number}", first + hour, 20.0) for number in range(6) for hour in range(200)]
+        fleet = (MACHINES, [plant.machine(f"m{number}") for number in range(6)])
+        lake.ingest(plant.source(fleet, (plant.READINGS, rows)), imported_at=plant.NOW)
+    assert typed("features", "build", "--kind", "press")[0] == 0
+    assert typed("lake", "compact")[0] == 0
+    plant.aged(lake, days=40)
+    assert "4 files removed" in typed("lake", "compact", "--vacuum-days", "30")[1]
+    line = r"table readings_press: the rows of version 1 were vacuumed on .*; .*build anew from the current version"
+    with pytest.raises(NotFound, match=line):
+        labels_of(open_snapshot(tmp_path / "home"))
+    assert typed("features", "build", "--kind", "press")[0] == 0
+
+
+def test_a_bucket_file_that_was_removed_by_hand(typed: Typed, tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "home" / "lake", create=True, buckets=2)
+    lake.ingest(plant.big_plant(), imported_at=plant.NOW)
+    next(lake.path("readings_press").glob("bucket=1/*.parquet")).unlink()
+    for command in (["features", "build", "--kind", "press"], ["lake", "compact"]):
+        lake.ingest(plant.source((plant.READINGS, [plant.reading("m1", 99, 1.0)])), imported_at=plant.NOW)
+        code, _, err = typed(*command)
+        assert code == 2
+        assert "bucket=1/part-" in err
+        assert "a data file of the table is gone; restore it from a copy of the lake" in err
+        assert len(err.strip().splitlines()) == 1
+    shutil.rmtree(lake.path("readings_press") / "_delta_log")
+    code, _, err = typed("features", "build", "--kind", "press")
+    assert (code, len(err.strip().splitlines())) == (2, 1)
+    assert "readings_press: the table's _delta_log is gone or empty, its data files are there; restore it" in err

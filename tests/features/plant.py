@@ -1,5 +1,8 @@
 """A small plant for the lake's tests: one kind of presses, its rows and its sources."""
 
+import json
+import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +12,7 @@ import pyarrow as pa
 
 from features.account import TableCount
 from features.kinds import MachineKind, Sensor
+from features.lake import Lake
 from features.schema import EVENTS, MACHINES, readings
 from features.sources.reader import Batch, Source
 
@@ -68,3 +72,16 @@ def big_plant() -> Source:
     rows = [reading(name, hour, hour / 10) for name in names for hour in range(30)]
     events = [{"machine_id": name, "event_time": hours(1), "code": "E1"} for name in [*names, "ghost"]]
     return source((MACHINES, [machine(name) for name in names]), (EVENTS, events), (READINGS, rows), name="big")
+
+
+def aged(lake: Lake, days: float) -> None:
+    """Make the files of the readings, and all removals of them, so many days older."""
+    then = time.time() - days * 86_400
+    for log in lake.path("readings_press").glob("_delta_log/*.json"):
+        actions = [json.loads(line) for line in log.read_text().splitlines()]
+        for action in actions:
+            if "remove" in action:
+                action["remove"]["deletionTimestamp"] = int(then * 1000)
+        log.write_text("\n".join(json.dumps(action) for action in actions))
+    for file in lake.path("readings_press").glob("bucket=*/*"):
+        os.utime(file, (then, then))

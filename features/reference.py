@@ -15,6 +15,7 @@ bucket by bucket and by id. So a row is a function of what was known at D; the t
 same bits.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 DAY = 24 * HOUR
 YEAR_DAYS = 365.25
 READINGS_AT_A_TIME = 1_000_000
+PATIENCE_S = 60.0
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int], None]
 # A bucket and a range of its machines; None is all of them, without their readings.
@@ -49,7 +51,7 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
     """Bring the reference table of a kind up to what the lake knows, and return how many days were made: new days, and days for
     which rows with an older knowledge time have come in since. The same lake makes none.
 
-    progress: called with the number of readings looked at. Raises Conflict if somebody else is writing into the lake.
+    progress: called with the number of readings looked at. Raises Conflict if somebody else keeps writing into the lake.
     """
     if not kind.reference:
         return 0
@@ -81,8 +83,19 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
         if progress is not None:
             progress(history.series[READINGS].rows)
     # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
-    lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources)
+    lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources, patience(PATIENCE_S))
     return int((sums.reporting[:, 0] > 0).sum())
+
+
+def patience(seconds: float) -> Callable[[], bool]:
+    """For `Lake.writing`: wait a little, and again, for so long."""
+    until = time.monotonic() + seconds
+
+    def wait() -> bool:
+        time.sleep(0.05)
+        return time.monotonic() < until
+
+    return wait
 
 
 def _sources(view: "View", kind: MachineKind) -> str:

@@ -2,7 +2,9 @@
 
 import math
 import statistics
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from features import reference, schema
 from features.build import build, compute
 from features.catalog import catalog
 from features.clock import known_at, micros, recorded_by
+from features.errors import Conflict
 from features.history import from_tables, reference_series
 from features.kinds import MachineKind
 from features.lake import Lake
@@ -270,3 +273,18 @@ def test_without_readings_or_declaration_there_is_no_table(tmp_path: Path, table
     assert reference.publish(lake, plain) == 0
     assert KIND.reference_table not in lake.versions()
     assert not [name for name in catalog(plain).names if "peers" in name or "base_rate" in name]
+
+
+def test_a_lake_that_is_being_written_is_waited_for(tmp_path: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = lake_of(tmp_path / "lake", tables)
+    monkeypatch.setattr(reference, "PATIENCE_S", 0.1)
+    with lake.writing(), pytest.raises(Conflict, match="another process is writing"):
+        reference.publish(lake, KIND)
+    assert KIND.reference_table not in lake.versions()
+    monkeypatch.setattr(reference, "PATIENCE_S", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        with lake.writing():
+            published = pool.submit(reference.publish, lake, KIND)
+            time.sleep(0.3)
+            assert not published.done()
+        assert published.result() == DAYS + 1

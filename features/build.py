@@ -1,7 +1,9 @@
 """Observations x history -> features, bucket by bucket. `compute` is the one definition, offline and online."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from features import (
     static,
 )  # fmt: skip
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
+from features.datafiles import Ids
 from features.differences import diff
 from features.errors import BadInput
 from features.history import REPLACEMENTS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
@@ -33,15 +36,18 @@ from features.observations import Grid, entities, observations
 from features.schema import MACHINE
 from features.settings import settings
 from features.snapshots import Snapshot, list_snapshots, open_snapshot
+from features.view import View
 
 if TYPE_CHECKING:
     from features.lake import Lake
 
 Matrix = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
-# Observations that are computed and written at a time; part of what makes two builds byte-identical. An odd number of cache
-# lines (16 numbers each): a power of two would put the places that a kernel writes for one observation into the same cache set.
-ROWS_AT_A_TIME = 16 * 4095
+# What is held in memory at a time by each thread: readings loaded, observations computed and written. Both are part of what
+# makes two builds byte-identical. The latter are an odd number of cache lines (16 numbers each): a power of two would put all
+# the places that a kernel writes for one observation into the same cache set.
+READINGS_AT_A_TIME = 250_000
+ROWS_AT_A_TIME = 16 * 2047
 
 
 def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Matrix:
@@ -96,18 +102,34 @@ def _static(plan: Plan, rows: Series, kind: MachineKind, entity: Ints, as_of: In
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """One bucket's history and its observations as indices."""
+class Group:
+    """Machines of one bucket that are computed together, by the first and last id (None: no machine), and their observations.
 
+    number: counts the groups of a bucket.
+    """
+
+    bucket: int
     number: int
+    between: Ids | None
+    observations: pa.Table
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A group's history, and its observations as indices."""
+
     history: History
     observations: pa.Table
     entity: Ints
     as_of: Ints
 
-    def chunks(self, size: int) -> Iterator[tuple["Bucket", slice]]:
+    def chunks(self, size: int) -> Iterator[tuple["Loaded", slice]]:
         for start in range(0, len(self.as_of), size):
             yield self, slice(start, min(start + size, len(self.as_of)))
+
+    def computed(self, wanted: Catalog, cut: slice) -> tuple[pa.Table, Matrix]:
+        matrix = compute(wanted, self.history, self.entity[cut], self.as_of[cut])
+        return self.observations.slice(cut.start, cut.stop - cut.start), matrix
 
 
 def tables_of(wanted: Catalog) -> list[str]:
@@ -119,13 +141,14 @@ def tables_of(wanted: Catalog) -> list[str]:
     return [*names, wanted.kind.reference_table] if wanted.kind.reference else names
 
 
-def load(lake: "Lake", wanted: Catalog, bucket: int, versions: Mapping[str, int] | None = None) -> dict[str, pa.Table]:
-    """One bucket of every table of the kind, the machines table cut to machines of the kind."""
-    view = lake.at(versions)
-    names = tables_of(wanted)
+def load(view: View, wanted: Catalog, bucket: int, between: Ids | None = None) -> dict[str, pa.Table]:
+    """Every table of the kind, of one bucket or of its machines `between` two ids; machines cut to those of the kind."""
     # Of the reference table every machine may look at any group, whatever bucket the group is in.
     everywhere = wanted.kind.reference_table
-    tables = {name: view.read(name, buckets=None if name == everywhere else [bucket]) for name in names}
+    tables = {
+        name: view.read(name) if name == everywhere else view.read(name, buckets=[bucket], between=between)
+        for name in tables_of(wanted)
+    }
     tables["machines"] = tables["machines"].filter(pc.equal(tables["machines"].column("kind"), wanted.kind.name))
     return tables
 
@@ -135,6 +158,30 @@ def history_of(wanted: Catalog, tables: Mapping[str, pa.Table]) -> History:
     machines = tables.get("machines")
     ids = [] if machines is None else pc.unique(machines.column(MACHINE)).to_pylist()
     return from_tables(wanted.kind, tables, ids)
+
+
+def grouped(view: View, wanted: Catalog, bucket: int, table: pa.Table) -> Iterator[Group]:
+    """The observations of a bucket by groups of machines, by id, whose readings fit into memory together.
+
+    Observations of machines that the bucket does not have come with the first group.
+    """
+    machines = view.read("machines", buckets=[bucket])
+    known = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name)).column(MACHINE)
+    ids = sorted(set(known.to_pylist()))
+    highs = [high for _, high in view.groups(wanted.kind.readings_table, bucket, READINGS_AT_A_TIME)][:-1]
+    cuts = [0, *(bisect_right(ids, high) for high in highs), len(ids)]
+    spans = [(low, high) for low, high in pairwise(cuts) if low < high]
+    if len(spans) < 2:
+        yield Group(bucket, 0, (ids[0], ids[-1]) if ids else None, table)
+        return
+    place = np.maximum(entities(table, ids)[0], 0)
+    for number, (low, high) in enumerate(spans):
+        yield Group(bucket, number, (ids[low], ids[high - 1]), table.filter(pa.array((low <= place) & (place < high))))
+
+
+def _loaded(view: View, wanted: Catalog, group: Group) -> Loaded:
+    history = history_of(wanted, load(view, wanted, group.bucket, group.between))
+    return Loaded(history, group.observations, *entities(group.observations, history.machine_ids))
 
 
 def stream(
@@ -148,28 +195,20 @@ def stream(
 ) -> Iterator[tuple[pa.Table, Matrix]]:
     """Features of any number of observations in bounded memory: (machine_id and as_of, float32[rows, features]) chunks.
 
-    watch: the observations of a bucket (machines of other buckets are unknown there: all missing).
+    watch: the observations of a bucket (machines of other buckets are unknown there: all missing). They come back by groups of
+    machines, by id, within a group in their own order.
     """
-    versions = lake.versions()
-
-    def loaded(bucket: int) -> Bucket:
-        history = history_of(wanted, load(lake, wanted, bucket, versions))
-        table = watch(bucket)
-        return Bucket(bucket, history, table, *entities(table, history.machine_ids))
-
-    def one(task: tuple[Bucket, slice]) -> tuple[pa.Table, Matrix]:
-        bucket, part = task
-        matrix = compute(wanted, bucket.history, bucket.entity[part], bucket.as_of[part])
-        return bucket.observations.slice(part.start, part.stop - part.start), matrix
-
+    view = lake.at()
     numbers = range(lake.buckets) if buckets is None else buckets
-    tasks = (task for bucket in engine.prefetch(loaded, numbers) for task in bucket.chunks(rows_at_a_time))
-    return engine.run(one, tasks, threads=settings().threads if threads is None else threads)
+    groups = (group for bucket in numbers for group in grouped(view, wanted, bucket, watch(bucket)))
+    loaded = engine.prefetch(lambda group: _loaded(view, wanted, group), groups)
+    tasks = (task for one in loaded for task in one.chunks(rows_at_a_time))
+    threads = settings().threads if threads is None else threads
+    return engine.run(lambda task: task[0].computed(wanted, task[1]), tasks, threads=threads)
 
 
-def watched(lake: "Lake", wanted: Catalog, bucket: int, grid: Grid, versions: Mapping[str, int]) -> pa.Table:
+def watched(view: View, wanted: Catalog, bucket: int, grid: Grid) -> pa.Table:
     """The observations of one bucket on a grid, by the lake's machines and coverage."""
-    view = lake.at(versions)
     machines, coverage = view.read("machines", buckets=[bucket]), view.read("coverage", buckets=[bucket])
     machines = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
     readings = wanted.kind.readings_table
@@ -195,26 +234,47 @@ def build(
     if ready is not None:
         return ready
 
-    def part(bucket: int) -> snapshots.Part:
-        table = watched(lake, wanted, bucket, grid, versions)
-        history = history_of(wanted, load(lake, wanted, bucket, versions))
-        held = Bucket(bucket, history, table, *entities(table, history.machine_ids))
-        chunks = (
-            (table.slice(cut.start, cut.stop - cut.start), compute(wanted, history, held.entity[cut], held.as_of[cut]))
-            for _, cut in held.chunks(ROWS_AT_A_TIME)
-        )
-        return work.write(bucket, chunks)
-
+    places = ((bucket, bucket, wanted) for bucket in range(lake.buckets))
     with draft.open(home) as work:
-        parts = []
-        for finished in engine.run(part, range(lake.buckets), threads=settings().threads if threads is None else threads):
-            parts.append(finished)
-            if progress is not None:
-                progress(finished.rows)
-        if not sum(one.rows for one in parts):
-            where = f"kind {kind_name}, grid {grid.model_dump_json(exclude_none=True)}"
-            raise BadInput("no machine is under observation on this grid", where=where, mend="widen the grid or import data")
-        return work.publish(parts)
+        return fill(work, lake.at(versions), places, grid, threads=threads, progress=progress)
+
+
+def fill(
+    work: snapshots.Work,
+    view: View,
+    places: Iterable[tuple[int, int, Catalog]],
+    grid: Grid,
+    *,
+    threads: int | None,
+    progress: Progress | None,
+) -> Snapshot:
+    """Compute, write and publish a snapshot, group of machines by group.
+
+    places: number of a bucket in the snapshot, its number in the lake, and the catalog of the kind of machines to look at.
+    Raises BadInput where no machine is eligible on the grid.
+    """
+
+    def groups() -> Iterator[tuple[int, Catalog, Group]]:
+        for number, bucket, wanted in places:
+            for group in grouped(view, wanted, bucket, watched(view, wanted, bucket, grid)):
+                if group.observations.num_rows:
+                    yield number, wanted, group
+
+    def part(task: tuple[int, Catalog, Group]) -> snapshots.Part:
+        number, wanted, group = task
+        loaded = _loaded(view, wanted, group)
+        chunks = (held.computed(wanted, cut) for held, cut in loaded.chunks(ROWS_AT_A_TIME))
+        return work.write(number, group.number, chunks)
+
+    parts = []
+    for finished in engine.run(part, groups(), threads=settings().threads if threads is None else threads):
+        parts.append(finished)
+        if progress is not None:
+            progress(finished.rows)
+    if not parts:
+        where = f"kind {work.draft.catalog.kind.name}, grid {grid.model_dump_json(exclude_none=True)}"
+        raise BadInput("no machine is under observation on this grid", where=where, mend="widen the grid or import data")
+    return work.publish(parts)
 
 
 __all__ = ["Snapshot", "build", "compute", "diff", "list_snapshots", "open_snapshot", "stream"]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+# Numbers of high entropy: quick compression, no dictionaries, statistics of the keys only.
+WRITER = {"compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF]}
 Matrix = npt.NDArray[np.float32]
 
 
@@ -85,19 +87,20 @@ class Work:
     draft: Draft
     path: Path
 
-    def write(self, bucket: int, chunks: Iterable[tuple[pa.Table, Matrix]]) -> Part:
-        """Write one bucket's observations and features, chunk by chunk (a row group each)."""
+    def write(self, bucket: int, number: int, chunks: Iterable[tuple[pa.Table, Matrix]]) -> Part:
+        """Write one group of a bucket's machines, their observations and features, chunk by chunk (a row group each)."""
         names = self.draft.catalog.names
-        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in names)])
-        file, rows, latest = f"part-{bucket:02d}.parquet", 0, -1
-        options = {"compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF]}
-        with pq.ParquetWriter(self.path / file, schema, **options) as writer:
+        # Missing is NaN: without nulls Parquet has less to note down of each number.
+        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
+        path, rows, latest = self.path / f"part-{bucket:02d}-{number:03d}.parquet", 0, -1
+        with pq.ParquetWriter(path, schema, **WRITER) as writer:
             for table, matrix in chunks:
                 columns = [pa.array(matrix[:, column]) for column in range(len(names))]
                 writer.write_table(pa.table([*table.columns, *columns], schema=schema), row_group_size=len(matrix))
                 rows += table.num_rows
                 latest = max(latest, pc.max(table.column(AS_OF)).cast(pa.int64()).as_py())
-        return Part(file, bucket, rows, latest)
+        _sync(path)
+        return Part(path.name, bucket, rows, latest)
 
     def publish(self, parts: Sequence[Part]) -> "Snapshot":
         """Write the manifest and give the folder its name, in one step that either happens or does not."""
@@ -119,8 +122,6 @@ class Work:
             "created_at": datetime.now(UTC).isoformat(),
         }
         _settle(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
-        for part in parts:
-            _sync(self.path / part.file)
         final = self.path.parent / name
         try:
             self.path.replace(final)
@@ -213,7 +214,7 @@ class Snapshot:
     @property
     def buckets(self) -> list[int]:
         """Buckets that hold observations."""
-        return [part["bucket"] for part in self.manifest["parts"] if part["rows"]]
+        return sorted({part["bucket"] for part in self.manifest["parts"]})
 
     def table(
         self,
@@ -229,7 +230,7 @@ class Snapshot:
             raise NotFound(f"no feature {unknown[0]}", where=f"snapshot {self.id}", mend="see the manifest's features")
         names = [MACHINE, AS_OF, *wanted]
         schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in wanted)])
-        chosen = [part for part in self.manifest["parts"] if part["rows"] and (buckets is None or part["bucket"] in buckets)]
+        chosen = [part for part in self.manifest["parts"] if buckets is None or part["bucket"] in buckets]
         read = [self._part(part, names).cast(schema) for part in chosen]
         table = pa.concat_tables(read) if read else schema.empty_table()
         if machine_ids is not None:

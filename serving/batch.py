@@ -128,7 +128,7 @@ def score_machines(
         buckets = sorted(set(places))
         for done, bucket in enumerate(buckets):
             own = [machine for machine, place in zip(ids, places, strict=True) if place == bucket]
-            names, x = _vectors(lake, champion, view, bucket, own, at)
+            names, x = _vectors(champion, view, bucket, own, at)
             silent.extend(sorted(set(own) - set(names)))
             yield pa.array(names, TEXT), np.full(len(names), micros(at), dtype=np.int64), x
             if progress is not None:
@@ -138,10 +138,10 @@ def score_machines(
 
 
 def _vectors(
-    lake: Lake, champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime
+    champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime
 ) -> tuple[list[str], Vectors]:
     kind = champion.kind
-    tables = build.load(lake, champion.catalog, bucket, view.versions)
+    tables = build.load(view, champion.catalog, bucket)
     coverage = view.read("coverage", buckets=[bucket])
     # A machine that writes what changes may well be watched without a word; one that reports regularly has to be heard.
     until = as_of if kind.sampling == "regular" else None

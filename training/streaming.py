@@ -77,11 +77,11 @@ class Fleet:
 
     def chunks(self, chosen: Flags | None = None, *, threads: int = 1) -> Iterator[Chunk]:
         """Observations of the chosen machines (a flag for each of `ids`; None: all) with their features, in a fixed order."""
-        versions, names = self.lake.versions(), pa.array(self.ids, pa.string())
+        view, names = self.lake.at(), pa.array(self.ids, pa.string())
         wanted = None if chosen is None else names.filter(pa.array(chosen))
 
         def watch(bucket: int) -> pa.Table:
-            table = watched(self.lake, self.catalog, bucket, self.grid, versions)
+            table = watched(view, self.catalog, bucket, self.grid)
             if wanted is None:
                 return table
             column = table.column(MACHINE).combine_chunks()

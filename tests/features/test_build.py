@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from features import build as features_build
 from features import cli, online
 from features.build import build, stream
 from features.catalog import catalog
@@ -136,6 +137,34 @@ def test_a_stream_gives_any_observations_in_pieces(lake: Lake, snapshot: Snapsho
             assert np.array_equal(bits(row), bits(frame.loc[(key, moment)].to_numpy()))
     buckets = dict(zip(IDS, lake.bucket_of(IDS).tolist(), strict=True))
     assert of_bucket == {bucket: {name for name in IDS if buckets[name] == bucket} for bucket in of_bucket}
+
+
+def test_groups_of_machines_are_the_whole_bucket(
+    lake: Lake, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few readings are held at a time, the values, their order and the machines without readings are the same."""
+    monkeypatch.setattr(features_build, "READINGS_AT_A_TIME", 2 * HOURS)
+    small = build(lake, "regular", GRID, home=tmp_path, threads=2)
+    assert len(small.manifest["parts"]) > len(snapshot.manifest["parts"])
+    assert small.observations().to_pylist() == snapshot.observations().to_pylist()
+    assert np.array_equal(bits(small.matrix()), bits(snapshot.matrix()))
+    view, wanted = lake.at(), catalog(REGULAR)
+    for bucket in range(lake.buckets):
+        asked = at([*IDS, "nobody"], START + timedelta(days=7))
+        parts = [group.observations for group in features_build.grouped(view, wanted, bucket, asked)]
+        assert sorted(pa.concat_tables(parts).column(MACHINE).to_pylist()) == sorted([*IDS, "nobody"])
+    whole = {key: row for table, x in stream(lake, wanted, lambda bucket: asked) for key, row in keyed(table, x)}
+    monkeypatch.undo()
+    again = {key: row for table, x in stream(lake, wanted, lambda bucket: asked) for key, row in keyed(table, x)}
+    assert whole == again
+    assert len(whole) == len(IDS)
+
+
+def keyed(table: pa.Table, matrix: np.ndarray) -> Iterator[tuple[str, bytes]]:
+    """The bits of each row that is not all missing, by machine."""
+    for name, row in zip(table.column(MACHINE).to_pylist(), matrix, strict=True):
+        if not np.isnan(row).all():
+            yield name, bits(row).tobytes()
 
 
 def test_a_later_correction_leaves_the_past_as_it_was_known(tmp_path: Path) -> None:

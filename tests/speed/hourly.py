@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.clock import in_order, micros, ranks, times
+from features.delta import ORIGIN, Bucket
 from features.history import HOUR
 from features.kinds import Action, Term, load_kind
 from features.lake import Lake
@@ -78,18 +79,18 @@ def make_lake(root: Path, machines: int, hours: int = YEAR, seed: int = 1) -> La
         for contract in (MACHINES, COVERAGE, readings(KIND), EVENTS, MAINTENANCE, FAILURES, OPERATIONS, ENVIRONMENT):
             tables = [tables[contract.name] for tables in made]
             for month in range(hours // 730 + 1):
-                lake.append(contract, _recorded(tables, month, last=month == hours // 730), {"origin": "bench"})
+                lake.append(contract, _recorded(tables, month, last=month == hours // 730), lambda: {ORIGIN: "program"})
     return lake
 
 
-def _recorded(tables: list[pa.Table], month: int, *, last: bool) -> Iterator[tuple[int, pa.Table]]:
+def _recorded(tables: list[pa.Table], month: int, *, last: bool) -> Iterator[Bucket]:
     """What became known in a month (in the last one and later), bucket by bucket."""
     begin = micros(START) + month * 730 * HOUR
     for bucket, table in enumerate(tables):
         recorded = times(table, RECORDED_AT)
         part = table.filter(pa.array((recorded >= begin) & (last | (recorded < begin + 730 * HOUR))))
         if part.num_rows:
-            yield bucket, part
+            yield bucket, iter([part])
 
 
 def _tables(names: Names, hours: int, random: Random) -> dict[str, pa.Table]:

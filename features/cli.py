@@ -84,8 +84,12 @@ def simulate_fleet(
 
 @lake.command("accounts")
 def lake_accounts(json_: Json = False) -> None:
-    """What became of the rows of each import."""
-    accounts = open_lake().accounts()
+    """What became of the rows of each import, and of all rows of the log that are in the tables."""
+    from features.compactor import compacted
+
+    opened = open_lake()
+    moved = compacted(opened.root)
+    accounts = [*opened.accounts(), *([moved.account().document()] if moved.round else [])]
     lines = [(account["imported_at"][:19], account["source"], account["total"]) for account in accounts]
     rows = [(when, source, *(f"{total[part]:,}" for part in PARTS)) for when, source, total in lines]
     say(accounts, columns(("imported at (UTC)", "source", *heads()), rows), json_)

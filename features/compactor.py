@@ -44,14 +44,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Compacted:
-    """Up to where the log is in the tables, after how many rounds, and what became of all rows up to there."""
+    """Up to where the log is in the tables, after how many rounds, when, and what became of all rows up to there."""
 
     round: int = 0
+    moved_at: datetime = _EPOCH
     positions: dict[str, Position] = field(default_factory=dict)
     tables: dict[str, TableCount] = field(default_factory=dict)
 
-    def account(self, moment: datetime) -> RowAccount:
-        return RowAccount(SOURCE, moment, self.tables)
+    def account(self) -> RowAccount:
+        return RowAccount(SOURCE, self.moved_at, self.tables)
 
 
 def compacted(lake_root: "Path") -> Compacted:
@@ -61,7 +62,8 @@ def compacted(lake_root: "Path") -> Compacted:
         return Compacted()
     document = documents.read_json(path, "restore it from a copy of the lake")
     positions = {writer: Position(*place) for writer, place in document["positions"].items()}
-    return Compacted(document["round"], positions, {name: TableCount(**count) for name, count in document["tables"].items()})
+    tables = {name: TableCount(**count) for name, count in document["tables"].items()}
+    return Compacted(document["round"], datetime.fromisoformat(document["moved_at"]), positions, tables)
 
 
 def compact_log(
@@ -92,7 +94,8 @@ def compact_log(
         account = imports.run(lake, SOURCE, _batches(lake, records), now or datetime.now(UTC), spill, None, said)
         if died is not None:
             account = RowAccount(SOURCE, account.imported_at, account.tables | died.tables)
-        _settle(lake, Compacted(before.round + 1, positions, _sum(before.tables, account.tables)))
+        tables = _sum(before.tables, account.tables)
+        _settle(lake, Compacted(before.round + 1, account.imported_at, positions, tables))
         logs.remove_before(lake.root, positions)
     return account
 
@@ -117,7 +120,7 @@ def _died(lake: "Lake", before: Compacted) -> Compacted | None:
         if said.get(_ROUND) == str(before.round + 1):
             positions = {writer: Position(*place) for writer, place in json.loads(said[_UPTO]).items()}
             tables[name] = TableCount(**json.loads(said[delta.COUNTS]))
-    return Compacted(before.round + 1, positions, tables) if tables else None
+    return Compacted(before.round + 1, before.moved_at, positions, tables) if tables else None
 
 
 def _last_round(table: "Path", version: int) -> dict[str, str]:
@@ -133,6 +136,7 @@ def _settle(lake: "Lake", done: Compacted) -> None:
     document = {
         "format": FORMAT,
         "round": done.round,
+        "moved_at": done.moved_at.isoformat(),
         "positions": done.positions,
         "tables": {name: asdict(count) for name, count in sorted(done.tables.items())},
     }

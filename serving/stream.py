@@ -10,6 +10,7 @@ from features.errors import BadInput, ForewarnError
 from features.lake import Lake
 from features.live import Live
 from features.log import Writer
+from features.log_records import Entry
 from features.receive import receive, told
 from features.schema import MACHINE_SCORES, TableContract
 from features.settings import Settings
@@ -47,16 +48,14 @@ class Stream:
     def take(self, table_name: str, media_type: str, body: bytes) -> dict[str, Any]:
         """Check a posted batch, log it, and say what was taken. Raises UserError, Unavailable; nothing is taken then."""
         live = self.live()
-        contract = open_contract(live.lake, table_name)
-        table = read_rows(media_type, body)
-        entry = receive(contract, table, datetime.now(UTC), live.kinds_of, live.lake.kinds())
+        entry = checked(live, table_name, media_type, body)
         try:
             self._log_of(live.lake).append(entry)
         except OSError as error:
             log.error("a batch of %d rows was not logged: %s", entry.rows_in, error)
             raise Unavailable(f"the log does not take rows now: {error.strerror}; send them again later") from None
         answer = told(entry)
-        metrics.taken(contract.name, answer["taken"], answer["refused"])
+        metrics.taken(entry.table_name, answer["taken"], answer["refused"])
         return answer
 
     def _log_of(self, lake: Lake) -> Writer:
@@ -86,6 +85,12 @@ class Stream:
             self._compactor.close()
         if self._writer is not None:
             self._writer.close()
+
+
+def checked(live: Live, table_name: str, media_type: str, body: bytes) -> Entry:
+    """A posted batch as the log takes it. Raises UserError."""
+    contract = open_contract(live.lake, table_name)
+    return receive(contract, read_rows(media_type, body), datetime.now(UTC), live.kinds_of, live.lake.kinds())
 
 
 def open_contract(lake: Lake, table_name: str) -> TableContract:

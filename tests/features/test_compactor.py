@@ -22,7 +22,7 @@ from features.compactor import Compactor, compact_log, compacted
 from features.errors import Conflict
 from features.lake import Lake
 from features.log import Tail, Writer
-from tests.features.streams import MACHINE_IDS, NOW, contents, made_lake, posts, send
+from tests.features.streams import MACHINE_IDS, contents, made_lake, posts, send
 
 SEED, COUNT = 11, 18
 
@@ -40,7 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def total(lake: Lake) -> TableCount:
-    return compacted(lake.root).account(NOW).total
+    return compacted(lake.root).account().total
 
 
 def stored_rows(lake: Lake) -> int:

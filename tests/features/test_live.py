@@ -72,10 +72,10 @@ def test_online_is_offline_to_the_last_bit(
         patch.setattr(lives, "MOST_ADDED", 15)
         lake = made_lake(tmp_path_factory.mktemp("lake"))
         waiting = posts(seed, len(walk) + 1)
-        live, writer, moved = Live(lake), Writer.open(lake.root), 0
+        live, writers, moved = Live(lake), [Writer.open(lake.root), Writer.open(lake.root)], 0
         for step in walk:
             if step == "send":
-                send(lake, writer, [waiting.pop()])
+                send(lake, writers[len(waiting) % 2], [waiting.pop()])
             elif step == "compact":
                 moved += compact_log(lake) is not None
             elif step == "look":
@@ -99,7 +99,8 @@ def test_online_is_offline_to_the_last_bit(
         for found in machines_before:
             again = rebuilt(lake, found)
             assert same(vector(WANTED, again.history(KIND), at[-1]), vector(WANTED, found.history(KIND), at[-1]))
-        writer.close()
+        for writer in writers:
+            writer.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.compactor import compact_log, compacted
-from features.errors import BadInput, NotFound
+from features.errors import BadInput, NotFound, UserError
 from features.lake import Lake
 from features.log import Tail
+from features.receive import told
 from features.settings import Settings
 from serving.errors import TooLarge, Unavailable, WrongMediaType
 from serving.explain import explain
 from serving.rows import ARROW, JSON, MOST_BYTES, read_rows
 from serving.runtime import Runtime
+from serving.stream import checked
 from tests.serving.world import END, SENSORS, World, made_world
 
 TABLE = "readings_pump"
@@ -177,6 +182,60 @@ def test_an_arrow_stream_is_read_as_json_is() -> None:
 def test_json_cells_of_several_types_are_judged_one_by_one() -> None:
     table = read_rows(JSON, b'{"volt": [1, "x", null, [2], 12345678901234567890123]}')
     assert table.column("volt").to_pylist() == ["1", "x", None, "[2]", "1.2345678901234568e+22"]
+
+
+def test_without_recorded_at_a_row_is_known_from_its_receipt(runtime: Runtime) -> None:
+    rows = readings("p10", END + timedelta(hours=1), vibration=90.0)
+    del rows["recorded_at"]
+    before = datetime.now(UTC)
+    take(runtime, TABLE, rows)
+    assert before <= datetime.fromisoformat(scored(runtime, "p10")["as_of"]) <= datetime.now(UTC)
+    vectors = [runtime.store.get(scored(runtime, "p10", moment)["score_id"]).features for moment in (END, before)]
+    take(runtime, TABLE, readings("p10", END - timedelta(hours=2), vibration=10.0))  # a correction, known from its receipt too
+    assert vectors == [runtime.store.get(scored(runtime, "p10", moment)["score_id"]).features for moment in (END, before)]
+
+
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=12),
+    st.sampled_from(["p01", "p02", "2026-01-01T02:00:00Z", "2026-01-01T02:00:00", "9999-12-31T23:59:59Z", "e1", "1e400"]),
+    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["machine_id", "event_time", "recorded_at", *SENSORS, "code", "severity", "component", "action", "x", ""]
+)
+ANY_ROWS = st.one_of(
+    CELLS,
+    st.lists(st.dictionaries(NAMES, CELLS, max_size=9), max_size=12),
+    st.integers(0, 12).flatmap(lambda rows: st.dictionaries(NAMES, st.lists(CELLS, min_size=rows, max_size=rows), max_size=9)),
+    st.lists(st.fixed_dictionaries(dict.fromkeys(("machine_id", "event_time", *SENSORS), CELLS)), min_size=1, max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=st.sampled_from([TABLE, "events", "maintenance", "failures", "machines"]), rows=ANY_ROWS)
+def test_whatever_is_sent_is_taken_refused_row_by_row_or_refused_in_one_line(runtime: Runtime, table: str, rows: Any) -> None:
+    live = runtime.stream.live()
+    try:
+        said = told(checked(live, table, JSON, orjson.dumps(rows, option=orjson.OPT_NON_STR_KEYS)))
+    except UserError as error:
+        assert "\n" not in str(error) and error.mend
+        return
+    except TypeError:
+        return  # integers that JSON's writer does not take
+    assert (
+        said["rows"]
+        == said["taken"] + said["refused"]
+        == (len(rows) if isinstance(rows, list) else len(next(iter(rows.values()))))
+    )
+
+
+@settings(deadline=None, max_examples=100)
+@given(cut=st.integers(0, 2_000), byte=st.integers(0, 255), place=st.integers(0, 2_000))
+def test_a_damaged_arrow_stream_is_refused_or_read(cut: int, byte: int, place: int) -> None:
+    body = bytearray(arrow(pa.table({"machine_id": ["a", None, "c"], "volt": [1.0, None, 3.0]})))
+    body[place % len(body)] = byte
+    with suppress(UserError):
+        read_rows(ARROW, bytes(body[: len(body) - cut % 100]))
 
 
 def test_a_full_disk_takes_nothing_and_says_so(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

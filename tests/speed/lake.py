@@ -267,7 +267,7 @@ def shown(words: str, seconds: list[float]) -> str:
 def judged(lake: Lake, fleet: Fleet, runs: dict[str, Run]) -> int:
     files = files_of(lake)
     lost, doubled, expected = lost_and_doubled(lake, fleet)
-    count = compacted(lake.root).account(START).total
+    count = compacted(lake.root).account().total
     tables, loaded, memory = one_vector(lake, fleet)
     parts = [f"{getattr(count, part):,} {part}" for part in ("accepted", "corrected", "duplicate", "quarantined")]
     print(f"{count.rows_in:,} rows in = {' + '.join(parts)}; {compacted(lake.root).round} rounds")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 DAY = 24 * HOUR
 YEAR_DAYS = 365.25
-READINGS_AT_A_TIME = 1_000_000
+READINGS_AT_A_TIME = 400_000
 PATIENCE_S = 60.0
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int], None]

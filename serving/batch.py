@@ -148,6 +148,8 @@ def _vectors(
     seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], until)
     oldest = micros(as_of - timedelta(hours=max(kind.window_hours)))
     ids = [machine for machine in ids if seen.get(machine, oldest) > oldest]
+    if not ids:
+        return [], np.empty((0, len(champion.catalog.specs)), dtype=np.float32)
     history = from_tables(kind, tables, ids)
     entity = np.arange(len(ids), dtype=np.int64)
     stamps = np.full(len(ids), micros(as_of), dtype=np.int64)

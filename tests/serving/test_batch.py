@@ -4,6 +4,8 @@ import fcntl
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from features import online
@@ -15,7 +17,7 @@ from serving.champion import load_champion
 from serving.explain import explain
 from serving.scoring import score
 from serving.store import opened
-from tests.serving.world import END, MACHINES, START, World
+from tests.serving.world import END, MACHINES, PUMP, START, World, made_world
 
 
 def test_every_machine_is_scored_as_it_is_alone(world: World) -> None:
@@ -84,3 +86,25 @@ def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, tmp_path:
         with pytest.raises(Conflict, match="another process"):
             keep(scores, store, world.lake)
         assert store.count() == 0
+
+
+def test_a_machine_that_writes_on_change_is_watched_without_a_word(tmp_path: Path) -> None:
+    drive = PUMP.model_copy(update={"sampling": "on_change"})
+    world = made_world(tmp_path, kind=drive)
+    fell_silent, early = START + timedelta(hours=2), pa.array(["p07", "p08"])
+
+    def kept(table: pa.Table, ids: pa.Array) -> pa.Table:
+        named = pc.is_in(table.column("machine_id"), value_set=ids)
+        return table.filter(pc.or_(pc.invert(named), pc.less(table.column("event_time"), pa.scalar(fell_silent))))
+
+    coverage = kept(world.tables["coverage"], pa.array(["p08"]))
+    retired = {"machine_id": "p08", "event_time": fell_silent, "recorded_at": END, "state": "retired"}
+    coverage = pa.concat_tables([coverage, pa.Table.from_pylist([retired], schema=coverage.schema)])
+    changed = {"readings_pump": kept(world.tables["readings_pump"], early), "coverage": coverage}
+    lake = Lake.open(tmp_path / "quiet", create=True, buckets=2)
+    lake.put_kind(drive)
+    for name, table in (world.tables | changed).items():
+        lake.append_rows(lake.contract(name), table, END, "fleet")
+    scores = score_machines(lake, load_champion(tmp_path, "pump"), as_of=fell_silent + timedelta(hours=200))
+    assert "p07" in scores.machine_ids.to_pylist()
+    assert scores.silent == ("p08",)

@@ -89,7 +89,8 @@ def made_bundle(tables: dict[str, pa.Table], seed: int, config: GbmConfig = SMAL
     at = np.array([int(hour(h).timestamp() * 1e6) for h in range(48, HOURS, 6)], dtype=np.int64)
     entity = np.repeat(np.arange(len(ids), dtype=np.int64), len(at))
     x = np.ascontiguousarray(build.compute(features, history, entity, np.tile(at, len(ids))))
-    shaking = next(i for i, name in enumerate(features.names) if "vibration" in name and "mean" in name)
+    level = "vibration_mean" if kind.sampling == "regular" else "vibration_last"
+    shaking = next(i for i, name in enumerate(features.names) if name.startswith(level))
     rng = np.random.default_rng(seed)
     risk = np.nan_to_num(x[:, shaking]) > 44
     to_failure = np.where(rng.random(len(x)) < np.where(risk, 0.8, 0.05), rng.uniform(1, 72, len(x)), np.nan)

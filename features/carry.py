@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from features.clock import in_order, times
+from features.clock import Micros, in_order, times
 from features.known import OF_MACHINE, KnownMachine, Shared, conformed, kind_of, unknown
 from features.log import Record
 from features.log_records import Entry
@@ -18,16 +18,16 @@ from features.view import View
 
 
 class Indexed(NamedTuple):
-    """A record of the log, sorted by machine."""
+    """A record of the log by machine: the places of a machine's rows are order[start:stop], in the order in which they came."""
 
     number: int
     record: Record
-    rows: pa.Table
+    order: Micros
     bounds: dict[str, tuple[int, int]]
 
 
 class Piece(NamedTuple):
-    """The rows [start, stop) of a batch: those of one machine."""
+    """The rows of one machine in a batch."""
 
     batch: Indexed
     start: int
@@ -40,6 +40,9 @@ class Piece(NamedTuple):
     @property
     def entry(self) -> Entry:
         return self.batch.record.entry
+
+    def rows(self) -> pa.Table:
+        return self.entry.rows.take(pa.array(self.batch.order[self.start : self.stop]))
 
 
 def loaded(view: View, machine_id: str, pieces: list[Piece], kept: Callable[[str], int | None]) -> KnownMachine:
@@ -83,7 +86,7 @@ def _merged(contract: TableContract, stored: pa.Table, pieces: list[Piece]) -> t
     """The stored versions and those that `pieces` add, in contract order; and the added ones alone."""
     if not pieces:
         return stored, contract.arrow.empty_table()
-    parts = [conformed(piece.batch.rows.slice(piece.start, piece.stop - piece.start), contract) for piece in pieces]
+    parts = [conformed(piece.rows(), contract) for piece in pieces]
     rows = pa.concat_tables(parts)
     counts = [len(part) for part in parts]
     if not _plainly_new(contract, stored, rows):
@@ -127,7 +130,7 @@ def _by_table(pieces: list[Piece]) -> dict[str, list[Piece]]:
 
 
 def _oldest(pieces: list[Piece]) -> int:
-    events = [times(piece.batch.rows.slice(piece.start, piece.stop - piece.start), EVENT_TIME).min() for piece in pieces]
+    events = [times(piece.rows().select([EVENT_TIME]), EVENT_TIME).min() for piece in pieces]
     return int(min(events, default=np.iinfo(np.int64).max))
 
 

@@ -100,13 +100,10 @@ class Live:
             return
         machines = rows.column(MACHINE).combine_chunks().dictionary_encode()
         codes = machines.indices.to_numpy()
-        names = machines.dictionary.to_pylist()
-        if len(names) > 1:
-            order = np.argsort(codes, kind="stable")
-            rows, codes = rows.take(pa.array(order)), codes[order]
-        starts = [*np.flatnonzero(np.diff(codes, prepend=-1)).tolist(), len(codes)]
-        bounds = {name: (starts[code], starts[code + 1]) for code, name in enumerate(names)}
-        batch = Indexed(self._count, record, rows, bounds)
+        order = np.argsort(codes, kind="stable")
+        starts = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(codes)]
+        bounds = {name: (starts[code], starts[code + 1]) for code, name in enumerate(machines.dictionary.to_pylist())}
+        batch = Indexed(self._count, record, order, bounds)
         self._count += 1
         self._hold(batch)
         if record.entry.table_name == MACHINES.name and self._kind_of is not None:
@@ -172,7 +169,7 @@ class Live:
         with self._lock:
             if self._kind_of is None:
                 held = [batch for batch in self._batches if batch.record.entry.table_name == MACHINES.name]
-                parts = [self._view.read(MACHINES.name), *(conformed(batch.rows, MACHINES) for batch in held)]
+                parts = [self._view.read(MACHINES.name), *(conformed(batch.record.entry.rows, MACHINES) for batch in held)]
                 rows = pa.concat_tables(parts).select([MACHINE, "kind"])
                 self._kind_of = dict(zip(*rows.to_pydict().values(), strict=True))
             known = self._kind_of

@@ -197,7 +197,7 @@ def test_without_recorded_at_a_row_is_known_from_its_receipt(runtime: Runtime) -
 
 CELLS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=12),
-    st.sampled_from(["p01", "p02", "2026-01-01T02:00:00Z", "2026-01-01T02:00:00", "9999-12-31T23:59:59Z", "e1", "1e400"]),
+    st.sampled_from(["p01", "p02", "2026-01-01T02:00:00Z", "2026-01-01T02:00:00", "9999-12-31T23:59:59Z", "1e400"]),
     st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )  # fmt: skip
 NAMES = st.sampled_from(

@@ -192,13 +192,14 @@ def stream(
     buckets: Sequence[int] | None = None,
     threads: int | None = None,
     rows_at_a_time: int = 250_000,
+    view: View | None = None,
 ) -> Iterator[tuple[pa.Table, Matrix]]:
     """Features of any number of observations in bounded memory: (machine_id and as_of, float32[rows, features]) chunks.
 
     watch: the observations of a bucket (machines of other buckets are unknown there: all missing). They come back by groups of
-    machines, by id, within a group in their own order.
+    machines, by id, within a group in their own order. view: the lake at other versions than now.
     """
-    view = lake.at()
+    view = view or lake.at()
     numbers = range(lake.buckets) if buckets is None else buckets
     groups = (group for bucket in numbers for group in grouped(view, wanted, bucket, watch(bucket)))
     loaded = engine.prefetch(lambda group: _loaded(view, wanted, group), groups)

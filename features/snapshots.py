@@ -263,22 +263,24 @@ class Snapshot:
 
         Row groups without any of them are not read.
         """
-        part = next(one for one in self.manifest["parts"] if one["bucket"] == bucket)
-        try:
-            file = pq.ParquetFile(self.path / part["file"])
-            start = 0
-            for group in range(file.num_row_groups):
-                stop = start + file.metadata.row_group(group).num_rows
-                inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-                if len(inside):
-                    table = file.read_row_group(group, columns=self.features).select(self.features)
-                    out = np.empty((table.num_columns, table.num_rows), dtype=np.float32)
-                    for place, column in enumerate(table.columns):
-                        out[place] = column.to_numpy()
-                    yield inside, (out if len(inside) == stop - start else out[:, inside - start]).T
-                start = stop
-        except (OSError, KeyError, pa.ArrowInvalid):
-            raise self._damaged(part["file"]) from None
+        start = 0
+        for part in self.manifest["parts"]:
+            if part["bucket"] != bucket or not part["rows"]:
+                continue
+            try:
+                file = pq.ParquetFile(self.path / part["file"])
+                for group in range(file.num_row_groups):
+                    stop = start + file.metadata.row_group(group).num_rows
+                    inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+                    if len(inside):
+                        table = file.read_row_group(group, columns=self.features).select(self.features)
+                        out = np.empty((table.num_columns, table.num_rows), dtype=np.float32)
+                        for place, column in enumerate(table.columns):
+                            out[place] = column.to_numpy()
+                        yield inside, (out if len(inside) == stop - start else out[:, inside - start]).T
+                    start = stop
+            except (OSError, KeyError, pa.ArrowInvalid):
+                raise self._damaged(part["file"]) from None
 
     def to_pandas(self, columns: Sequence[str] | None = None, machine_ids: Sequence[str] | None = None) -> "pd.DataFrame":
         """One row per observation: machine_id, as_of, features."""

@@ -15,10 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import build, schema
-from features.clock import known_at, micros
+from features import build, observations, schema
+from features.clock import known_at, micros, times
 from features.errors import NotFound
-from features.history import from_tables
 from features.known import end_of
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE, MACHINE_SCORES, RECORDED_AT, TEXT, TIME
@@ -121,39 +120,40 @@ def score_machines(
     if not ids:
         what = f"no machine of kind {champion.kind.name} was known at {at.isoformat()}"
         raise NotFound(what, where="as_of", mend="choose a later moment or import histories")
-    places = lake.bucket_of(ids).tolist()
     silent: list[str] = []
+    by_bucket: dict[int, list[str]] = {}
+    for machine, place in zip(ids, lake.bucket_of(ids).tolist(), strict=True):
+        by_bucket.setdefault(place, []).append(machine)
+
+    def watch(bucket: int) -> pa.Table:
+        watched = _watched(champion, view, bucket, by_bucket[bucket], at)
+        silent.extend(sorted(set(by_bucket[bucket]) - set(watched)))
+        return observations.at(watched, at)
 
     def chunks() -> Iterator[Chunk]:
-        buckets = sorted(set(places))
-        for done, bucket in enumerate(buckets):
-            own = [machine for machine, place in zip(ids, places, strict=True) if place == bucket]
-            names, x = _vectors(champion, view, bucket, own, at)
-            silent.extend(sorted(set(own) - set(names)))
-            yield pa.array(names, TEXT), np.full(len(names), micros(at), dtype=np.int64), x
+        done, most = 0, batch_rows.PART_ROWS
+        for table, x in build.stream(
+            lake, champion.catalog, watch, buckets=sorted(by_bucket), threads=threads, rows_at_a_time=most, view=view
+        ):
+            yield table.column(MACHINE).cast(TEXT).combine_chunks(), times(table, observations.AS_OF), x
+            done += table.num_rows
             if progress is not None:
-                progress(done + 1, len(buckets))
+                progress(done + len(silent), len(ids))
 
     return collected(champion, chunks(), at, lake_evidence(lake.id, view.versions), silent=silent, threads=threads)
 
 
-def _vectors(
-    champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime
-) -> tuple[list[str], Vectors]:
+def _watched(champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime) -> list[str]:
+    """Those of the machines of a bucket that were watched in the longest window before `as_of`."""
     kind = champion.kind
-    tables = build.load(view, champion.catalog, bucket)
-    coverage = view.read("coverage", buckets=[bucket])
     # A machine that writes what changes may well be watched without a word; one that reports regularly has to be heard.
     until = as_of if kind.sampling == "regular" else None
-    seen = last_seen([coverage, tables.get(kind.readings_table, coverage)], until)
     oldest = micros(as_of - timedelta(hours=max(kind.window_hours)))
-    ids = [machine for machine in ids if seen.get(machine, oldest) > oldest]
-    if not ids:
-        return [], np.empty((0, len(champion.catalog.specs)), dtype=np.float32)
-    history = from_tables(kind, tables, ids)
-    entity = np.arange(len(ids), dtype=np.int64)
-    stamps = np.full(len(ids), micros(as_of), dtype=np.int64)
-    return history.machine_ids, build.compute(champion.catalog, history, entity, stamps)
+    seen = last_seen([view.read("coverage", buckets=[bucket])], until)
+    if any(seen.get(machine, oldest) <= oldest for machine in ids):
+        heard = last_seen([view.read(kind.readings_table, buckets=[bucket], columns=[MACHINE, EVENT_TIME])], until)
+        seen = {machine: max(seen.get(machine, oldest), heard.get(machine, oldest)) for machine in ids}
+    return [machine for machine in ids if seen.get(machine, oldest) > oldest]
 
 
 def collected(

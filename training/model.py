@@ -109,9 +109,11 @@ class HazardModel:
         """
         forest = self.full or self.members
         views = max(1, len(self.structure.views))
-        found = forest.contributions(stacked(x, self.structure.views), threads=threads)
+        each, leading = self.structure.outputs, self.structure.leading
+        asked = [output for output in range(forest.outputs) if output % each < leading]
+        found = forest.contributions(stacked(x, self.structure.views), asked, threads=threads)
         # [n, views, members, leading scores, columns + 1]
-        found = found.reshape(views, len(x), -1, self.structure.outputs, found.shape[2])[:, :, :, : self.structure.leading]
+        found = found.reshape(views, len(x), -1, leading, found.shape[2])
         base, values = found[..., -1].swapaxes(0, 1), found[..., :-1].swapaxes(0, 1)
         moved = values.sum(axis=-1)
         at = base[..., None] + moved[..., None] * _NODES

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,30 +21,34 @@ class Forest:
 
     def __init__(self, text: str, *, where: str = "booster") -> None:
         self.text, self._where = text, where
+        self._boosters: dict[tuple[int, ...], lgb.Booster] = {}
         self._compiled = compiled(text, where=where)
         self.outputs, self.feature_names = self._compiled.outputs, self._compiled.feature_names
 
-    @cached_property
-    def _booster(self) -> "lgb.Booster":
+    def _booster(self, outputs: tuple[int, ...]) -> "lgb.Booster":
+        """LightGBM's own, of some of the outputs: it explains no tree that nobody asks about."""
         import lightgbm as lgb  # seconds, and only reasons and gains need it
 
-        try:
-            return lgb.Booster(model_str=self.text)
-        except lgb.basic.LightGBMError as error:
-            raise BadInput(f"LightGBM cannot read it: {error}", where=self._where, mend=MEND) from None
+        if outputs not in self._boosters:
+            header, trees = _split(self.text)
+            try:
+                self._boosters[outputs] = lgb.Booster(model_str=_joined(header, [trees[place] for place in outputs]))
+            except lgb.basic.LightGBMError as error:
+                raise BadInput(f"LightGBM cannot read it: {error}", where=self._where, mend=MEND) from None
+        return self._boosters[outputs]
 
     def raw(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
         """[n, features] to [n, outputs] log-odds, equal to LightGBM's to the last bit."""
         return self._compiled.raw(x, threads=threads)
 
-    def contributions(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
-        """[n, outputs, features + 1]: tree SHAP values of each raw score, the expected score last (Lundberg et al. 2018)."""
-        values = self._booster.predict(x, pred_contrib=True, num_threads=threads)
-        return np.asarray(values, dtype=np.float64).reshape(len(x), self.outputs, -1)
+    def contributions(self, x: npt.NDArray[np.float32], outputs: Sequence[int], *, threads: int = 1) -> Floats:
+        """[n, chosen outputs, features + 1]: tree SHAP values of raw scores, the expected score last (Lundberg et al. 2018)."""
+        values = self._booster(tuple(outputs)).predict(x, pred_contrib=True, num_threads=threads)
+        return np.asarray(values, dtype=np.float64).reshape(len(x), len(outputs), -1)
 
     def gains(self) -> Floats:
         """[features]: total gain of the splits on each feature."""
-        return np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        return np.asarray(self._booster(tuple(range(self.outputs))).feature_importance("gain"), dtype=np.float64)
 
 
 def merge(texts: Sequence[str]) -> str:
@@ -55,7 +58,11 @@ def merge(texts: Sequence[str]) -> str:
     filled up with trees of value zero. All models must have been fitted on the same columns.
     """
     header, _ = _split(texts[0])
-    parts = [trees for text in texts for trees in _split(text)[1]]
+    return _joined(header, [trees for text in texts for trees in _split(text)[1]])
+
+
+def _joined(header: str, parts: Sequence[list[str]]) -> str:
+    """A model text of these outputs' trees, under a header of any model on the same columns."""
     rounds = max(len(trees) for trees in parts)
     blocks = [
         f"Tree={turn * len(parts) + j}\n{trees[turn] if turn < len(trees) else _EMPTY}"

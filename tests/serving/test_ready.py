@@ -44,6 +44,19 @@ def test_each_machine_is_scored_at_its_latest_observation_as_from_the_lake(
         np.testing.assert_array_equal(getattr(ready.said, name), getattr(fresh.said, name))
 
 
+def test_a_bucket_in_several_files_is_read_whole(
+    world: World, champion: Champion, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.build.READINGS_AT_A_TIME", 1000)
+    cut = build(world.lake, "pump", Grid(every_hours=24.0), home=tmp_path, threads=1)
+    assert len(cut.manifest["parts"]) > len(snapshot.manifest["parts"])
+    parts, whole = score_snapshot(world.lake, champion, cut), score_snapshot(world.lake, champion, snapshot)
+    assert parts.machine_ids.to_pylist() == whole.machine_ids.to_pylist()
+    assert parts.digests.to_pylist() == whole.digests.to_pylist()
+    fresh = score_machines(world.lake, champion, as_of=parts.as_of, threads=2)
+    assert fresh.digests.to_pylist() == whole.digests.to_pylist()
+
+
 def test_an_earlier_moment_takes_earlier_observations(world: World, champion: Champion, snapshot: Snapshot) -> None:
     scores = score_snapshot(world.lake, champion, snapshot, as_of=START + timedelta(hours=60))
     assert scores.as_of == START + timedelta(hours=48)

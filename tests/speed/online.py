@@ -163,7 +163,7 @@ def ready_fleet(home: Path, world: World, machines: int) -> tuple[Lake, snapshot
             yield at(part, END), np.asfortranarray(pool[rng.integers(0, len(pool), len(part))])
 
     with draft.open(home) as work:
-        parts = [work.write(b, chunks([ids[i] for i in np.flatnonzero(places == b).tolist()])) for b in range(lake.buckets)]
+        parts = [work.write(b, 0, chunks([ids[i] for i in np.flatnonzero(places == b).tolist()])) for b in range(lake.buckets)]
         return lake, work.publish(parts)
 
 

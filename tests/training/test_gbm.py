@@ -101,7 +101,7 @@ def test_a_booster_splits_only_on_what_it_may_see() -> None:
     config = TINY.model_copy(update={"third_day": BoosterConfig(rounds=12, features=("heat", "noi*")), "features": ("load",)})
     structure = Structure()
     model = gbm.fit(rows, config, structure, seed=1)
-    contributions = model.members.contributions(rows.x[:50])
+    contributions = model.members.contributions(rows.x[:50], range(6))
     assert (contributions[:, [0, 1, 3, 4], 1:3] == 0).all()
     assert (contributions[:, [2, 5], 0] == 0).all()
     assert (contributions[:, [2, 5], 1] != 0).any()

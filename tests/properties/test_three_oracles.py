@@ -5,7 +5,7 @@ kernels give one machine online the bits that they give all machines offline. No
 through its catalog, and one with an operation that an oracle does not know fails.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,20 @@ from features.clock import micros
 from features.history import HOUR, from_tables
 from features.observations import table_of
 from features.online import vector
+from features.schema import FIXED, readings
 from tests.oracles import pandas_catalog, polars_catalog, slow
-from tests.properties.histories import KINDS, MACHINES, REGULAR, START, Tables, bits, histories, moments
+from tests.properties.histories import (
+    KINDS,
+    MACHINES,
+    REGULAR,
+    START,
+    Tables,
+    bits,
+    histories,
+    known_by,
+    moments,
+    table,
+)  # fmt: skip
 
 Matrix = np.ndarray
 # Shrinking takes minutes and tells little more than the feature's name in the message.
@@ -94,6 +106,58 @@ def test_the_peers_of_the_bench_agree(data: st.DataObject) -> None:
     assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), exact, scale) == []
     found = pandas_catalog.features(wanted, tables, table_of(MACHINES, machine.astype(np.int32), as_of))
     assert differing(wanted, _matrix(wanted, found), exact, scale) == []
+
+
+def test_dense_histories_agree() -> None:
+    """Two months of hours, long enough for whatever a kernel keeps of whole stretches of time: late, corrected, lost, stuck."""
+    wanted = catalog(HOURLY)
+    tables = dense(np.random.default_rng(5))
+    grid = micros(START) + np.arange(0, DENSE_HOURS, 3) * HOUR
+    machine, as_of = np.repeat([0, 1], len(grid)), np.tile(grid, 2)
+    kernels = by_kernels(wanted, tables, machine, as_of)
+    assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), kernels.astype(np.float64)) == []
+    assert differing(wanted, by_polars(wanted, tables, machine, as_of), kernels.astype(np.float64)) == []
+    chosen = np.arange(7, len(as_of), 41)
+    looks = [(MACHINES[machine[place]], START + timedelta(hours=3 * int(place % len(grid)))) for place in chosen]
+    assert differing(wanted, kernels[chosen].astype(np.float64), by_plain_python(wanted, tables, looks)) == []
+    for place, (name, moment) in zip(chosen, looks, strict=True):
+        then = from_tables(HOURLY, known_by(tables, moment), [name])
+        assert np.array_equal(bits(vector(wanted, then, moment)), bits(kernels[place]))
+
+
+DENSE_HOURS = 1500
+
+
+def dense(random: np.random.Generator) -> Tables:
+    """Hourly readings and the tables that go with them: a twentieth late, a fiftieth corrected, a twentieth lost."""
+    made = {}
+    plain = ((readings(HOURLY), 1.0), (FIXED["events"], 9.0), (FIXED["operations"], 5.0), (FIXED["environment"], 3.0))
+    words = {
+        "code": ["e1", "e2", "other"],
+        "action": ["stop", "start", "adjust"],
+        "mode": ["idle", "full"],
+        "shift": ["day", "night"],
+    }
+    for contract, every in plain:
+        rows: list[tuple[object, ...]] = []
+        for name in MACHINES:
+            level = 50.0
+            for hour in np.arange(0.0, DENSE_HOURS, every):
+                if random.random() < 0.05:
+                    continue
+                level = level if random.random() < 0.2 else 50.0 + float(random.normal())
+                delays = [float(random.integers(1, 60)) if random.random() < 0.05 else 0.0]
+                delays += [delays[0] + float(random.integers(1, 90))] if random.random() < 0.02 else []
+                for delay in delays:
+                    own = [random.choice(words[one.name]) if one.name in words else level + delay for one in contract.own]
+                    rows.append((name, hour, delay, *(str(x) if isinstance(x, str) else float(x) for x in own)))
+        made[contract.name] = table(contract, rows, [column.name for column in contract.own])
+    visits = [(name, float(hour), 0.0, "c1", "planned") for name in MACHINES for hour in range(100, DENSE_HOURS, 170)]
+    made["maintenance"] = table(FIXED["maintenance"], visits, ["component", "action"])
+    made["failures"] = table(FIXED["failures"], [(MACHINES[0], 700.0, 2.0, "c2")], ["component"])
+    facts: list[tuple[object, ...]] = [(name, 0.0, 0.0, HOURLY.name, "A1", 900.0) for name in MACHINES]
+    made["machines"] = table(FIXED["machines"], facts, ["kind", "model", "age_hours"])
+    return made
 
 
 def _scale(tables: Tables) -> float:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -29,6 +30,7 @@ __all__ = ["Frozen", "append", "dataset", "exchange", "exists", "history", "repl
 # What a commit says of itself: who made it (import, log, program, compaction, replace), of what, and the account of its rows.
 ORIGIN, SOURCE, COUNTS, ROWS, FILES = (f"forewarn.{name}" for name in ("origin", "source", "counts", "rows", "files"))
 Bucket = tuple[int, Iterable[pa.Table]]
+_WRITER = WriterProperties(compression="LZ4_RAW", max_row_group_size=1 << 16)
 _BUCKET = pa.field(BUCKET, pa.int32(), nullable=False)
 # Snapshots and scores name versions as their evidence: by default those older than 30 days would go with some later commit.
 _KEPT = {"delta.enableExpiredLogCleanup": "false"}
@@ -222,7 +224,18 @@ def vacuum(path: Path, hours: int) -> int:
 # Tables without buckets (the quarantine)
 
 
-def add_rows(path: Path, rows: pa.Table) -> None:
-    """Append rows to a table that has no buckets. Raises Conflict if the disk is full."""
+def add_rows(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """Append rows to a table that has no buckets, in one commit, if there are any. Raises Conflict if the disk is full."""
+    first = next((batch for batch in batches if batch.num_rows), None)
+    if first is None:
+        return
     with room(path):
-        write_deltalake(path, rows, mode="append", configuration=_KEPT)
+        rows = pa.RecordBatchReader.from_batches(schema, chain([first], batches))
+        write_deltalake(path, rows, mode="append", configuration=_KEPT, writer_properties=_WRITER)
+
+
+def merge_files(path: Path, most: int) -> None:
+    """Make few files of a table that has no buckets, if it has more than `most`."""
+    table = DeltaTable(path)
+    if len(table.file_uris()) > most:
+        table.optimize.compact(target_size=32 << 20, max_concurrent_tasks=1, writer_properties=_WRITER)

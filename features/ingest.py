@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features import delta, intake
 from features.account import RowAccount, TableCount
 from features.clock import in_order, micros, times
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
 from features.rivals import rivals
-from features.schema import EVENT_TIME, MACHINE, MACHINES, RECORDED_AT, TIME, TableContract
+from features.schema import EVENT_TIME, MACHINE, MACHINES, RECORDED_AT, TEXT, TIME, TableContract
 from features.sources.reader import Batch
 from features.spill import ARRIVAL, FILE, OWN, RECEIVED, ROW, Spill
 from features.suspicions import TOLERANCE, Suspicions
@@ -49,6 +50,7 @@ class _Import:
     tables: dict[str, TableCount] = field(default_factory=dict)
     kind_of: dict[str, str] = field(default_factory=dict)
     arrivals: int = 0
+    refused_files: tuple[str, str] | None = None
     site_of: dict[str, str | None] = field(default_factory=dict)
     suspicions: Suspicions = field(default_factory=Suspicions)
 
@@ -57,6 +59,9 @@ class _Import:
         count, name = refused.num_rows, contract.name
         if not count:
             return
+        ends = pc.min_max(files).as_py()
+        low, high = self.refused_files or (ends["min"], ends["max"])
+        self.refused_files = (min(low, ends["min"]), max(high, ends["max"]))
         self.suspicions.refused(contract, refused, files, received.to_numpy())
         self.counts[name]["quarantined"] += count
         self.spill.refuse(
@@ -109,7 +114,9 @@ def _store_part(state: _Import) -> None:
             state.site_of = dict(zip(machines[MACHINE], machines["site_id"], strict=True))
         _store(state, state.spill.contracts[name])
     state.kind_of = {}
-    state.lake.add_quarantined(state.spill.refused())
+    if state.refused_files is not None:
+        state.lake.add_quarantined(state.spill.refused(), state.source, state.refused_files)
+        state.refused_files = None
     for name, count in state.counts.items():
         state.tables[name] = state.tables.get(name, TableCount()) + _table_count(count)
     state.counts.clear()
@@ -168,9 +175,8 @@ def _suspect(state: _Import, contract: TableContract, rows: pa.Table) -> None:
     early = rows.column(OWN).to_numpy().astype(bool) & (lead > TOLERANCE)
     if early.any():
         part = rows.filter(pa.array(early))
-        sites = [state.site_of.get(name) or "" for name in part.column(contract.entity).to_pylist()]
-        files = state.spill.files(part.column(FILE)).to_pylist()
-        state.suspicions.recorded_early(contract, files, sites, lead[early])
+        sites = pa.array([state.site_of.get(name) or "" for name in part.column(contract.entity).to_pylist()], TEXT)
+        state.suspicions.recorded_early(contract, state.spill.files(part.column(FILE)), sites, lead[early])
 
 
 def _merge_bucket(

@@ -175,9 +175,9 @@ class Lake:
         """Commit the rows of some buckets to a table at once. For `ingest`, under the writer's lock."""
         delta.append(self.path(contract.name), contract.arrow, buckets, said)
 
-    def add_quarantined(self, parts: Iterator[pa.Table]) -> None:
-        """Store quarantined rows that are not stored yet. For `ingest`, under the writer's lock."""
-        quarantine.add(self.root / "quarantine", parts)
+    def add_quarantined(self, parts: Iterator[pa.Table], source_name: str, files: tuple[str, str]) -> None:
+        """Store rows of a source's files (first and last by name) that are not in quarantine yet. For `ingest`, as `append`."""
+        quarantine.add(self.root / "quarantine", parts, source_name, files)
 
     def replace(
         self, contract: TableContract, table: pa.Table, source_name: str, wait: Callable[[], bool] | None = None

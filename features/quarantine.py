@@ -1,6 +1,7 @@
 """Rows that broke their contract, with source, file, row, column, reason and value: stored once, read a screen at a time."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +25,48 @@ QUARANTINE = pa.schema(
         ("imported_at", TIME),
     ]
 )
+MOST_FILES = 64
 _SAME = [name for name in QUARANTINE.names if name != "imported_at"]
 
 
-def add(path: Path, parts: Iterator[pa.Table]) -> None:
-    """Store those rows (tables of QUARANTINE) that are not stored yet, whenever they came in; eight bytes a row in memory."""
-    seen = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *map(_hashes, _stored(path, _SAME))]))
-    for part in parts:
-        hashes = _hashes(part)
-        _, first = np.unique(hashes, return_index=True)
-        new = np.zeros(len(hashes), dtype=bool)
-        new[first] = True
-        new &= ~np.isin(hashes, seen)
-        if new.any():
-            seen = np.union1d(seen, hashes[new])
-            delta.add_rows(path, in_file_order(part.filter(pa.array(new))))
+def add(path: Path, parts: Iterator[pa.Table], source: str, files: tuple[str, str]) -> None:
+    """Store those rows (tables of QUARANTINE) that are not stored yet, whenever they came in, in one commit.
+
+    source, files: where they come from, and the first and the last file by name: stored rows of others are not looked at.
+    Memory is that of one part and eight bytes for each row.
+    """
+    first = next(parts, None)
+    if first is None:
+        return
+    known = _Known()
+    file = pc.field("file")
+    for stored in _stored(path, _SAME, (pc.field("source") == source) & (file >= files[0]) & (file <= files[1])):
+        known.new(_hashes(stored))
+    fresh = (part.filter(pa.array(known.new(_hashes(part)))) for part in chain([first], parts))
+    delta.add_rows(path, QUARANTINE, (batch for part in fresh for batch in in_file_order(part).to_batches()))
+    delta.merge_files(path, MOST_FILES)
+
+
+class _Known:
+    """A growing set of numbers, as sorted arrays of falling length."""
+
+    def __init__(self) -> None:
+        self._sorted: list[npt.NDArray[np.uint64]] = []
+
+    def new(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which numbers stand here for the first time; from now on they are known."""
+        values, first = np.unique(numbers, return_index=True)
+        fresh = np.ones(len(values), dtype=bool)
+        for held in self._sorted:
+            place = np.minimum(np.searchsorted(held, values), len(held) - 1)
+            fresh &= held[place] != values
+        if fresh.any():
+            self._sorted.append(values[fresh])
+        while len(self._sorted) > 1 and len(self._sorted[-2]) < 2 * len(self._sorted[-1]):
+            self._sorted[-2:] = [np.sort(np.concatenate(self._sorted[-2:]))]
+        new = np.zeros(len(numbers), dtype=bool)
+        new[first[fresh]] = True
+        return new
 
 
 def read(path: Path, *, table: str | None, limit: int | None) -> pa.Table:
@@ -66,7 +94,9 @@ def in_file_order(rows: pa.Table) -> pa.Table:
 def _stored(path: Path, names: list[str], condition: pc.Expression | None = None) -> Iterator[pa.Table]:
     dataset = delta.dataset(path)
     if dataset is not None:
-        for batch in dataset.to_batches(columns=names, filter=condition):
+        # As little read ahead as there may be: the rows are only looked at once.
+        ahead = {"batch_size": 1 << 16, "batch_readahead": 1, "fragment_readahead": 1}
+        for batch in dataset.to_batches(columns=names, filter=condition, **ahead):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
@@ -76,6 +106,11 @@ def _hashes(rows: pa.Table) -> npt.NDArray[np.uint64]:
     whole = np.zeros(rows.num_rows, dtype=np.uint64)
     for name in _SAME:
         column = rows.column(name)
-        values = column.to_numpy() if name == "row" else column.to_numpy(zero_copy_only=False).astype(object)
-        whole = whole * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(values, categorize=name != "value")
+        if name == "row":
+            values = pd.util.hash_array(column.to_numpy())
+        else:
+            words = column.combine_chunks().dictionary_encode()
+            hashed = pd.util.hash_array(words.dictionary.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+            values = hashed[words.indices.to_numpy()]
+        whole = whole * np.uint64(0x9E3779B97F4A7C15) + values
     return whole

@@ -107,7 +107,7 @@ class Spill:
         """Put refused rows aside for the quarantine."""
         if self._refused is None:
             self._refused = pa.ipc.new_stream(self._root / "refused.arrows", table.schema)
-        self._refused.write_table(table)
+        self._refused.write_table(table, max_chunksize=1 << 16)
 
     def refused(self) -> Iterator[pa.Table]:
         """What `refuse` put aside, some rows at a time."""

@@ -64,16 +64,16 @@ class Suspicions:
         for noted, chosen in ((self.ahead, future), (self.outside, beyond)):
             if not chosen.any():
                 continue
-            part, said = refused.filter(pa.array(chosen)), files.filter(pa.array(chosen)).to_pylist()
-            for (file, column), rows in _places(said, part.column("column").to_pylist()).items():
+            part, said = refused.filter(pa.array(chosen)), files.filter(pa.array(chosen))
+            for (file, column), rows in _places(said, part.column("column").combine_chunks()).items():
                 seen = noted[(file, contract.name, column)]
                 seen.count += len(rows)
                 some = rows[: _SAMPLE - len(seen.sample)]
-                texts = part.column("value").take(pa.array(some, pa.int64())).to_pylist()
+                texts = part.column("value").take(pa.array(some)).to_pylist()
                 numbers = _lead(texts, moments[chosen][some]) if noted is self.ahead else _numbers(texts)
                 seen.sample += numbers[~np.isnan(numbers)].tolist()
 
-    def recorded_early(self, contract: TableContract, files: list[str], sites: list[str], lead: Micros) -> None:
+    def recorded_early(self, contract: TableContract, files: pa.Array, sites: pa.Array, lead: Micros) -> None:
         """Note rows that say that they were recorded before they happened: the file and site of each, and by how much."""
         for (file, site), chosen in _places(files, sites).items():
             seen = self.early[(file, contract.name, site)]
@@ -103,11 +103,15 @@ class Suspicions:
         return (*(line for _, line in found[:_LINES]), *more)
 
 
-def _places(*keys: list[str]) -> dict[tuple[str, ...], list[int]]:
-    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, key in enumerate(zip(*keys, strict=True)):
-        found[key].append(row)
-    return found
+def _places(files: pa.Array, others: pa.Array) -> dict[tuple[str, str], Micros]:
+    """The row numbers of each pair."""
+    first, second = (values.dictionary_encode() for values in (files, others))
+    pairs = first.indices.to_numpy().astype(np.int64) * len(second.dictionary) + second.indices.to_numpy()
+    order = np.argsort(pairs, kind="stable")
+    found, starts = np.unique(pairs[order], return_index=True)
+    names = [divmod(pair, len(second.dictionary)) for pair in found.tolist()]
+    rows = np.split(order, starts[1:])
+    return {(first.dictionary[i].as_py(), second.dictionary[j].as_py()): part for (i, j), part in zip(names, rows, strict=True)}
 
 
 def _numbers(texts: list[str]) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -80,10 +81,13 @@ class KnownMachine:
 
     def end(self) -> datetime:
         """The last moment the lake knows of the machine (`end_of`). Raises NotFound if it has no reading."""
-        end = end_of([self.tables["coverage"], self.tables[f"readings_{self.kind_name}"]])
-        if end is None:
+        if self._end is None:
             raise NotFound("no reading in the lake", where=f"machine {self.machine_id}", mend="import its readings")
-        return end
+        return self._end
+
+    @cached_property
+    def _end(self) -> datetime | None:
+        return end_of([self.tables["coverage"], self.tables[f"readings_{self.kind_name}"]])
 
 
 def end_of(tables: Iterable[pa.Table]) -> datetime | None:

@@ -7,6 +7,7 @@ anew.
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -33,18 +34,26 @@ if TYPE_CHECKING:
 # Readings are kept for so much longer than features look back, so that a moment in the past can be asked for too.
 SLACK = round(14 * 24 * HOUR)
 # A machine with more rows beside the tables than this is read anew once they are compacted: its evidence stays small.
-MOST_ADDED = 1_000
+MOST_ADDED = 200
+# And so is one that was read long ago: its evidence names versions that are not about to be cleaned away.
+MOST_SECONDS = 3_600.0
 _SAME_ROWS = ("log", "compaction", "vacuum")
 
 
 @dataclass
 class _Slot:
-    """One machine's place. applied: the number of the last batch in `known`; order: that of the last piece."""
+    """One machine's place. applied: the number of the last batch in `known`; order: that of the last piece.
+
+    loaded_at: when `known` was read from the tables. shown: `known` beside the reference table of `view`.
+    """
 
     lock: threading.Lock
     known: KnownMachine | None = None
     applied: int = -1
     order: tuple[int, str] = (-1, "")
+    loaded_at: float = 0.0
+    shown: KnownMachine | None = None
+    view: View | None = None
     bytes: int = 0
 
 
@@ -193,11 +202,11 @@ class Live:
                     with self._lock:
                         self._drop(machine_id)
                     raise
-                with self._lock:
-                    self._weigh(slot, machine_id)
-            reference = f"reference_{known.kind_name}"
-            versions = {**known.versions, **{name: view.versions[name] for name in (reference,) if name in view.versions}}
-            return replace(known, versions=versions, shared=shared)
+                if slot.shown is None or slot.known is not known or slot.view is not view:
+                    slot.known, slot.view, slot.shown = known, view, _beside(known, view, shared)
+                    with self._lock:
+                        self._weigh(slot, machine_id)
+                return slot.shown
 
     def reference(self, kind: MachineKind) -> tuple[Series, dict[str, int]]:
         """The reference table of a kind as arrays, and its version by name; empty where none was published."""
@@ -209,14 +218,16 @@ class Live:
     def _up_to_date(self, slot: _Slot, machine_id: str, pieces: list[Piece], view: View) -> KnownMachine:
         fresh = [piece for piece in pieces if piece.batch.number > slot.applied]
         known = slot.known
-        grown = known is not None and sum(table.num_rows for table in known.added.values()) > MOST_ADDED
+        aged = known is not None and (
+            sum(table.num_rows for table in known.added.values()) > MOST_ADDED
+            or time.monotonic() - slot.loaded_at > MOST_SECONDS
+        )
         if known is not None and fresh and not min(piece.order for piece in fresh) < slot.order:
             known = carried_on(known, fresh, view, self._kept(known.kind_name))
         elif fresh:
             known = None
-        if known is None or (grown and known.versions != versions_of(view, known.kind_name)):
-            known = loaded(view, machine_id, pieces, self._kept)
-        slot.known = known
+        if known is None or (aged and known.versions != versions_of(view, known.kind_name)):
+            known, slot.loaded_at = loaded(view, machine_id, pieces, self._kept), time.monotonic()
         slot.applied = max((piece.batch.number for piece in pieces), default=slot.applied)
         slot.order = max([slot.order, *(piece.order for piece in pieces)])
         return known
@@ -240,3 +251,10 @@ class Live:
         slot = self._slots.pop(machine_id, None)
         if slot is not None:
             self._bytes -= slot.bytes
+
+
+def _beside(known: KnownMachine, view: View, shared: Shared) -> KnownMachine:
+    """A machine beside the reference table of the view, with its version."""
+    reference = f"reference_{known.kind_name}"
+    versions = {reference: view.versions[reference]} if reference in view.versions else {}
+    return replace(known, versions={**known.versions, **versions}, shared=shared)

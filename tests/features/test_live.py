@@ -70,6 +70,7 @@ def test_online_is_offline_to_the_last_bit(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lives, "SLACK", slack * 3_600_000_000)
         patch.setattr(lives, "MOST_ADDED", 15)
+        patch.setattr(lives, "MOST_SECONDS", slack % 100)
         lake = made_lake(tmp_path_factory.mktemp("lake"))
         waiting = posts(seed, len(walk) + 1)
         live, writers, moved = Live(lake), [Writer.open(lake.root), Writer.open(lake.root)], 0

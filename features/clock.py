@@ -49,14 +49,19 @@ def ranks(column: pa.ChunkedArray) -> Micros:
 
 def in_order(table: pa.Table, contract: TableContract) -> pa.Table:
     """Rows sorted by (key, recorded_at): by time within an entity, versions of a row side by side."""
-    columns = [ranks(table.column(name)) for name in [*contract.key, RECORDED_AT]]
-    ties = np.ones(max(table.num_rows - 1, 0), dtype=bool)
-    sorted_already = True
+    order = sorting([ranks(table.column(name)) for name in [*contract.key, RECORDED_AT]])
+    return table if order is None else table.take(pa.array(order))
+
+
+def sorting(columns: Sequence[Micros]) -> npt.NDArray[np.int64] | None:
+    """The stable order of rows by several columns, the first one foremost; None if they stand in it already."""
+    ties = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
     for values in columns:
         step = np.diff(values)
-        sorted_already = sorted_already and not (ties & (step < 0)).any()
+        if (ties & (step < 0)).any():
+            return np.lexsort(columns[::-1])
         ties &= step == 0
-    return table if sorted_already else table.take(pa.array(np.lexsort(columns[::-1])))
+    return None
 
 
 def known_spans(table: pa.Table, contract: TableContract) -> tuple[Micros, Micros]:

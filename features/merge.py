@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import Micros, ranks, times
+from features.clock import Micros, ranks, sorting, times
 from features.schema import RECORDED_AT, TIME, TableContract
 
 ACCEPTED, CORRECTED, DUPLICATE = 0, 1, 2
@@ -51,10 +51,14 @@ def merge(
     turn = is_incoming.astype(np.int64)
     if arrival is not None:
         turn[stored:] += arrival - arrival.min(initial=0)
-    order = np.lexsort((recorded, turn, *reversed(keys)))
+    order = sorting([*keys, turn, recorded])
+    if order is None:
+        order = np.arange(both.num_rows)
     first = np.ones(len(order), dtype=bool)
     if len(order) > 1:
         first[1:] = np.logical_or.reduce([key[order][1:] != key[order][:-1] for key in keys])
+    if first.all():
+        return Merge(np.full(len(order) - stored, ACCEPTED, dtype=np.int8), recorded[stored:])
     contents = [bits(both.column(name)) for name in content_columns(contract)]
     group = np.cumsum(first) - 1
     head = order[np.flatnonzero(first)][group]

@@ -51,9 +51,8 @@ def _of_column(specs: list[FeatureSpec], own: pd.DataFrame, looks: Looks) -> Mad
         same = (pairs.i == pairs.i.shift(1)).to_numpy()
         before = np.where(same, pairs.x.shift(1), stood[hours[-1]][pairs.i.to_numpy()])
         span = pairs.ago - pairs.ago.shift(-1).where(pairs.i == pairs.i.shift(-1), 0.0)
-        pairs = pairs.assign(
-            changed=(pairs.x != before) & ~np.isnan(before), span=span, s1=pairs.x * span, s2=pairs.x * pairs.x * span
-        )
+        d = pairs.x - stood[0.0][pairs.i.to_numpy()]  # a state of no duration leaves no rounding error of its square
+        pairs = pairs.assign(changed=(pairs.x != before) & ~np.isnan(before), span=span, s1=d * span, s2=d * d * span)
     made = {}
     whole = {w: _over(pairs[pairs.ago < w], w, stood[w], stood[0.0], looks) for w in hours}
     for spec in specs:
@@ -84,13 +83,13 @@ def _over(pairs: pd.DataFrame, w: float, stood: Floats, now: Floats, looks: Look
     found = looks.dense(inside.assign(changes=by.changed.sum()))
     known, s1, s2, changes = (found[name].fillna(0.0).to_numpy() for name in ("known", "s1", "s2", "changes"))
     rest = np.where(np.isnan(stood), 0.0, w - known)
-    total, before = known + rest, np.nan_to_num(stood)
+    total, before = known + rest, np.nan_to_num(stood - now)
     low, high = np.fmin(found.low.to_numpy(), stood), np.fmax(found.high.to_numpy(), stood)
     with np.errstate(all="ignore"):
         mean = (s1 + before * rest) / total
         spread = np.sqrt(np.maximum((s2 + before * before * rest) / total - mean * mean, 0.0))
     return {
-        "state_mean": np.where(total > 0, mean, np.nan),
+        "state_mean": np.where(total > 0, now + mean, np.nan),
         "state_std": np.where(total > 0, np.where(low == high, 0.0, spread), np.nan),
         "state_min": low,
         "state_max": high,

@@ -84,10 +84,14 @@ def _over(own: Frame, columns: list[str], hours: list[float], stood: Mapping[flo
     pairs = _distinct(pairs_of(own, looks.at, hours[-1])).select("i", "ago", *columns)
     earliest = stood[hours[-1]].select(pl.col(c).gather(pairs["i"]).alias(f"{c} first") for c in columns)
     same = (SEEN_BY.shift(1) == SEEN_BY).fill_null(False)
+    # About the present state, so that a state of no duration leaves no rounding error of its square.
+    present = stood[0.0].select(pl.col(c).gather(pairs["i"]).alias(f"{c} now") for c in columns)
+    distance = {c: pl.col(c) - pl.col(f"{c} now") for c in columns}
     before = {c: pl.when(same).then(pl.col(c).shift(1)).otherwise(f"{c} first") for c in columns}
-    pairs = pairs.hstack(earliest).select(
+    pairs = pairs.hstack(earliest).hstack(present).select(
         "i", "ago", *columns,
         *((pl.col(c) != before[c]).fill_null(False).alias(f"{c} changed") for c in columns),
+        *(distance[c].alias(f"{c} d") for c in columns),
         span=AGO - pl.when(SEEN_BY.shift(-1) == SEEN_BY).then(AGO.shift(-1)).otherwise(0.0).fill_null(0.0),
     )  # fmt: skip
     made = []
@@ -98,13 +102,13 @@ def _over(own: Frame, columns: list[str], hours: list[float], stood: Mapping[flo
                 part.alias(f"{c} {name}")
                 for c in columns
                 for name, part in {
-                    "s1": (pl.col(c) * SPAN).sum(), "s2": (pl.col(c) * pl.col(c) * SPAN).sum(), "low": pl.col(c).min(),
+                    "s1": (pl.col(f"{c} d") * SPAN).sum(), "s2": (pl.col(f"{c} d") ** 2 * SPAN).sum(), "low": pl.col(c).min(),
                     "high": pl.col(c).max(), "changes": pl.col(f"{c} changed").sum(),
                 }.items()
             ),
         )  # fmt: skip
         edges = stood[w].select(columns).rename({c: f"{c} stood" for c in columns})
-        known = stood[0.0].select(pl.col(c).is_not_null().alias(f"{c} any") for c in columns)
+        known = stood[0.0].select(pl.col(c).alias(f"{c} now") for c in columns)
         found = pl.concat([looks.dense(inside), edges, known], how="horizontal")
         made.append(found.select(rule.cast(pl.Float64).alias(f"{c} {op} {w}") for c in columns for op, rule in _rules(c, w)))
     return pl.concat(made, how="horizontal")
@@ -113,14 +117,15 @@ def _over(own: Frame, columns: list[str], hours: list[float], stood: Mapping[flo
 def _rules(c: str, w: float) -> list[tuple[str, pl.Expr]]:
     stood, known = pl.col(f"{c} stood"), pl.col("known").fill_null(0.0)
     rest = pl.when(stood.is_not_null()).then(w - known).otherwise(0.0)
-    before, total = stood.fill_null(0.0), known + rest
+    now, total = pl.col(f"{c} now"), known + rest
+    before = (stood - now).fill_null(0.0)
     s1 = (pl.col(f"{c} s1").fill_null(0.0) + before * rest) / total
     s2 = (pl.col(f"{c} s2").fill_null(0.0) + before * before * rest) / total
     low, high = pl.min_horizontal(f"{c} low", stood), pl.max_horizontal(f"{c} high", stood)
     spread = pl.when(low == high).then(0.0).otherwise((s2 - s1 * s1).clip(0.0).sqrt())
-    changes = pl.when(f"{c} any").then(pl.col(f"{c} changes").fill_null(0))
+    changes = pl.when(now.is_not_null()).then(pl.col(f"{c} changes").fill_null(0))
     return [
-        ("state_mean", pl.when(total > 0).then(s1)), ("state_std", pl.when(total > 0).then(spread)),
+        ("state_mean", pl.when(total > 0).then(now + s1)), ("state_std", pl.when(total > 0).then(spread)),
         ("state_min", low), ("state_max", high), ("state_changes", changes),
     ]  # fmt: skip
 

@@ -39,6 +39,7 @@ class Stream(IntEnum):
     SERVICE = 13
     NOTES = 14
     STATE = 15
+    DEMAND = 16
 
 
 def stream(seed: int, machine: int, purpose: Stream) -> np.random.Generator:
@@ -107,15 +108,17 @@ class Duty:
 
 
 def duty(kind: KindWorld, seed: int, machine: int, hours: int, hour_of_day: int) -> Duty:
-    """Modes that last `mode_hours` on average, a load around the mode's own, lower at night."""
+    """Modes that last `mode_hours` on average, a load around the mode's own, by the demand of the day, lower at night."""
     draws = stream(seed, machine, Stream.DUTY).random((hours, 2))
+    days = (hours + hour_of_day) // 24 + 1
+    demand = 1.0 + kind.demand_spread * np.sqrt(12.0) * (stream(seed, machine, Stream.DEMAND).random(days) - 0.5)
     edges = np.cumsum([mode.share for mode in kind.modes]) / sum(mode.share for mode in kind.modes)
     loads = np.array([mode.load for mode in kind.modes])
-    return Duty(*_duty(draws, 1.0 / kind.mode_hours, edges, loads, hour_of_day, _MEMORY))
+    return Duty(*_duty(draws, demand, 1.0 / kind.mode_hours, edges, loads, hour_of_day, _MEMORY))
 
 
 @jit
-def _duty(draws, switch, edges, loads, hour_of_day, memory):  # type: ignore[no-untyped-def]
+def _duty(draws, demand, switch, edges, loads, hour_of_day, memory):  # type: ignore[no-untyped-def]
     hours = len(draws)
     mode, load = np.empty(hours, np.int8), np.empty(hours)
     now, wander, fresh = 0, 0.0, np.sqrt(1.0 - memory * memory)
@@ -132,5 +135,6 @@ def _duty(draws, switch, edges, loads, hour_of_day, memory):  # type: ignore[no-
         clock = (t + hour_of_day) % 24
         night = 0.9 if clock >= 22 or clock < 6 else 1.0
         mode[t] = now
-        load[t] = min(max(loads[now] * night * (1.0 + 0.06 * wander), 0.0), 1.5)
+        asked = loads[now] * night * demand[(t + hour_of_day) // 24]
+        load[t] = min(max(asked * (1.0 + 0.06 * wander), 0.0), 1.5)
     return mode, load

@@ -129,7 +129,10 @@ class Make(Strict):
 
 
 class KindWorld(Strict):
-    """One machine kind with its physics. bend: by which power of wear sensors move."""
+    """One machine kind with its physics.
+
+    demand_spread: standard deviation of a day's demand, as a share of the load. bend: by which power of wear sensors move.
+    """
 
     name: str
     words_en: str
@@ -137,6 +140,7 @@ class KindWorld(Strict):
     share: float = Field(gt=0)
     period_hours: float = Field(default=1.0, gt=0)
     mode_hours: float = Field(gt=1)
+    demand_spread: float = Field(ge=0, le=0.5)
     bend: float = Field(gt=0, le=6)
     makes: tuple[Make, ...] = Field(min_length=1)
     modes: tuple[Mode, ...] = Field(min_length=1)

@@ -62,7 +62,11 @@ def window_stats(  # type: ignore[no-untyped-def]
     read = program[:, 0] * n_columns * n_windows + place
     # Comparisons with another window come after the copies, in the program's order.
     simple = np.searchsorted(program[:, 0], COMPARED)
-    robust = np.any(program[:, 0] == ROBUST)
+    # A kind has one past, which may be shorter than its longest window; -1: nothing is compared with a median.
+    past = -1
+    for j in range(simple, n_specs):
+        if program[j, 0] == ROBUST:
+            past = program[j, 3]
     walked, n_blocks, block = -1, 0, 0
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
@@ -88,9 +92,9 @@ def window_stats(  # type: ignore[no-untyped-def]
         _cells(sums, n_windows, share, cells)
         for j in range(simple):
             out[target[j], i] = flat[read[j]]
-        if robust:
+        if past >= 0:
             for c in range(n_columns):
-                _centre(values[c], known_from, known_to, bounds[n_windows], bounds[0], now, centre[c])
+                _centre(values[c], known_from, known_to, bounds[past + 1], bounds[0], now, centre[c])
         for j in range(simple, n_specs):
             if program[j, 0] == ROBUST:
                 value = (sums[NEWEST, place[j]] - centre[program[j, 1], 0]) / (NORMAL * centre[program[j, 1], 1])

@@ -14,12 +14,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.build import compute
-from features.catalog import Catalog, catalog, pooled
+from features.catalog import OPS, Catalog, catalog, pooled
 from features.clock import micros
-from features.history import HOUR, from_tables
+from features.history import HOUR, READINGS, from_tables
+from features.kinds import MachineKind
 from features.observations import table_of
 from features.online import vector
 from features.schema import FIXED, readings
+from features.spec import FeatureSpec
 from tests.oracles import pandas_catalog, polars_catalog, slow
 from tests.properties.histories import (
     KINDS,
@@ -37,10 +39,25 @@ from tests.properties.histories import (
 Matrix = np.ndarray
 # Shrinking takes minutes and tells little more than the feature's name in the message.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-WANTED = [made(kind) for made in (catalog, pooled) for kind in KINDS]
+
+
+def spare(kind: MachineKind) -> Catalog:
+    """What the kernels can do of a kind's numbers and codes, and no family asks for yet."""
+    asked = {spec.op for made in (catalog, pooled) for one in KINDS for spec in (made(one).base or made(one)).specs}
+    name = "windows" if kind.sampling == "regular" else "steps"
+    columns = {name: (READINGS, kind.sensors[0].name), "points": ("events", kind.error_codes[0].code)}
+    specs = [
+        FeatureSpec(op, "spare", table, op, column, window_hours=12.0, against_hours=48.0)
+        for kernel, (table, column) in columns.items()
+        for op in sorted(set(OPS[kernel]) - asked)
+    ]
+    return Catalog(kind, tuple(specs))
+
+
+WANTED = [made(kind) for made in (catalog, pooled, spare) for kind in KINDS]
 # Medians have no short cut, and the bench's kind has none.
 HOURLY = REGULAR.model_copy(update={"name": "hourly", "past_hours": None})
-WHOSE = [f"{'pooled' if wanted.base else 'own'}-{wanted.kind.name}" for wanted in WANTED]
+WHOSE = [f"{whose}-{kind.name}" for whose in ("own", "pooled", "spare") for kind in KINDS]
 
 
 def examples(count: int) -> int:
@@ -76,7 +93,7 @@ def differing(wanted: Catalog, found: Matrix, expected: Matrix, scale: float = 1
 
 @pytest.mark.parametrize("wanted", WANTED, ids=WHOSE)
 @given(data=st.data())
-@settings(max_examples=examples(16), deadline=None, phases=PHASES)
+@settings(max_examples=examples(12), deadline=None, phases=PHASES)
 def test_the_oracles_agree(wanted: Catalog, data: st.DataObject) -> None:
     tables = data.draw(histories(wanted.kind))
     looks = [(name, moment) for moment in data.draw(st.lists(moments, min_size=1, max_size=4)) for name in MACHINES]
@@ -92,7 +109,7 @@ def test_the_oracles_agree(wanted: Catalog, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=examples(10), deadline=None, phases=PHASES)
+@settings(max_examples=examples(6), deadline=None, phases=PHASES)
 def test_the_peers_of_the_bench_agree(data: st.DataObject) -> None:
     """Windows and cumulative counts over settled rows with the rest merged in, by Polars and by pandas."""
     wanted = catalog(HOURLY)
@@ -106,6 +123,32 @@ def test_the_peers_of_the_bench_agree(data: st.DataObject) -> None:
     assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), exact, scale) == []
     found = pandas_catalog.features(wanted, tables, table_of(MACHINES, machine.astype(np.int32), as_of))
     assert differing(wanted, _matrix(wanted, found), exact, scale) == []
+
+
+kinds = st.builds(
+    lambda windows, past, period, of: of.model_copy(
+        update={"name": "any", "window_hours": tuple(sorted(windows)), "past_hours": past, "period_hours": period}
+    ),
+    st.sets(st.sampled_from([0.25, 1.5, 6.0, 13.0, 24.0, 30.5, 72.0, 400.0]), min_size=1, max_size=4),
+    st.sampled_from([None, 5.0, 47.75, 500.0]),
+    st.sampled_from([0.25, 1.0, 24.0]),
+    st.sampled_from(KINDS),
+)
+
+
+@given(data=st.data())
+@settings(max_examples=examples(25), deadline=None, phases=PHASES)
+def test_any_declaration_agrees(data: st.DataObject) -> None:
+    """Whatever windows, past and period a kind declares: kernels against plain Python, alone as together."""
+    wanted = catalog(data.draw(kinds))
+    tables = data.draw(histories(wanted.kind))
+    looks = [(name, moment) for moment in data.draw(st.lists(moments, min_size=1, max_size=4)) for name in MACHINES]
+    machine = np.array([MACHINES.index(name) for name, _ in looks])
+    as_of = np.array([micros(moment) for _, moment in looks])
+    kernels = by_kernels(wanted, tables, machine, as_of)
+    assert differing(wanted, kernels.astype(np.float64), by_plain_python(wanted, tables, looks)) == []
+    alone = by_kernels(wanted, tables, machine[-1:], as_of[-1:])
+    assert np.array_equal(bits(alone[0]), bits(kernels[-1]))
 
 
 def test_dense_histories_agree() -> None:
@@ -167,7 +210,6 @@ def _scale(tables: Tables) -> float:
 
 def test_every_operation_has_its_oracles() -> None:
     in_polars = {op for ops, _ in polars_catalog.FAMILIES for op in ops}
-    for wanted in WANTED:
-        used = {spec.op for spec in (wanted.base or wanted).specs}
-        assert used - set(slow.OPERATIONS) == set()
-        assert used - in_polars == set()
+    known = {op for ops in OPS.values() for op in ops}
+    assert known - set(slow.OPERATIONS) == set()
+    assert known - in_polars == set()

@@ -4,6 +4,8 @@ Files and row groups of other entities and times are ruled out by their statisti
 the other columns only where a key may be met.
 """
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,8 +28,6 @@ def rivals(stored: delta.Frozen, bucket: int, incoming: pa.Table, contract: Tabl
         return contract.arrow.empty_table()
     names = [contract.entity] if contract.timeless_key else [contract.entity, EVENT_TIME]
     words = pc.unique(incoming.column(contract.entity))
-    encoded = incoming.select(names).set_column(0, contract.entity, incoming.column(contract.entity).dictionary_encode())
-    wanted = np.unique(_keys(encoded.unify_dictionaries().combine_chunks(), names, words))
     range_ = pc.min_max(words).as_py()
     span = None
     if not contract.timeless_key:
@@ -35,8 +35,13 @@ def rivals(stored: delta.Frozen, bucket: int, incoming: pa.Table, contract: Tabl
         span = (int(moments.min()), int(moments.max()))
     where = Where(contract.entity, between=(range_["min"], range_["max"]), times=span)
 
+    @cache
+    def sought() -> npt.NDArray[np.uint64]:
+        encoded = incoming.select(names).set_column(0, contract.entity, incoming.column(contract.entity).dictionary_encode())
+        return np.sort(_keys(encoded.unify_dictionaries().combine_chunks(), names, words))
+
     def met(keys: pa.Table) -> npt.NDArray[np.bool_]:
-        found = _keys(keys, names, words)
+        wanted, found = sought(), _keys(keys, names, words)
         place = np.minimum(np.searchsorted(wanted, found), len(wanted) - 1)
         return np.asarray(wanted[place] == found, dtype=bool)
 

@@ -1,0 +1,146 @@
+"""make bench NAME=world: a model of the simulated fleet against its true probabilities, seed by seed and kind by kind.
+
+Each seed is a fleet of its own: simulated, built on a daily grid, trained by the shipped experiment, judged on the last fifth
+of its time. Three figures, of the probability within 72 h:
+  slope     calibration slope against the true probabilities, 0.95 to 1.05
+  range     bins of 1,000 like predictions whose mean true probability lies within their mean 90 % range, at least 85 %
+  recall    failures announced in sensors and codes that are alarmed on 5 % of the observations, at least 90 % of the oracle's
+One fleet has a few hundred such failures, and a slope of its own is known to about 0.1 only: what decides is the last line, all
+test rows together, each predicted by its own model. The exit code is 1 where a figure is missed there.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from features.build import build
+from features.lake import Lake
+from features.observations import Grid
+from features.simulator import truth as simulated
+from features.simulator.fleet import Fleet, source
+from features.simulator.world import load_world
+from training import truth
+from training.ceiling import Ceiling, slope_against
+from training.config import TrainConfig, load_config
+from training.evaluation import Settings, evaluate
+from training.intervals import Interval, resample
+from training.train import train_machine
+
+SLOPE, RANGE, RECALL = (0.95, 1.05), 0.85, 0.90
+REPLICATES = 100
+OWN = "forewarn"
+HEAD = (
+    f"{'':>14}{'rows':>9}{'announced':>11}{'slope 24 h':>12}{'48 h':>8}{'72 h':>8}{'':>16}{'':>8}"
+    f"{'bins':>6}{'range':>8}{'':>8}{'model':>8}{'oracle':>8}{'share':>8}{'':>8}{'seconds':>9}"
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A test period: machine codes [n], prediction and truth [n, 3], and what the evaluation found."""
+
+    name: str
+    machine: np.ndarray
+    p: np.ndarray
+    true: np.ndarray
+    ceiling: Ceiling
+    seconds: float = 0.0
+
+
+def judge(home: Path, seed: int, machines: int, days: int, config: TrainConfig) -> list[Judged]:
+    """Simulate one fleet and judge a model of each of its kinds. Progress goes to stderr."""
+    started = time.monotonic()
+    lake = Lake.open(home / "lake", create=True)
+    with simulated.writing(home) as writer:
+        fleet = Fleet(load_world(), machines, days, 1, seed)
+        lake.ingest(source(fleet, writer=writer, threads=config.threads), imported_at=datetime.now(UTC))
+    say(f"seed {seed}: {machines} machines x {days} days simulated in {time.monotonic() - started:.0f} s")
+    return [judge_kind(home, lake, kind, seed, config) for kind in sorted(lake.kinds())]
+
+
+def judge_kind(home: Path, lake: Lake, kind: str, seed: int, config: TrainConfig) -> Judged:
+    started = time.monotonic()
+    snapshot = build(lake, kind, Grid(), home=home, threads=config.threads)
+    built = time.monotonic()
+    frame = train_machine(config, snapshot, lake).predictions
+    known = truth.of(home, kind, frame)
+    assert known is not None, "the simulator wrote no truth"
+    p = frame[["p24", "p48", "p72"]].to_numpy(np.float64)
+    found = evaluate(frame, {OWN: p}, Settings(replicates=REPLICATES, lists=(), budgets=(0.05,)), truth=known).ceiling
+    assert found is not None
+    ended = time.monotonic()
+    say(f"seed {seed}: {kind} built in {built - started:.0f} s, trained and judged in {ended - built:.0f} s")
+    codes = np.unique(frame["machine_id"], return_inverse=True)[1].astype(np.int32)
+    return Judged(f"{seed} {kind}", codes, p, known.p, found, ended - started)
+
+
+def line(
+    name: str, rows: int, slopes: Sequence[Interval], inside: np.ndarray, hits: np.ndarray, seconds: float
+) -> tuple[str, bool]:
+    """One line of the table and whether all figures are reached. hits: failures announced, alarmed by model, by oracle."""
+    slope, within, share = slopes[-1], float(inside.mean()), hits[1] / max(hits[2], 1)
+    reached = [SLOPE[0] <= slope.value <= SLOPE[1], within >= RANGE, share >= RECALL]
+    marks = [f"{'ok' if one else 'MISSED':>8}" for one in reached]
+    spread = f"[{slope.low:.2f}, {slope.high:.2f}]"
+    found, known = hits[1:] / max(hits[0], 1)
+    text = (
+        f"{name:>14}{rows:9,d}{hits[0]:11,.0f}{slopes[0].value:12.3f}{slopes[1].value:8.3f}{slope.value:8.3f}{spread:>16}{marks[0]}"
+        f"{len(inside):6d}{within:8.2f}{marks[1]}{found:8.3f}{known:8.3f}{share:8.3f}{marks[2]}{seconds:9.0f}"
+    )
+    return text, all(reached)
+
+
+def hits_of(ceiling: Ceiling) -> np.ndarray:
+    found = ceiling.windows
+    return np.zeros(3) if found is None else found.failures * np.array([1.0, found.model.value, found.oracle.value])
+
+
+def report(judged: Sequence[Judged]) -> bool:
+    """The table; whether the last line, all test rows together, reaches the figures."""
+    print(HEAD)
+    for one in judged:
+        slopes = list(one.ceiling.slopes.values())
+        print(line(one.name, len(one.p), slopes, one.ceiling.bins.inside, hits_of(one.ceiling), one.seconds)[0])
+    first = np.cumsum([0, *(one.machine.max() + 1 for one in judged)])
+    machine = np.concatenate([one.machine + start for one, start in zip(judged, first, strict=False)]).astype(np.int32)
+    p, true = (np.concatenate([getattr(one, name) for one in judged]) for name in ("p", "true"))
+    resamples = resample(int(first[-1]), REPLICATES, 20)
+    slopes = [slope_against(true[:, k], p[:, k], machine, resamples) for k in range(3)]
+    inside = np.concatenate([one.ceiling.bins.inside for one in judged])
+    hits = np.sum([hits_of(one.ceiling) for one in judged], axis=0)
+    text, reached = line("all", len(p), slopes, inside, hits, sum(one.seconds for one in judged))
+    print(text)
+    return reached
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--machines", type=int, default=1000)
+    parser.add_argument("--days", type=int, default=450)
+    parser.add_argument("--seeds", default="1001,1002,1003", help="fleets, by their seeds")
+    parser.add_argument("--config", default="machine", help="experiment, a TOML file or a shipped one's name")
+    parser.add_argument("--quick", action="store_true", help="one small fleet, for development: its figures say little")
+    arguments = parser.parse_args()
+    machines, days = (200, 300) if arguments.quick else (arguments.machines, arguments.days)
+    seeds = [int(seed) for seed in arguments.seeds.split(",")][: 1 if arguments.quick else None]
+    judged = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as home:
+            judged += judge(Path(home), seed, machines, days, load_config(arguments.config))
+    print(f"fleets of {machines:,} machines x {days} days, hourly readings; experiment {arguments.config}")
+    return 0 if report(judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

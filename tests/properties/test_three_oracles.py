@@ -160,6 +160,8 @@ def test_dense_histories_agree() -> None:
     kernels = by_kernels(wanted, tables, machine, as_of)
     assert differing(wanted, by_polars(wanted, tables, machine, as_of, bulk=True), kernels.astype(np.float64)) == []
     assert differing(wanted, by_polars(wanted, tables, machine, as_of), kernels.astype(np.float64)) == []
+    order = np.random.default_rng(6).permutation(len(as_of))
+    assert np.array_equal(bits(by_kernels(wanted, tables, machine[order], as_of[order])), bits(kernels[order]))
     chosen = np.arange(7, len(as_of), 41)
     looks = [(MACHINES[machine[place]], START + timedelta(hours=3 * int(place % len(grid)))) for place in chosen]
     assert differing(wanted, kernels[chosen].astype(np.float64), by_plain_python(wanted, tables, looks)) == []

@@ -139,15 +139,30 @@ class Writer:
 
 @contextmanager
 def writing(home: Path) -> Iterator[Writer]:
-    """A writer into `home`'s truth; what it has is published if the block ends well, and dropped if not."""
+    """A writer into `home`'s truth; what it has is published if the block ends well, and dropped if not.
+
+    The truth is that of the last simulation: a smaller fleet after a larger one leaves the rows of the smaller.
+    """
     folder = home / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     writer = Writer(folder)
     try:
         yield writer
         writer.publish()
     finally:
         writer.drop()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts of simulations that were killed."""
+    for draft in folder.glob(".*.draft"):
+        try:
+            os.kill(int(draft.name.split(".")[-2]), 0)  # asks whether there is such a process
+        except (ProcessLookupError, ValueError):
+            draft.unlink(missing_ok=True)
+        except PermissionError:
+            continue
 
 
 def path_of(folder: Path, kind: str) -> Path:

@@ -136,6 +136,14 @@ def test_a_simulation_that_fails_leaves_the_old_truth(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "truth").iterdir()] == ["pump.parquet"]
 
 
+def test_drafts_of_killed_simulations_go(tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / ".pump.999999999.draft").write_bytes(b"half")
+    with truth.writing(tmp_path):
+        pass
+    assert not list((tmp_path / "truth").iterdir())
+
+
 def test_features_and_serving_never_read_the_truth() -> None:
     """The truth's reader is for the report of training and for tests; the verb `simulate` only writes it."""
     known = re.compile(r"simulator[. ]+(import .*)?truth|truth\.\w+")

@@ -147,10 +147,22 @@ def _sum(first: dict[str, TableCount], second: dict[str, TableCount]) -> dict[st
     return {name: first.get(name, TableCount()) + second.get(name, TableCount()) for name in {**first, **second}}
 
 
-def drain(lake: "Lake", *, wait: Callable[[], bool] | None = None, told: Callable[[RowAccount], None] | None = None) -> None:
-    """Rounds until all that was in the log at the beginning is in the tables. wait: see `Lake.writing`. Raises Conflict."""
+def drain(
+    lake: "Lake",
+    *,
+    wait: Callable[[], bool] | None = None,
+    told: Callable[[RowAccount], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> None:
+    """Rounds until all that was in the log at the beginning is in the tables, or until `stop()` between two of them.
+
+    wait: see `Lake.writing`. told: hears of each round. Raises Conflict.
+    """
     rows = MOST_ROWS
-    while rows >= MOST_ROWS and (account := compact_log(lake, wait=wait)) is not None:
+    while rows >= MOST_ROWS and not (stop is not None and stop()):
+        account = compact_log(lake, wait=wait)
+        if account is None:
+            return
         rows = account.total.rows_in
         if told is not None:
             told(account)
@@ -188,10 +200,10 @@ class Compactor:
                 if waited >= self._every or self._much():
                     waited = 0.0
                     self._round()
-            except ForewarnError as error:
-                log.warning("the log is not compacted: %s", error)
-            except Exception:  # a full disk, say: the log keeps what it holds, and the next round tries again
-                log.exception("the log is not compacted")
+            except (ForewarnError, OSError) as error:  # a full disk, say: the log keeps what it holds until the next round
+                log.warning("the log is not moved into the tables: %s", error)
+            except Exception:
+                log.exception("the log is not moved into the tables")
 
     def _much(self) -> bool:
         return Tail(self._root, compacted(self._root).positions).waiting_bytes() > MOST_BYTES
@@ -210,4 +222,4 @@ class Compactor:
                 lake = Lake.open(self._root)
             except NotFound:
                 return
-            drain(lake, wait=lambda: not self._stop.wait(0.05))
+            drain(lake, wait=lambda: not self._stop.wait(0.05), stop=self._stop.is_set)

@@ -1,5 +1,6 @@
 """The log into the tables: grouping does not matter, killing does not matter, and the account says what became of every row."""
 
+import errno
 import fcntl
 import signal
 import subprocess
@@ -233,6 +234,34 @@ def test_the_thread_compacts_and_leaves_the_rest_to_the_next_process(tmp_path: P
     send(lake, writer, posts(SEED + 1, 1))
     assert total(lake).rows_in == 120
     assert compact_log(lake) is not None
+    writer.close()
+
+
+def test_a_full_disk_leaves_the_rows_in_the_log_and_the_next_round_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(lake.root)
+    send(lake, writer, posts(SEED, 3))
+    before = contents(lake)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delta, "append", full)
+        thread = Compactor(lake.root, 0.02)
+        deadline = time.monotonic() + 30
+        while not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert contents(lake) == before and total(lake).rows_in == 0
+    while total(lake).rows_in < 36 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    thread.close()
+    assert total(lake).rows_in == 36
+    assert {record.getMessage() for record in caplog.records} == {
+        "the log is not moved into the tables: [Errno 28] No space left on device"
+    }
     writer.close()
 
 

@@ -95,10 +95,14 @@ class Run:
     fresh: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     unseen: int = 0
+    left: int = 0
 
 
-def stream(lake: Lake, fleet: Fleet, args: argparse.Namespace, seconds: float, rate: float) -> Run:
-    """Send for so many seconds, at `rate` rows per second or as fast as batches are acknowledged (0)."""
+def stream(lake: Lake, fleet: Fleet, args: argparse.Namespace, seconds: float, rate: float, before: int) -> Run:
+    """Send for so many seconds, at `rate` rows per second or as fast as batches are acknowledged (0).
+
+    before: rows sent by earlier runs.
+    """
     run, live, writer = Run(), Live(lake), Writer.open(lake.root)
     kinds, kind_of = lake.kinds(), dict.fromkeys(fleet.ids, KIND.name)
     latest: list[tuple[str, datetime, float, float]] = []
@@ -125,6 +129,7 @@ def stream(lake: Lake, fleet: Fleet, args: argparse.Namespace, seconds: float, r
         if rate:
             time.sleep(max(0.0, run.rows / rate - (now - started)))
     run.seconds = time.perf_counter() - started
+    run.left = waiting(lake, before + run.rows)
     done.set()
     for reader in readers:
         reader.join()
@@ -239,17 +244,17 @@ def bench(folder: Path, args: argparse.Namespace) -> int:
     runs: dict[str, Run] = {}
     for name, seconds, rate in (("sprint", args.sprint, 0.0), ("sustained", args.seconds, args.rate)):
         sent = sum(run.rows for run in runs.values())
-        runs[name] = run = stream(lake, fleet, args, seconds, rate)
-        report(name, run, waiting(lake, sent + run.rows), raw(folder, size, len(run.acks)))
+        runs[name] = run = stream(lake, fleet, args, seconds, rate, sent)
+        report(name, run, raw(folder, size, len(run.acks)))
         drained = time.perf_counter()
         drain(lake)
         print(f"  the rest was in the tables {time.perf_counter() - drained:.1f} s later")
     return judged(lake, fleet, runs)
 
 
-def report(name: str, run: Run, left: int, floor: float) -> None:
+def report(name: str, run: Run, floor: float) -> None:
     rate, spent = run.rows / run.seconds, sum(run.acks)
-    print(f"{name}: {rate:,.0f} readings/s for {run.seconds:.0f} s; {left:,} rows were not in the tables yet")
+    print(f"{name}: {rate:,.0f} readings/s for {run.seconds:.0f} s; {run.left:,} rows were not in the tables yet")
     print(f"  peak memory {run.peak_mb:,.0f} MiB")
     print(f"  {shown('acknowledged', run.acks)}; checks, log and sync took {spent:.2f} s")
     print(f"  floor, the same bytes written and synced raw: {floor:.2f} s; ours takes {spent / floor:.1f}x")

@@ -24,7 +24,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "simulate": ("features.cli", "simulate", "Simulate a fleet into the lake."),
     "import": ("features.cli", "import_", "Import histories into the lake: azure-pdm, backblaze, mapped."),
     "ingest": ("features.cli_log", "ingest", "Move the log of sent rows into the lake, or files into the log."),
-    "lake": ("features.cli", "lake", "Look into the lake: row accounts, quarantine."),
+    "lake": ("features.cli_lake", "lake", "The lake: row accounts, quarantine, history of versions, compaction."),
     "features": ("features.cli", "features", "Build, list and compare snapshots of features."),
     "train": ("training.cli", "train", "Train and register a model."),
     "promote": ("training.cli", "promote", "Make a bundle the champion that serving reads."),

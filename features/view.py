@@ -71,6 +71,11 @@ class View:
         ids = self.read(MACHINES.name, buckets=[bucket], columns=[MACHINE]).column(MACHINE)
         return [str(one) for one in pc.unique(ids).to_pylist()]
 
+    def vacuumed(self) -> list[str]:
+        """The tables some of whose files are no longer there at these versions."""
+        tables = [(name, self._table(name)) for name in self.versions if delta.exists(self._lake.path(name))]
+        return [name for name, table in tables if table and not all((table.path / file.path).exists() for file in table.files)]
+
     def groups(self, table_name: str, bucket: int, rows: int) -> list[Ids]:
         """Ranges of the entities of a bucket, ascending, each of at most `rows` rows of a table (or of one entity)."""
         table = self._table(table_name)

@@ -127,10 +127,13 @@ def test_a_snapshot_whose_lake_version_was_vacuumed(typed: Typed, tmp_path: Path
     assert typed("features", "build", "--kind", "press")[0] == 0
     assert typed("lake", "compact")[0] == 0
     plant.aged(lake, days=40)
-    assert "4 files removed" in typed("lake", "compact", "--vacuum-days", "30")[1]
+    said = typed("lake", "compact", "--vacuum-days", "30")[1]
+    snapshot = open_snapshot(tmp_path / "home")
+    assert "4 files removed that no version of the last 30 days needs." in said
+    assert f"nothing can be trained on them any more: {snapshot.id}." in said
     line = r"table readings_press: the rows of version 1 were vacuumed on .*; .*build anew from the current version"
     with pytest.raises(NotFound, match=line):
-        labels_of(open_snapshot(tmp_path / "home"))
+        labels_of(snapshot)
     assert typed("features", "build", "--kind", "press")[0] == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from features import cli
+from features import cli, cli_lake
 from features.errors import NotFound
 from features.settings import settings
 
@@ -68,24 +68,24 @@ def test_the_account_as_json_and_stored(plant: Path) -> None:
     assert printed["tables"]["readings_press"] == {
         "rows_in": 3, "accepted": 1, "corrected": 0, "duplicate": 1, "quarantined": 1
     }  # fmt: skip
-    stored = json.loads(runner.invoke(cli.lake, ["accounts", "--json"]).stdout)
+    stored = json.loads(runner.invoke(cli_lake.lake, ["accounts", "--json"]).stdout)
     assert stored == [{key: value for key, value in printed.items() if key != "notes"}]
-    assert "mapped" in runner.invoke(cli.lake, ["accounts"]).stdout
+    assert "mapped" in runner.invoke(cli_lake.lake, ["accounts"]).stdout
 
 
 def test_the_quarantine_is_readable(plant: Path) -> None:
     runner = CliRunner()
     runner.invoke(cli.import_, ["mapped", str(plant)])
-    rows = json.loads(runner.invoke(cli.lake, ["quarantine", "--json"]).stdout)
+    rows = json.loads(runner.invoke(cli_lake.lake, ["quarantine", "--json"]).stdout)
     assert [(row["file"], row["row"], row["column"], row["value"], row["reason"]) for row in rows] == [
         ("oil.csv", 2, "oil", "999", "above 150 °C")
     ]
-    assert "above 150 °C" in runner.invoke(cli.lake, ["quarantine", "--table", "readings_press"]).stdout
-    assert runner.invoke(cli.lake, ["quarantine", "--table", "events"]).stdout == "The quarantine is empty.\n"
+    assert "above 150 °C" in runner.invoke(cli_lake.lake, ["quarantine", "--table", "readings_press"]).stdout
+    assert runner.invoke(cli_lake.lake, ["quarantine", "--table", "events"]).stdout == "The quarantine is empty.\n"
 
 
 def test_looking_into_no_lake(plant: Path) -> None:
-    result = CliRunner().invoke(cli.lake, ["accounts"])
+    result = CliRunner().invoke(cli_lake.lake, ["accounts"])
     assert isinstance(result.exception, NotFound)
 
 

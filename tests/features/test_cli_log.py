@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from features import cli, cli_log
+from features import cli_lake, cli_log
 from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.log import Writer
@@ -46,7 +46,7 @@ def test_what_waits_goes_into_the_tables(lake: Lake) -> None:
     assert said() == {"tables": {}, "total": {}, "logged": []}
     result = CliRunner().invoke(cli_log.ingest, [])
     assert result.stdout == "Nothing was waiting in the log.\n"
-    [_, of_the_log] = json.loads(CliRunner().invoke(cli.lake, ["accounts", "--json"]).stdout)
+    [_, of_the_log] = json.loads(CliRunner().invoke(cli_lake.lake, ["accounts", "--json"]).stdout)
     assert of_the_log["source"] == "log" and of_the_log["total"] == document["total"]
 
 

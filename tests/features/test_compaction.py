@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from features import cli, compaction, datafiles, delta
+from features import cli_lake, compaction, datafiles, delta
 from features.errors import BadInput, Conflict, NotFound
 from features.kinds import Sensor
 from features.lake import Lake
@@ -220,12 +220,12 @@ def test_a_vacuumed_version_says_so(lake: Lake) -> None:
 
 @pytest.fixture
 def typed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    monkeypatch.setattr(cli, "open_lake", lambda: lake)
+    monkeypatch.setattr(cli_lake, "open_lake", lambda: lake)
     return CliRunner()
 
 
 def test_the_verbs_tell_people_and_programs(typed: CliRunner, lake: Lake) -> None:
-    text = typed.invoke(cli.lake, ["history", "readings_press"]).stdout.splitlines()
+    text = typed.invoke(cli_lake.lake, ["history", "readings_press"]).stdout.splitlines()
     assert text[0].split() == ["table", "version", "time", "(UTC)", "operation", "rows", "added", "source"]
     assert text[3].split()[0::2] == [
         "readings_press",
@@ -233,10 +233,12 @@ def test_the_verbs_tell_people_and_programs(typed: CliRunner, lake: Lake) -> Non
         "import",
         "plant",
     ]
-    done = json.loads(typed.invoke(cli.lake, ["compact", "--table", "readings_press", "--vacuum-days", "7", "--json"]).stdout)
+    done = json.loads(
+        typed.invoke(cli_lake.lake, ["compact", "--table", "readings_press", "--vacuum-days", "7", "--json"]).stdout
+    )
     assert done["compacted"][0]["files_after"] == 2
     assert done["removed"] == {"readings_press": 0}
-    assert "Nothing to compact." in typed.invoke(cli.lake, ["compact"]).stdout
-    last = json.loads(typed.invoke(cli.lake, ["history", "--json"]).stdout)[-1]
+    assert "Nothing to compact." in typed.invoke(cli_lake.lake, ["compact"]).stdout
+    last = json.loads(typed.invoke(cli_lake.lake, ["history", "--json"]).stdout)[-1]
     assert (last["table"], last["operation"], last["rows"]) == ("readings_press", "compaction", 0)
-    assert isinstance(typed.invoke(cli.lake, ["compact", "--table", "nothing"]).exception, NotFound)
+    assert isinstance(typed.invoke(cli_lake.lake, ["compact", "--table", "nothing"]).exception, NotFound)

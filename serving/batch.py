@@ -215,7 +215,7 @@ def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
     """
     if not len(scores):
         return
-    lake.append_rows(MACHINE_SCORES, lake_table(scores), scores.scored_at, SOURCE)
+    lake.append_new(MACHINE_SCORES, lake_table(scores), scores.scored_at, SOURCE)
     batch = StoredBatch(
         batch_id=scores.batch_id,
         entity="machine",

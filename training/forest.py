@@ -82,13 +82,18 @@ def compiled(text: str, *, where: str = "booster") -> Compiled:
     """Read a model text. Raises BadInput on one that is damaged, or that holds linear trees or a random forest."""
     if not text.startswith("tree\n") or "end of trees" not in text:
         raise BadInput("not a LightGBM model text", where=where, mend=MEND)
-    head, _, _ = text.partition("end of trees")
-    header, *trees = TREE.split(head)
     try:
-        return _compiled(_fields(header), [_fields(tree) for tree in trees])
+        return _compiled(*fields_of(text))
     except (KeyError, IndexError, ValueError, OverflowError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise BadInput(f"damaged LightGBM model text: {what}", where=where, mend=MEND) from None
+
+
+def fields_of(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The fields of a model text's header, and those of each of its trees."""
+    head, _, _ = text.partition("end of trees")
+    header, *trees = TREE.split(head)
+    return _fields(header), [_fields(tree) for tree in trees]
 
 
 def _fields(block: str) -> dict[str, str]:
@@ -103,11 +108,11 @@ def _compiled(header: Mapping[str, str], trees: Sequence[Mapping[str, str]]) -> 
     if "average_output" in header or any(tree.get("is_linear", "0") != "0" for tree in trees):
         raise ValueError("linear trees and random forests are not supported")
     leaf_counts = np.array([int(tree["num_leaves"]) for tree in trees])
-    nodes = _Nodes.of(trees, leaf_counts - 1, len(names))
-    leaves = _numbers(trees, "leaf_value", leaf_counts, np.float64)
+    nodes = Nodes.of(trees, leaf_counts - 1, len(names))
+    leaves = numbers_of(trees, "leaf_value", leaf_counts, np.float64)
     if not np.isfinite(leaves).all():
         raise ValueError("a leaf without a finite value")
-    leaf_offsets, node_offsets = _offsets(leaf_counts), _offsets(leaf_counts - 1)
+    leaf_offsets, node_offsets = offsets_of(leaf_counts), offsets_of(leaf_counts - 1)
     begins, sizes, places = (np.empty(count, dtype=np.int64) for count in (len(nodes.column), len(nodes.column), len(leaves)))
     wrong = forest_kernel.arrange(nodes.left, nodes.right, node_offsets, leaf_offsets, begins, sizes, places)
     if wrong >= 0:
@@ -116,7 +121,7 @@ def _compiled(header: Mapping[str, str], trees: Sequence[Mapping[str, str]]) -> 
     in_order = np.empty_like(leaves)
     in_order[tree_of_leaf + places] = leaves
 
-    channels, looks_at, sets = _channels(nodes)
+    channels, looks_at, sets = channels_of(nodes)
     by_tree = (node_offsets, looks_at, nodes.threshold)
     if leaf_counts.max() > _LARGEST:
         inner = np.repeat(node_offsets[:-1], leaf_counts - 1)
@@ -131,13 +136,13 @@ def _compiled(header: Mapping[str, str], trees: Sequence[Mapping[str, str]]) -> 
     masks = (~(((one << sizes.astype(np.uint64)) - one) << begins.astype(np.uint64))).astype(word)
     order = np.lexsort((nodes.threshold, looks_at))
     tree_of_node = np.repeat(np.arange(len(trees), dtype=np.uint32), leaf_counts - 1)
-    runs = _offsets(np.bincount(looks_at, minlength=len(channels)))
+    runs = offsets_of(np.bincount(looks_at, minlength=len(channels)))
     by_channel = (runs, nodes.threshold[order], tree_of_node[order], masks[order])
     return Compiled(outputs, names, channels, sets, (*by_tree, masks), by_channel, leaf_offsets, in_order)
 
 
 @dataclass(frozen=True)
-class _Nodes:
+class Nodes:
     """Inner nodes of all trees; set_of: the place in `sets` of a split on categories, or -1."""
 
     column: Array
@@ -149,10 +154,10 @@ class _Nodes:
     right: Array
 
     @classmethod
-    def of(cls, trees: Sequence[Mapping[str, str]], counts: Array, columns: int) -> "_Nodes":
-        column = _numbers(trees, "split_feature", counts, np.int64)
-        stated = _numbers(trees, "threshold", counts, np.float64)
-        decision = _numbers(trees, "decision_type", counts, np.int64)
+    def of(cls, trees: Sequence[Mapping[str, str]], counts: Array, columns: int) -> "Nodes":
+        column = numbers_of(trees, "split_feature", counts, np.int64)
+        stated = numbers_of(trees, "threshold", counts, np.float64)
+        decision = numbers_of(trees, "decision_type", counts, np.int64)
         if column.size and not 0 <= column.min() <= column.max() < columns:
             raise ValueError("a split on a column that is not there")
         if np.isnan(stated).any() or ((decision < 0) | (decision >> 2 > _NAN_IS_MISSING)).any():
@@ -165,7 +170,7 @@ class _Nodes:
         for node in np.flatnonzero(categorical).tolist():
             members = _members(trees[tree_of[node]], int(stated[node]))
             set_of[node] = sets.setdefault(members, len(sets))
-        sides = (_numbers(trees, name, counts, np.int64) for name in ("left_child", "right_child"))
+        sides = (numbers_of(trees, name, counts, np.int64) for name in ("left_child", "right_child"))
         return cls(column, sort, threshold, list(sets), set_of, *sides)
 
 
@@ -198,19 +203,19 @@ def _members(tree: Mapping[str, str], number: int) -> tuple[int, ...]:
     return tuple(words[low:high])
 
 
-def _channels(nodes: _Nodes) -> tuple[Array, Array, Array]:
+def channels_of(nodes: Nodes) -> tuple[Array, Array, Array]:
     """Channels int64[channels, 4], the channel of each node, and the words of all sets."""
     looks = np.stack([nodes.column, nodes.sort, nodes.set_of], axis=1)
     distinct, looks_at = np.unique(looks, axis=0, return_inverse=True)
     words = np.array([word for one in nodes.sets for word in one] or [0], dtype=np.uint32)
     lengths = np.array([*(len(one) for one in nodes.sets), 0], dtype=np.int64)  # the last stands for no set
-    starts = np.append(_offsets(lengths[:-1])[:-1], 0)
+    starts = np.append(offsets_of(lengths[:-1])[:-1], 0)
     number = distinct[:, 2]
     channels = np.stack([distinct[:, 0], distinct[:, 1], starts[number], lengths[number]], axis=1)
     return np.ascontiguousarray(channels), np.ascontiguousarray(looks_at.reshape(-1)), words
 
 
-def _numbers(trees: Sequence[Mapping[str, str]], name: str, counts: Array, kind: Any) -> Array:
+def numbers_of(trees: Sequence[Mapping[str, str]], name: str, counts: Array, kind: Any) -> Array:
     """A field of all trees, one after the other. Raises ValueError where a tree has another number of them."""
     texts = [tree[name].split() if count else () for tree, count in zip(trees, counts.tolist(), strict=True)]
     if any(len(one) != count for one, count in zip(texts, counts.tolist(), strict=True)):
@@ -218,5 +223,5 @@ def _numbers(trees: Sequence[Mapping[str, str]], name: str, counts: Array, kind:
     return np.array([one for text in texts for one in text], dtype=kind)
 
 
-def _offsets(counts: Array) -> Array:
+def offsets_of(counts: Array) -> Array:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -126,6 +126,49 @@ def walks(x, channels, sets, node_offsets, looks_at, thresholds, children, leaf_
 
 
 @jit
+def shapley(  # type: ignore[no-untyped-def]
+    x, channels, sets, looks_at, thresholds, leaves, outputs, elements_of, columns, shares, conditions_of, conditions,
+    at, weight, low, high, out,
+):  # fmt: skip
+    """Add Shapley values of rows [low, high) of x float32[rows, columns] to out float64[rows, outputs, columns + 1].
+
+    leaves, outputs: of each leaf its value and the output that it adds to; elements_of: int64[leaves + 1], what its path looks
+    at: a column, the share of training rows that went this way, and conditions (a node, 1 for left) by conditions_of. at,
+    weight: nodes and weights of the integral.
+    """
+    seen = np.empty(len(channels), dtype=np.float32)
+    went = np.empty(len(looks_at), dtype=np.int64)
+    deepest = 0
+    for leaf in range(len(leaves)):
+        deepest = max(deepest, elements_of[leaf + 1] - elements_of[leaf])
+    factors = np.empty((deepest, len(at)))
+    whole = np.empty(len(at))
+    fulfilled = np.empty(deepest)
+    for row in range(low, high):
+        for c in range(len(channels)):
+            seen[c] = _seen(x[row, channels[c, 0]], channels[c, 1], channels[c, 2], channels[c, 3], sets)
+        for node in range(len(looks_at)):
+            went[node] = 1 if seen[looks_at[node]] <= thresholds[node] else 0
+        for leaf in range(len(leaves)):
+            first, stop = elements_of[leaf], elements_of[leaf + 1]
+            whole[:] = leaves[leaf]
+            for element in range(first, stop):
+                one = 1.0
+                for condition in range(conditions_of[element], conditions_of[element + 1]):
+                    if went[conditions[condition, 0]] != conditions[condition, 1]:
+                        one = 0.0
+                fulfilled[element - first] = one
+                for q in range(len(at)):
+                    factors[element - first, q] = one * at[q] + shares[element] * (1.0 - at[q])
+                    whole[q] *= factors[element - first, q]
+            for element in range(first, stop):
+                total = 0.0
+                for q in range(len(at)):
+                    total += weight[q] * whole[q] / factors[element - first, q]
+                out[row, outputs[leaf], columns[element]] += (fulfilled[element - first] - shares[element]) * total
+
+
+@jit
 def arrange(left, right, node_offsets, leaf_offsets, begins, sizes, places):  # type: ignore[no-untyped-def]
     """Number each tree's leaves from left to right; the first tree that is none, or -1.
 

@@ -2,53 +2,44 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from features.errors import BadInput
-from training.forest import MEND, TREE, compiled
-
-if TYPE_CHECKING:
-    import lightgbm as lgb
+from training.forest import TREE, compiled, fields_of
+from training.forest_reasons import Reasons, reasons_of
 
 Floats = npt.NDArray[np.float64]
 
 
 class Forest:
-    """A booster with one raw score (log-odds) per output. Needs no parameters but its text."""
+    """A booster with one raw score (log-odds) per output: LightGBM makes it, here its text is all that it takes to run it."""
 
     def __init__(self, text: str, *, where: str = "booster") -> None:
         self.text, self._where = text, where
-        self._boosters: dict[tuple[int, ...], lgb.Booster] = {}
+        self._reasons: dict[tuple[int, ...], Reasons] = {}
         self._compiled = compiled(text, where=where)
         self.outputs, self.feature_names = self._compiled.outputs, self._compiled.feature_names
-
-    def _booster(self, outputs: tuple[int, ...]) -> "lgb.Booster":
-        """LightGBM's own, of some of the outputs: it explains no tree that nobody asks about."""
-        import lightgbm as lgb  # seconds, and only reasons and gains need it
-
-        if outputs not in self._boosters:
-            header, trees = _split(self.text)
-            try:
-                self._boosters[outputs] = lgb.Booster(model_str=_joined(header, [trees[place] for place in outputs]))
-            except lgb.basic.LightGBMError as error:
-                raise BadInput(f"LightGBM cannot read it: {error}", where=self._where, mend=MEND) from None
-        return self._boosters[outputs]
 
     def raw(self, x: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
         """[n, features] to [n, outputs] log-odds, equal to LightGBM's to the last bit."""
         return self._compiled.raw(x, threads=threads)
 
     def contributions(self, x: npt.NDArray[np.float32], outputs: Sequence[int], *, threads: int = 1) -> Floats:
-        """[n, chosen outputs, features + 1]: tree SHAP values of raw scores, the expected score last (Lundberg et al. 2018)."""
-        values = self._booster(tuple(outputs)).predict(x, pred_contrib=True, num_threads=threads)
-        return np.asarray(values, dtype=np.float64).reshape(len(x), len(outputs), -1)
+        """[n, chosen outputs, features + 1]: tree SHAP values of raw scores, the expected score last."""
+        asked = tuple(outputs)
+        if asked not in self._reasons:
+            self._reasons[asked] = reasons_of(self.text, asked, where=self._where)
+        return self._reasons[asked].values(x, threads=threads)
 
     def gains(self) -> Floats:
         """[features]: total gain of the splits on each feature."""
-        return np.asarray(self._booster(tuple(range(self.outputs))).feature_importance("gain"), dtype=np.float64)
+        found = np.zeros(len(self.feature_names))
+        for tree in fields_of(self.text)[1]:
+            gain = np.array(tree.get("split_gain", "").split(), dtype=np.float64)
+            np.add.at(found, np.array(tree.get("split_feature", "").split(), dtype=np.int64), np.maximum(gain, 0.0))
+        return found
 
 
 def merge(texts: Sequence[str]) -> str:

@@ -69,6 +69,8 @@ def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World
     assert found.reproduced, found.verdict
     table = Lake.open(world.home / "lake").read("machine_scores")
     assert table.num_rows == before + MACHINES
+    account = Lake.open(world.home / "lake").accounts()[-1]
+    assert (account["source"], account["total"]["accepted"]) == ("score machine", MACHINES)
     by_id = {row["score_id"]: row for row in table.to_pylist()}
     for row in range(len(scores)):
         kept = by_id[f"{scores.batch_id}.{row}"]

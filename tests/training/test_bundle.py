@@ -255,7 +255,7 @@ def test_loads_and_answers_without_frameworks(saved: Path) -> None:
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {{"mlflow", "sklearn", "bentoml", "torch", "optuna", "deltalake"}} or name in {{
+        if name.split(".")[0] in {{"lightgbm", "mlflow", "sklearn", "bentoml", "torch", "optuna", "deltalake"}} or name in {{
             "training.gbm", "training.labels", "training.train", "training.splits", "training.sampling"}}:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
@@ -263,6 +263,8 @@ from pathlib import Path
 from training.bundle import Bundle
 bundle = Bundle.load(Path({str(saved)!r}))
 bundle.check_golden()
+import numpy
+bundle.contributions(numpy.zeros((1, len(bundle.manifest.feature_names)), dtype=numpy.float32))
 print(bundle.manifest.bundle_id)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

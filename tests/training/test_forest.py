@@ -134,3 +134,48 @@ def test_every_cut_of_a_text_is_refused_or_loses_nothing() -> None:
         except BadInput:
             refused += 1
     assert refused > 30
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    leaves=st.sampled_from([2, 7, 31, 90]),
+    missing=st.sampled_from([{}, {"use_missing": False}, {"zero_as_missing": True}]),
+    onehot=st.sampled_from([1, 100]),
+)
+def test_what_each_feature_adds_is_lightgbms_tree_shap(seed: int, leaves: int, missing: dict[str, bool], onehot: int) -> None:
+    rng = np.random.default_rng(seed)
+    text = merge([fitted(rng, num_leaves=leaves, max_cat_to_onehot=onehot, **missing), fitted(rng, num_iterations=2)])
+    x = strange(rng, 30)
+    said = lgb.Booster(model_str=text).predict(x, pred_contrib=True, num_threads=1).reshape(len(x), 2, -1)
+    forest = Forest(text)
+    np.testing.assert_allclose(forest.contributions(x, [0, 1], threads=2), said, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(forest.contributions(x, [1]), said[:, 1:], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(said.sum(axis=2), forest.raw(x), rtol=1e-9, atol=1e-9)
+
+
+def test_gains_are_lightgbms() -> None:
+    text = fitted(np.random.default_rng(6), num_leaves=12)
+    expected = lgb.Booster(model_str=text).feature_importance("gain")
+    np.testing.assert_allclose(Forest(text).gains(), expected, rtol=1e-6)
+
+
+def test_a_tree_of_one_leaf_adds_its_value_to_what_is_expected() -> None:
+    rng = np.random.default_rng(7)
+    x = columns(rng)
+    text = lgb.train(
+        {"objective": "binary", "num_iterations": 2, "min_data_in_leaf": ROWS, "verbosity": -1, "num_threads": 1},
+        lgb.Dataset(x, (rng.random(ROWS) < 0.2).astype(float), params={"verbosity": -1}),
+    ).model_to_string()
+    forest = Forest(text)
+    found = forest.contributions(x[:3], [0])
+    assert not found[:, :, :-1].any()
+    np.testing.assert_allclose(found[:, 0, -1], forest.raw(x[:3])[:, 0], rtol=1e-12)
+
+
+def test_a_text_without_the_counts_of_its_leaves_gives_scores_but_no_reasons() -> None:
+    text = fitted(np.random.default_rng(8), num_leaves=5).replace("leaf_count=", "leaf_counts=")
+    forest = Forest(text, where="members.txt")
+    assert forest.raw(np.zeros((1, 6), dtype=np.float32)).shape == (1, 1)
+    with pytest.raises(BadInput, match="no reasons without 'leaf_count'"):
+        forest.contributions(np.zeros((1, 6), dtype=np.float32), [0])

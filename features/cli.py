@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ features = typer.Typer(help="Build, list and compare snapshots of features.", no
 Directory = Annotated[Path, typer.Argument(help="The folder that holds the files.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+MACHINES = "machines simulated"
 PARTS = ("rows_in", "accepted", "corrected", "duplicate", "quarantined")
 
 
@@ -75,9 +76,9 @@ def simulate_fleet(
     wanted = fleet.Fleet(load_world(world or DEFAULT), machines, days, whole_hours(every), seed)
     fleet.check(wanted)
     opened, threads = open_lake(create=True), settings().threads
-    with truth.writing(settings().home) as writer, machine_progress(machines) as told:
-        source = fleet.source(wanted, writer=writer, threads=threads, told=told)
-        take_in(identity.guarded(source, opened, wanted), json_)
+    with truth.writing(settings().home) as writer, row_progress(machines) as progress:
+        source = fleet.source(wanted, writer=writer, threads=threads, told=lambda more: progress(MACHINES, more))
+        take_in(identity.guarded(source, opened, wanted), json_, progress)
 
 
 def open_lake(*, create: bool = False) -> "Lake":
@@ -87,10 +88,10 @@ def open_lake(*, create: bool = False) -> "Lake":
     return Lake.open(settings().lake, create=create, buckets=settings().buckets)
 
 
-def take_in(source: "Source", json_: bool) -> None:
+def take_in(source: "Source", json_: bool, progress: Callable[[str, int], None] | None = None) -> None:
     """Import a source into the lake and print its row account."""
-    with row_progress() as progress:
-        account = open_lake(create=True).ingest(source, imported_at=datetime.now(UTC), progress=progress)
+    with row_progress() if progress is None else nullcontext(progress) as told:
+        account = open_lake(create=True).ingest(source, imported_at=datetime.now(UTC), progress=told)
     document = account.document()
     text = account_text(document)
     if account.total.quarantined:
@@ -133,33 +134,27 @@ def _plain(value: Any) -> str:
 
 
 @contextmanager
-def row_progress() -> Iterator[Callable[[str, int], None]]:
-    """Rows so far, on stderr; the callable takes what is being done and how many more rows it was done to."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def row_progress(of_machines: int | None = None) -> Iterator[Callable[[str, int], None]]:
+    """Rows so far, on stderr; the callable takes what is being done and how many more rows it was done to.
 
-    shown = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
+    of_machines: besides, MACHINES counts machines, of so many in all.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    counts = TextColumn("{task.completed:,.0f} {task.fields[unit]}")
+    shown = (SpinnerColumn(), TextColumn("{task.description}"), counts, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*shown, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
+        if of_machines is not None:
+            tasks[MACHINES] = bars.add_task(MACHINES, total=of_machines, unit=f"of {of_machines:,}")
 
         def advance(words: str, rows: int) -> None:
             if words not in tasks:
-                tasks[words] = bars.add_task(words, total=None)
+                tasks[words] = bars.add_task(words, total=None, unit="rows")
             bars.advance(tasks[words], rows)
 
         yield advance
-
-
-@contextmanager
-def machine_progress(machines: int) -> Iterator[Callable[[int], None]]:
-    """Machines done of all, on stderr; the callable takes how many more there are."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    shown = (TextColumn("simulated machines"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=machines)
-        yield lambda more: bars.advance(task, more)
 
 
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]

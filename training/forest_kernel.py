@@ -12,8 +12,8 @@ categories, whether the category is not in the node's set. Every condition is th
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
+from numba.core.cgutils import true_bit
 from numba.extending import intrinsic
 
 # What a channel makes of its column: whether zero is missing too, whether what is missing goes right, whether nothing else
@@ -30,7 +30,7 @@ jit = njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
 def _count_zeros(context, bits):  # type: ignore[no-untyped-def]
 
     def generate(_, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], true_bit)
 
     return (bits(bits), generate) if isinstance(bits, types.Integer) else None
 

@@ -41,7 +41,6 @@ def test_a_second_writer_is_turned_away_and_the_lake_stays_readable(lake: Lake) 
 KILLS = [
     ("import_", "features.ingest", "_merge_bucket", 4, "after"),
     ("import_", "features.datafiles", "sync", 9, "before"),  # in the middle of writing Parquet files
-    ("import_", "features.datafiles", "settle", 2, "before"),  # all files of a table written, none committed
     ("import_", "features.delta", "append", 2, "after"),  # machines and the first readings committed, the rest not
     ("import_", "features.delta", "add_rows", 1, "after"),
     ("import_in_parts", "features.ingest", "_store_part", 3, "after"),
@@ -49,9 +48,7 @@ KILLS = [
 ]
 COMPACTION_KILLS = [
     ("compact", "features.datafiles", "write", 2, "after"),
-    ("compact", "features.datafiles", "settle", 1, "before"),
     ("compact", "features.datafiles", "settle", 1, "after"),
-    ("compact", "features.delta", "_log", 1, "before"),
     ("compact", "features.delta", "_log", 1, "after"),
 ]
 

@@ -109,7 +109,7 @@ def test_the_oracles_agree(wanted: Catalog, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=examples(6), deadline=None, phases=PHASES)
+@settings(max_examples=examples(4), deadline=None, phases=PHASES)
 def test_the_peers_of_the_bench_agree(data: st.DataObject) -> None:
     """Windows and cumulative counts over settled rows with the rest merged in, by Polars and by pandas."""
     wanted = catalog(HOURLY)

@@ -5,6 +5,7 @@ Sections, each of which says what it reached; the exit code is 1 where one misse
   speed    `forewarn simulate` into a fresh home at two sizes, 1:4: rows a second, peak memory and peak of spilled bytes must
            not grow with the fleet; extrapolated to 20,000 machines x 730 days, or run with --full. Floor: making the same
            rows without storing them.
+  learnt   models of simulated fleets against their true probabilities: slope, range, share of the oracle's recall
 """
 
 import argparse
@@ -26,6 +27,7 @@ from features.settings import settings
 from features.simulator import aggregates, public_aggregates
 from features.simulator.fleet import Fleet, source
 from features.simulator.world import load_world
+from tests.speed import world as learning
 
 FULL = (20_000, 730)
 MOST_GB = 1.5
@@ -173,8 +175,12 @@ def verdict(held: bool) -> str:
     return "REACHED" if held else "MISSED"
 
 
-# What is learnt from the fleet is judged in sections of their own.
-SECTIONS: dict[str, Callable[[argparse.Namespace], bool]] = {"world": world, "speed": speed}
+def learnt(arguments: argparse.Namespace) -> bool:
+    """Models of simulated fleets against their true probabilities: `make bench NAME=world`."""
+    return learning.run(*(learning.QUICK if arguments.quick else learning.FLEETS), "machine")
+
+
+SECTIONS: dict[str, Callable[[argparse.Namespace], bool]] = {"world": world, "speed": speed, "learnt": learnt}
 
 
 def main() -> int:

@@ -35,6 +35,8 @@ from training.train import train_machine
 
 SLOPE, RANGE, RECALL = (0.95, 1.05), 0.85, 0.90
 REPLICATES = 100
+FLEETS = (1000, 450, (1001, 1002, 1003))
+QUICK = (200, 300, (1001,))
 OWN = "forewarn"
 HEAD = (
     f"{'':>14}{'rows':>9}{'announced':>11}{'slope 24 h':>12}{'48 h':>8}{'72 h':>8}{'':>16}{'':>8}"
@@ -120,26 +122,32 @@ def report(judged: Sequence[Judged]) -> bool:
     return reached
 
 
+def run(machines: int, days: int, seeds: Sequence[int], config: str) -> bool:
+    """Judge a model of each kind of each fleet and print the table; whether all of them together reach the figures."""
+    judged = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as home:
+            judged += judge(Path(home), seed, machines, days, load_config(config))
+    print(f"fleets of {machines:,} machines x {days} days, hourly readings; experiment {config}")
+    return report(judged)
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machines", type=int, default=1000)
-    parser.add_argument("--days", type=int, default=450)
-    parser.add_argument("--seeds", default="1001,1002,1003", help="fleets, by their seeds")
+    parser.add_argument("--machines", type=int, default=FLEETS[0])
+    parser.add_argument("--days", type=int, default=FLEETS[1])
+    parser.add_argument("--seeds", default=",".join(map(str, FLEETS[2])), help="fleets, by their seeds")
     parser.add_argument("--config", default="machine", help="experiment, a TOML file or a shipped one's name")
     parser.add_argument("--quick", action="store_true", help="one small fleet, for development: its figures say little")
     arguments = parser.parse_args()
-    machines, days = (200, 300) if arguments.quick else (arguments.machines, arguments.days)
-    seeds = [int(seed) for seed in arguments.seeds.split(",")][: 1 if arguments.quick else None]
-    judged = []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as home:
-            judged += judge(Path(home), seed, machines, days, load_config(arguments.config))
-    print(f"fleets of {machines:,} machines x {days} days, hourly readings; experiment {arguments.config}")
-    return 0 if report(judged) else 1
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.quick:
+        return 0 if run(*QUICK, arguments.config) else 1
+    return 0 if run(arguments.machines, arguments.days, seeds, arguments.config) else 1
 
 
 if __name__ == "__main__":

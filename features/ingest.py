@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from features import delta, intake
 from features.account import RowAccount, TableCount
 from features.clock import in_order, micros, times
+from features.kinds import MachineKind
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
 from features.rivals import rivals
 from features.schema import EVENT_TIME, MACHINE, MACHINES, RECORDED_AT, TEXT, TIME, TableContract
@@ -150,13 +151,15 @@ def _store(state: _Import, contract: TableContract) -> None:
     def said() -> Mapping[str, str]:
         return {**state.said, delta.COUNTS: json.dumps(asdict(_table_count(state.counts[contract.name])))}
 
-    merged = ((bucket, _merged(state, contract, bucket)) for bucket in state.spill.buckets(contract.name))
+    stored, kinds = state.lake.current(contract), state.lake.kinds()
+    merged = ((bucket, _merged(state, contract, bucket, stored, kinds)) for bucket in state.spill.buckets(contract.name))
     state.lake.append(contract, merged, said)
 
 
-def _merged(state: _Import, contract: TableContract, bucket: int) -> Iterator[pa.Table]:
+def _merged(
+    state: _Import, contract: TableContract, bucket: int, stored: delta.Frozen | None, kinds: Mapping[str, MachineKind]
+) -> Iterator[pa.Table]:
     """What is to be stored of the rows of one bucket, in order, some entities at a time."""
-    kinds, stored = state.lake.kinds(), state.lake.current(contract)
     for rows in state.spill.stretches(contract.name, bucket, MERGE_ROWS):
         state.progress(f"merging {contract.name}", rows.num_rows)
         _suspect(state, contract, rows)

@@ -79,7 +79,7 @@ def compact_log(
         before = compacted(lake.root)
         died = _died(lake, before)
         tail = Tail(lake.root, before.positions)
-        records = tail.read(most_rows if died is None else None)
+        records = tail.read(most_rows, logs.stamp_now()) if died is None else tail.read()
         positions = tail.positions
         if died is not None:
             positions = before.positions | died.positions

@@ -59,7 +59,6 @@ class Writer:
 
     def __init__(self, folder: Path, lock: Any) -> None:
         self.name = folder.name
-        self.lake_root = folder.parent.parent
         self._folder = folder
         self._lock_file = lock
         self._writing = threading.Lock()
@@ -88,7 +87,7 @@ class Writer:
         raise Conflict(f"{MOST_WRITERS} processes are writing into the log", where=str(root), mend="stop some of them")
 
     def append(self, entry: Entry) -> Position:
-        """Return where `entry` begins, once it is on the disk. Raises OSError (no room, say): nothing was taken then."""
+        """Return where `entry` begins, once it is on the disk. Raises OSError, MemoryError: send it again then."""
         waiting = _Waiting(encode(entry))
         with self._queue_lock:
             self._queue.append(waiting)
@@ -109,13 +108,13 @@ class Writer:
             parts: list[bytes | memoryview] = []
             for waiting in group:
                 waiting.position = Position(self._segment, self._offset)
-                self._stamp = max(time.time_ns() // 1_000, self._stamp + 1)
+                self._stamp = max(stamp_now(), self._stamp + 1)
                 parts += (header(waiting.payload, waiting.checksum, self._stamp), waiting.payload)
                 self._offset += HEADER_BYTES + len(waiting.payload)
             assert self._file is not None
             _write_all(self._file, parts, begin)
             os.fdatasync(self._file)
-        except OSError as error:
+        except Exception as error:  # no room on the disk or in memory: nobody of the group must hear that it was taken
             self._give_up_segment()
             for waiting in group:
                 waiting.error = error
@@ -151,7 +150,7 @@ class _Waiting:
         self.checksum = zlib.crc32(payload)
         self.position = START
         self.done = False
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
 
 class Tail:
@@ -161,30 +160,30 @@ class Tail:
         self._root = lake_root / FOLDER
         self.positions: dict[str, Position] = dict(positions or {})
 
-    def read(self, most_rows: int | None = None) -> list[Record]:
+    def read(self, most_rows: int | None = None, until: int | None = None) -> list[Record]:
         """New records in the order in which they count; at most `most_rows` rows of each writer, rounded up to a record.
 
-        Raises FileNotFoundError if segments were removed that were not read yet: the tables hold them.
+        until: later stamps wait. Writers are read one after the other: without it a record may be found whose sender had heard
+        of one that is not. Raises FileNotFoundError if segments were removed that were not read yet: the tables hold them.
         """
         before = dict(self.positions)
         try:
-            found, cut = self._read(most_rows)
+            found, cut = self._read(most_rows, until)
         except FileNotFoundError:
             self.positions = before
             raise
         found.sort(key=lambda record: (record.stamp, record.writer))
         if cut is not None:
-            # A writer that was not read to its end holds the others back: what comes later must not count before it.
+            # What was not read to its end holds the others back: what comes later must not count before it.
             for record in reversed(found):
                 if record.stamp > cut:
                     self.positions[record.writer] = record.start
             found = [record for record in found if record.stamp <= cut]
         return found
 
-    def _read(self, most_rows: int | None) -> tuple[list[Record], int | None]:
-        """New records, writer after writer, and the earliest stamp at which a writer was left unfinished."""
+    def _read(self, most_rows: int | None, cut: int | None) -> tuple[list[Record], int | None]:
+        """New records, writer after writer, and up to which stamp they are all there: `cut`, or less if a writer has more."""
         found: list[Record] = []
-        cut: int | None = None
         for writer in writers(self._root):
             rows = 0
             for record in self._new(writer):
@@ -230,6 +229,11 @@ class Tail:
                 return
             position = Position(position.segment + 1, 0)
             self.positions[writer] = position
+
+
+def stamp_now() -> int:
+    """The stamp of a record that is written now, by whichever process of this computer."""
+    return time.time_ns() // 1_000
 
 
 def writers(root: Path) -> list[str]:

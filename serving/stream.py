@@ -32,6 +32,7 @@ class Stream:
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._writer: Writer | None = None
+        self._written = ""  # the lake that it writes into
         self._stop = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="log-follower", daemon=True)
         self._follower.start()
@@ -60,8 +61,10 @@ class Stream:
 
     def _log_of(self, lake: Lake) -> Writer:
         with self._lock:
-            if self._writer is None or self._writer.lake_root != lake.root:
-                self._writer = Writer.open(lake.root)
+            if self._writer is None or self._written != lake.id:
+                if self._writer is not None:
+                    self._writer.close()
+                self._writer, self._written = Writer.open(lake.root), lake.id
             return self._writer
 
     def _follow(self) -> None:

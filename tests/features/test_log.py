@@ -3,7 +3,9 @@
 import errno
 import os
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -163,3 +165,35 @@ def test_a_full_disk_takes_nothing_and_the_next_batch_is_read(tmp_path: Path, mo
 def test_the_payload_is_arrow_that_anyone_reads(tmp_path: Path) -> None:
     entry = entry_of(made_lake(tmp_path), posts(1, 1)[0])
     assert pa.ipc.open_stream(pa.py_buffer(log_records.encode(entry))).read_all().num_rows == entry.rows.num_rows
+
+
+def test_one_failed_write_is_told_to_all_who_waited_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = made_lake(tmp_path)
+    writer, entry, told = Writer.open(tmp_path), entry_of(lake, posts(4, 1)[0]), []
+    write, failures = log._write_all, [MemoryError("no room")]
+
+    def once(*args: Any) -> None:
+        if failures:
+            raise failures.pop()
+        write(*args)
+
+    def sender() -> None:
+        try:
+            writer.append(entry)
+            told.append("taken")
+        except MemoryError as error:
+            told.append(str(error))
+
+    monkeypatch.setattr(log, "_write_all", once)
+    threads = [threading.Thread(target=sender) for _ in range(4)]
+    with writer._writing:
+        for thread in threads:
+            thread.start()
+        while len(writer._queue) < len(threads):
+            time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    assert told == ["no room"] * 4
+    writer.append(entry)
+    assert len(Tail(tmp_path).read()) == 1
+    writer.close()

@@ -62,7 +62,7 @@ steps = st.lists(st.sampled_from(STEPS), min_size=4, max_size=14)
 moments = st.lists(st.floats(-5, 200).map(hours), min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(seed=st.integers(0, 1000), walk=steps, looks=moments, slack=st.sampled_from([0, 10, 10_000]))
 def test_online_is_offline_to_the_last_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, walk: list[str], looks: list[datetime], slack: int
@@ -130,7 +130,7 @@ def test_streamed_and_imported_rows_give_the_same_vector(
 ) -> None:
     imported = made_lake(tmp_path_factory.mktemp("imported"))
     live = Live(lake)
-    for post in posts(5, 25):
+    for post in posts(5, 12):
         entry = entry_of(lake, post)
         writer.append(entry)
         contract, table, moment = post

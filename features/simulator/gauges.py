@@ -14,7 +14,10 @@ _MISSED = 65536  # losses are drawn in 16 bits
 
 
 class Panel(NamedTuple):
-    """The sensors of a kind as arrays by gauge and by (part, gauge). knocks: [gauge, 4] of part, size, chance an hour, gap."""
+    """The sensors of a kind as arrays by gauge and by (part, gauge).
+
+    knocks: [gauge, 4] of part, size, chance an hour, gap. ends: [gauge, 2], beyond which a sensor shows no more.
+    """
 
     rest: Floats
     per_load: Floats
@@ -25,6 +28,7 @@ class Panel(NamedTuple):
     drift: Floats
     unrest: Floats
     knocks: Floats
+    ends: Floats
     bend: float
 
 
@@ -46,6 +50,7 @@ def panel_of(kind: KindWorld) -> Panel:
         np.array([[gauge.drift.get(code, 0.0) for gauge in gauges] for code in codes]),
         np.array([[gauge.unrest.get(code, 0.0) for gauge in gauges] for code in codes]),
         np.array(waves, dtype=np.float64),
+        np.array([(gauge.low, gauge.high) for gauge in gauges]),
         kind.bend,
     )
 
@@ -84,7 +89,7 @@ def values_of(
         rate = gauges * reporting.stuck_per_year / HOURS_PER_YEAR
         _stick(values, stream(seed, machine, Stream.STUCK).random(hours), rate, *reporting.stuck_hours)
     lost = stream(seed, machine, Stream.GAPS).integers(0, _MISSED, (hours, gauges), dtype=np.uint16)
-    _finish(values, lost, round(reporting.missing_share * _MISSED))
+    _finish(values, lost, round(reporting.missing_share * _MISSED), panel.ends)
     return np.asarray(values)
 
 
@@ -143,8 +148,9 @@ def _stick(values, draws, rate, low, high):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _finish(values, lost, limit):  # type: ignore[no-untyped-def]
+def _finish(values, lost, limit, ends):  # type: ignore[no-untyped-def]
     hours, gauges = values.shape
     for t in range(hours):
         for g in range(gauges):
-            values[t, g] = np.nan if lost[t, g] < limit else np.floor(values[t, g] * 1000.0 + 0.5) / 1000.0
+            shown = min(max(values[t, g], ends[g, 0]), ends[g, 1])
+            values[t, g] = np.nan if lost[t, g] < limit else np.floor(shown * 1000.0 + 0.5) / 1000.0

@@ -52,6 +52,14 @@ def test_values_are_lost_and_rounded() -> None:
     assert np.abs(kept * 1000 - np.round(kept * 1000)).max() < 1e-6
 
 
+def test_a_sensor_shows_nothing_beyond_its_ends() -> None:
+    narrow = {"low": 2.0, "high": 2.6}
+    kind = PUMP.model_copy(update={"gauges": (PUMP.gauges[0].model_copy(update=narrow), *PUMP.gauges[1:])})
+    found = values(0, 2000, {}, kind=kind)[:, 0]
+    assert found.min() == 2.0
+    assert found.max() == 2.6
+
+
 def test_sensors_stick_one_at_a_time_and_for_hours() -> None:
     sticky = PERFECT.model_copy(update={"stuck_per_year": 20.0, "stuck_hours": (6.0, 24.0)})
     free, stuck = values(0, 40_000, {}), values(0, 40_000, {}, sticky)

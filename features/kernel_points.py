@@ -24,6 +24,10 @@ def point_stats(  # type: ignore[no-untyped-def]
     gaps = np.zeros(GAPS)
     rhythm = NAN
     counts = np.zeros((n_codes + 1, n_windows))
+    flat = counts.reshape(-1)
+    # Counts come first in a program, to be copied.
+    read = program[:, 1] * n_windows + program[:, 2]
+    counted = np.searchsorted(program[:, 0], 1)
     newest = np.zeros(n_codes + 1)
     oldest = np.zeros(n_codes + 1)
     bounds = np.zeros(n_windows + 1, dtype=np.int64)
@@ -36,7 +40,8 @@ def point_stats(  # type: ignore[no-untyped-def]
                 out[target[j], i] = NAN
             continue
         first, stop = offsets[machine], offsets[machine + 1]
-        past[:] = bounds
+        for k in range(n_windows + 1):
+            past[k] = bounds[k]
         bounds[0] = onward(event, first, stop, now, bounds[0])
         for k in range(n_windows):
             bounds[k + 1] = onward(event, first, bounds[k], now - windows[k], bounds[k + 1])
@@ -52,9 +57,10 @@ def point_stats(  # type: ignore[no-untyped-def]
         _leave(known_from, known_to, codes, past, bounds, now, n_codes, counts)
         if rhythmic and (seen or past[0] == first):
             rhythm = _rhythm(event, known_from, known_to, first, bounds[0], now, gaps)
-        for j in range(n_specs):
-            op, c, k, _ = program[j]
-            out[target[j], i] = _point_value(op, c, k, now, counts, newest, oldest, n_codes, rhythm)
+        for j in range(counted):
+            out[target[j], i] = flat[read[j]]
+        for j in range(counted, n_specs):
+            out[target[j], i] = _point_value(program[j, 0], program[j, 1], now, newest, oldest, n_codes, rhythm)
 
 
 @inlined
@@ -133,9 +139,7 @@ def _rhythm(event, known_from, known_to, low, high, now, gaps):  # type: ignore[
 
 
 @inlined
-def _point_value(op, c, k, now, counts, newest, oldest, n_codes, rhythm):  # type: ignore[no-untyped-def]
-    if op == 0:  # count
-        return counts[c, k]
+def _point_value(op, c, now, newest, oldest, n_codes, rhythm):  # type: ignore[no-untyped-def]
     if op == 1:  # since
         return (now - newest[c]) / HOUR
     if op == 2:  # since_first

@@ -18,7 +18,7 @@ state_changes   rows with event_time in the window whose state is another one th
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, after, inlined, jit
+from features.kernel import HOUR, NAN, NEVER, inlined, jit, onward
 
 STATE_OPS = (
     "state", "state_code", "held", "held_on",
@@ -26,7 +26,9 @@ STATE_OPS = (
 )  # fmt: skip
 # From here on an operation looks at a window.
 WINDOWED = 4
-HELD, HELD_ON = 2, 3
+OF_WINDOW = len(STATE_OPS) - WINDOWED
+HELD, HELD_ON, STD = 2, 3, 5
+NOTHING = np.int64(-NEVER)
 
 
 @jit
@@ -34,19 +36,22 @@ def state_stats(  # type: ignore[no-untyped-def]
     offsets, event, known_from, known_to, values, entity, as_of, windows, program, target, out
 ):
     """States at each `as_of` and over nested windows. windows: int64[k] microseconds, ascending."""
-    n_columns, n_specs = len(values), len(program)
-    used = np.zeros(n_columns, dtype=np.bool_)
-    # Only who asks for it pays for the walk back to where a state began.
-    begun = np.zeros((n_columns, 2), dtype=np.bool_)
-    reach = 0
+    n_columns, n_windows, n_specs = len(values), len(windows), len(program)
+    # Only who asks for it pays: windows looked at (-1: the column is not asked for), where a state began, standard deviations.
+    reach = np.full(n_columns, -1, dtype=np.int64)
+    asked = np.zeros((n_columns, len(STATE_OPS)), dtype=np.bool_)
     for j in range(n_specs):
-        if program[j, 0] >= WINDOWED:
-            reach = max(reach, program[j, 2] + 1)
-        used[program[j, 1]] = True
-        begun[program[j, 1], 0] |= program[j, 0] == HELD
-        begun[program[j, 1], 1] |= program[j, 0] == HELD_ON
-    standing = np.full((n_columns, WINDOWED), NAN)
-    cells = np.full((n_columns, len(windows), len(STATE_OPS) - WINDOWED), NAN)
+        op, c, k, _ = program[j]
+        reach[c] = max(reach[c], k + 1 if op >= WINDOWED else 0)
+        asked[c, op] = True
+    # Of each column what stands at as_of, then the operations of each window.
+    cells = np.full((n_columns, WINDOWED + n_windows * OF_WINDOW), NAN)
+    flat = cells.reshape(-1)
+    read = np.zeros(n_specs, dtype=np.int64)
+    for j in range(n_specs):
+        op, c, k, _ = program[j]
+        read[j] = c * cells.shape[1] + op + (k * OF_WINDOW if op >= WINDOWED else 0)
+    end = 0
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
@@ -54,28 +59,30 @@ def state_stats(  # type: ignore[no-untyped-def]
                 out[target[j], i] = NAN
             continue
         first = offsets[machine]
-        end = after(event, first, offsets[machine + 1], now)
+        end = onward(event, first, offsets[machine + 1], now, end)
         for c in range(n_columns):
-            if used[c]:
-                _walk(event, known_from, known_to, values[c], first, end, now, windows[:reach], begun[c], standing[c], cells[c])
+            if reach[c] >= 0:
+                _walk(
+                    event, known_from, known_to, values[c], first, end, now, windows, reach[c],
+                    asked[c, HELD], asked[c, HELD_ON], asked[c, STD], cells[c],
+                )  # fmt: skip
         for j in range(n_specs):
-            op, c, k, _ = program[j]
-            out[target[j], i] = standing[c, op] if op < WINDOWED else cells[c, k, op - WINDOWED]
+            out[target[j], i] = flat[read[j]]
 
 
 @inlined
 def _walk(  # type: ignore[no-untyped-def]
-    event, known_from, known_to, values, first, end, now, windows, begun, standing, cells
+    event, known_from, known_to, values, first, end, now, windows, reach, held, on, spread, cells
 ):
-    """One column's states from the newest back to the one that stood when the longest window began."""
-    standing[:] = NAN
-    cells[:] = NAN
-    n_windows = len(windows)
+    """One column's states from the newest back to the one that stood when the longest window began.
+
+    held, on: whether it is asked since when the present state, or one above zero, holds; while they are True it still does.
+    """
     k = 0
     later = now
     x = least = most = present = NAN
     began = now
-    held = on = False
+    held_since = on_since = NOTHING
     weighted = s1 = s2 = changes = 0.0
     for row in range(end - 1, first - 1, -1):
         v = values[row]
@@ -83,47 +90,47 @@ def _walk(  # type: ignore[no-untyped-def]
             continue
         if np.isnan(present):
             present = least = most = v
-            standing[0] = v
-            standing[1] = v if v >= 0.0 else NAN
-            standing[3] = 0.0
-            held, on = True, v > 0.0
         elif event[row] == began:
             continue
         else:
-            least, most = min(least, v), max(most, v)
+            least = v if v < least else least
+            most = v if v > most else most
             changes += v != x
         began, x = event[row], v
         held = held and v == present
+        held_since = began if held else held_since
         on = on and v > 0.0
-        if held:
-            standing[2] = (now - began) / HOUR
-        if on:
-            standing[3] = (now - began) / HOUR
+        on_since = began if on else on_since
         d = v - present
-        while k < n_windows and began <= now - windows[k]:
+        while k < reach and began <= now - windows[k]:
             span = float(later - (now - windows[k]))
             later = now - windows[k]
             weighted, s1, s2 = weighted + v * span, s1 + d * span, s2 + d * d * span
-            _cells(cells[k], float(windows[k]), weighted, s1, s2, least, most, changes)
-            cells[k, 4] = present - v
+            _cells(cells, k, float(windows[k]), weighted, s1, s2, spread, least, most, present - v, changes)
             k += 1
-        if k < n_windows:
+        if k < reach:
             span = float(later - began)
             later = began
             weighted, s1, s2 = weighted + v * span, s1 + d * span, s2 + d * d * span
-        elif not (begun[0] and held) and not (begun[1] and on):
+        elif not held and not on:
             break
-    if not np.isnan(present):
-        for w in range(k, n_windows):
-            _cells(cells[w], float(now - later), weighted, s1, s2, least, most, changes)
+    # Windows that begin before anything is known; where nothing ever is, nothing is known of them.
+    for w in range(k, reach):
+        _cells(cells, w, float(now - later), weighted, s1, s2, spread, least, most, NAN, NAN if np.isnan(present) else changes)
+    cells[0] = present
+    cells[1] = present if present >= 0.0 else NAN
+    cells[HELD] = (now - held_since) / HOUR if held_since != NOTHING else NAN
+    cells[HELD_ON] = (now - on_since) / HOUR if on_since != NOTHING else (NAN if np.isnan(present) else 0.0)
 
 
 @inlined
-def _cells(cells, known, weighted, s1, s2, least, most, changes):  # type: ignore[no-untyped-def]
-    """One window's values, at the places that STATE_OPS gives them; s1 and s2 are about the present state."""
-    if known > 0.0:
-        cells[0] = weighted / known
-        cells[1] = np.sqrt(max(s2 / known - (s1 / known) * (s1 / known), 0.0))
-    cells[2] = least
-    cells[3] = most
-    cells[5] = changes
+def _cells(cells, k, known, weighted, s1, s2, spread, least, most, change, changes):  # type: ignore[no-untyped-def]
+    """One window's values, in the order of STATE_OPS; s1 and s2 are about the present state."""
+    at = WINDOWED + k * OF_WINDOW
+    cells[at] = weighted / known if known > 0.0 else NAN
+    if spread:
+        cells[at + 1] = np.sqrt(max(s2 / known - (s1 / known) * (s1 / known), 0.0)) if known > 0.0 else NAN
+    cells[at + 2] = least
+    cells[at + 3] = most
+    cells[at + 4] = change
+    cells[at + 5] = changes

@@ -38,7 +38,9 @@ def window_stats(  # type: ignore[no-untyped-def]
     windows: int64[k] microseconds, ascending. period: hours between readings when none is missing.
     """
     n_windows, n_columns, n_specs = len(windows), len(values), len(program)
-    most = np.max(np.diff(offsets)) + 1
+    most = 1
+    for machine in range(len(offsets) - 1):
+        most = max(most, offsets[machine + 1] - offsets[machine] + 1)
     span = max(np.int64(BLOCK_READINGS * period * HOUR), 1)
     # The blocks of one window follow one another, so none takes the slot of another one of the same window.
     slots = 1

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-# Numbers of high entropy: quick compression, no dictionaries, statistics of the keys only.
-WRITER = {"compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF]}
+# Numbers of high entropy: quick compression, no dictionaries, statistics of the keys only, a column of a chunk in one go.
+WRITER: dict[str, Any] = {
+    "compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF], "write_batch_size": 1 << 14
+}  # fmt: skip
 Matrix = npt.NDArray[np.float32]
 
 

@@ -14,7 +14,9 @@ from features import live as lives
 from features.build import compute
 from features.catalog import catalog
 from features.clock import in_order, micros
+from features.compaction import compact
 from features.compactor import compact_log
+from features.delta import vacuum
 from features.errors import NotFound
 from features.history import from_tables
 from features.known import OF_MACHINE, KnownMachine, known_machine, rows_document, rows_of_document
@@ -175,6 +177,17 @@ def test_rows_of_the_log_are_let_go_once_the_tables_hold_them(lake: Lake, writer
     assert oils(live.machine("m2")) == oils(Live(lake).machine("m2"))
 
 
+def test_a_row_that_was_logged_and_compacted_between_two_looks_is_seen(lake: Lake, writer: Writer) -> None:
+    live = Live(lake)
+    send(lake, writer, [reading("m1", 1, 10.0)])
+    assert oils(live.machine("m1")) == [10.0]
+    send(lake, writer, [reading("m1", 2, 20.0)])
+    live.pull()
+    compact_log(lake)
+    live.renew()
+    assert oils(live.machine("m1")) == [10.0, 20.0]
+
+
 def test_an_import_is_noticed_and_a_compaction_forgets_nothing(lake: Lake, writer: Writer) -> None:
     live = Live(lake)
     send(lake, writer, [reading("m1", 1, 10.0)])
@@ -233,3 +246,32 @@ def test_old_readings_are_left_out_and_read_when_they_are_asked_for(
     send(lake, writer, [reading("m1", 5, 99.0)])
     assert oils(live.machine("m1")).count(99.0) == 1
     assert in_order(live.machine("m1").tables[READINGS.name], READINGS).num_rows > 390
+
+
+def test_files_that_a_compaction_replaced_may_be_vacuumed(lake: Lake) -> None:
+    for hour in range(3):
+        contract, table, _ = reading("m1", hour, 10.0 + hour)
+        lake.append_rows(contract, table, NOW, "import")
+    live = Live(lake)
+    held = live.machine("m2")
+    compact(lake, whole=True)
+    live.pull()
+    live.renew()
+    for name in lake.tables():
+        vacuum(lake.path(name), 0)
+    assert oils(live.machine("m1")) == [10.0, 11.0, 12.0]
+    assert live.machine("m2").tables is held.tables
+
+
+def test_the_whole_history_is_that_of_the_tables_and_the_log(
+    lake: Lake, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives, "SLACK", 0)
+    send(lake, writer, [reading("m1", 0, 10.0), reading("m1", 500, 20.0)])
+    compact_log(lake)
+    send(lake, writer, [reading("m1", 600, 30.0)])
+    live = Live(lake)
+    assert oils(live.machine("m1")) == [30.0]
+    assert oils(live.whole("m1")) == [10.0, 20.0, 30.0]
+    compact_log(lake)
+    assert oils(Live(lake).whole("m1")) == [10.0, 20.0, 30.0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from features import delta
+from features import compactor, delta
 from features.carry import Indexed, Piece, carried_on, loaded, versions_of
 from features.catalog import catalog
 from features.compactor import Compacted, compacted
@@ -37,7 +37,7 @@ SLACK = round(14 * 24 * HOUR)
 MOST_ADDED = 200
 # And so is one that was read long ago: its evidence names versions that are not about to be cleaned away.
 MOST_SECONDS = 3_600.0
-_SAME_ROWS = ("log", "compaction", "vacuum")
+_SAME_ROWS = ("compaction", "vacuum")
 
 
 @dataclass
@@ -75,6 +75,7 @@ class Live:
         self._view = lake.at()
         self._shared = Shared(self._view)
         self._seen = dict(self._view.versions)
+        self._moved = False
 
     # Following
 
@@ -89,18 +90,22 @@ class Live:
             for record in records:
                 self._index(record)
             changed = self._changed()
-            if changed:
+            self._moved |= "files" in changed
+            if changed - {"files"}:
                 self._renew(forget="rows" in changed)
 
     def renew(self) -> None:
-        """Let go of the log's rows that are in the tables by now. For a thread that follows, now and then."""
-        settled = compacted(self.lake.root)
-        if settled.round == self._settled.round:
+        """Let go of the log's rows that are in the tables by now, and of files that others hold the rows of by now: old ones
+        are vacuumed some day. For a thread that follows, now and then.
+        """
+        before, settled = self._view, compacted(self.lake.root)
+        if settled.round == self._settled.round and not self._moved:
             return
+        self._moved = False
         view = self.lake.at()
         with self._lock:
             self.pull()
-            if settled.round > self._settled.round:
+            if self._view is before:
                 self._settle(settled, view)
 
     def _index(self, record: Record) -> None:
@@ -124,7 +129,7 @@ class Live:
             self._pieces.setdefault(name, []).append(Piece(batch, start, stop))
 
     def _changed(self) -> set[str]:
-        """What others than the log's compactor have committed: "rows" of machines, or a "reference" table."""
+        """What was committed but rows of the log: "rows" of machines, a "reference" table, the same rows in other "files"."""
         found: set[str] = set()
         tables = self.lake.root / "tables"
         try:
@@ -137,7 +142,9 @@ class Live:
             version = self._seen.get(name, -1)
             while (said := delta.said(tables / name, version + 1)) is not None:
                 version += 1
-                if said.get(delta.ORIGIN) not in _SAME_ROWS:
+                if said.get(delta.ORIGIN) in _SAME_ROWS:
+                    found.add("files")
+                elif said.get(delta.ORIGIN) != compactor.SOURCE:
                     found.add("reference" if name.startswith("reference_") else "rows")
             self._seen[name] = version
         return found
@@ -207,6 +214,13 @@ class Live:
                     with self._lock:
                         self._weigh(slot, machine_id)
                 return slot.shown
+
+    def whole(self, machine_id: str) -> KnownMachine:
+        """As `machine`, with all its readings; read anew, and not held."""
+        self.pull()
+        with self._lock:
+            pieces, view = list(self._pieces.get(machine_id, ())), self._view
+        return loaded(view, machine_id, pieces, lambda _: None)
 
     def reference(self, kind: MachineKind) -> tuple[Series, dict[str, int]]:
         """The reference table of a kind as arrays, and its version by name; empty where none was published."""

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from features import online
 from features.errors import BadInput
 from features.kinds import MachineKind
-from features.known import known_machine
 from features.lake import Lake
+from features.live import Live
 from serving import batch_rows
 from serving.champion import Champion, load_bundle
 from serving.evidence import inflated, machine_of, peers_of, posted_of
@@ -129,7 +129,7 @@ def later_than(home: Path, champion: Champion, stored: StoredScore, seen: Seen) 
     """What is known by now of the time before the score: of a posted history only what was posted with it."""
     tables = seen.tables
     if stored.source != "posted":
-        tables = known_machine(Lake.open(home / "lake").at(), stored.entity_id).tables
+        tables = Live(Lake.open(home / "lake")).whole(stored.entity_id).tables
     return known_later(champion, tables, seen.history, stored.as_of)
 
 

@@ -87,6 +87,25 @@ def test_a_taken_row_is_scored_at_once_and_explained_before_and_after_compaction
     assert len(set(vectors)) == 3
 
 
+def test_what_is_in_the_log_alone_is_explained_as_after_its_compaction(runtime: Runtime, own_world: World) -> None:
+    born = {"machine_id": ["n1"], "event_time": [END.isoformat()], "recorded_at": [END.isoformat()], "kind": ["pump"]}
+    assert take(runtime, "machines", born)["taken"] == 1
+    take(runtime, TABLE, readings("n1", END, hours=5))
+    answers = [scored(runtime, "n1"), scored(runtime, "p05", END)]
+    late = readings("p05", END - timedelta(hours=1), vibration=20.0) | {"recorded_at": [datetime.now(UTC).isoformat()]}
+    take(runtime, TABLE, late)
+
+    def explained() -> list[dict[str, Any]]:
+        return [explain(own_world.home, runtime.store, answer["score_id"]).document() for answer in answers]
+
+    before = explained()
+    assert [one["reproduced"] for one in before] == [True, True]
+    assert before[0]["later"] is None
+    assert before[1]["later"]["count"] == 1
+    compact_log(own_world.lake)
+    assert explained() == before
+
+
 def test_a_moment_before_what_is_held_is_read_from_the_tables(runtime: Runtime, own_world: World) -> None:
     take(runtime, TABLE, readings("p06", END + timedelta(days=40), hours=2))
     early = scored(runtime, "p06", END - timedelta(days=8))

@@ -23,11 +23,11 @@ from features.kinds import MachineKind
 from features.schema import EVENT_TIME, RECORDED_AT, Column, TableContract
 from serving.contracts import ScoreRequest, checked_request, named, quoted
 from serving.errors import TooLarge
+from serving.posted_tables import TABLES, contract_tables
 
 MAX_BODY_BYTES = 16 * 2**20
 MAX_ROWS = 50_000
 TOLERANCE = timedelta(minutes=5)  # clocks of devices run ahead; rows past as_of are not used, and said so
-TABLES = ("readings", "events", "maintenance", "failures", "operations", "environment")
 
 _NUMBERS = {float, int, type(None)}
 Arrays = dict[str, Any]
@@ -45,13 +45,7 @@ class Posted:
 
     def contract_tables(self) -> dict[str, pa.Table]:
         """The same rows as contract tables, for whoever looks at them one by one."""
-        machine = self.payload["machine"]
-        columns = {name: [value] for name, value in machine.items()} | {"kind": [self.kind.name]}
-        contracts = [*(schema.FIXED[name] for name in TABLES[1:]), schema.readings(self.kind)]
-        found = {
-            contract.name: _as_table(self.payload["tables"].get(contract.name, {}), contract, machine) for contract in contracts
-        }
-        return found | {schema.MACHINES.name: _as_table(columns, schema.MACHINES, machine)}
+        return contract_tables(self.kind, self.payload)
 
 
 def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, as_of: datetime | None = None) -> Posted:
@@ -93,21 +87,6 @@ def parse(body: bytes, kind_of: Callable[[str], MachineKind], *, now: datetime, 
         notes.append(f"model {quoted(request.machine.model)} is not one that the bundle knows")
     machine = _machine(request, tables, moment, latest)
     return Posted(request, kind, moment, {"machine": machine, "tables": tables}, tuple(notes))
-
-
-def _as_table(columns: Arrays, contract: TableContract, machine: Arrays) -> pa.Table:
-    rows = len(columns.get(EVENT_TIME, ()))
-    made = []
-    for field in contract.arrow:
-        if field.name == contract.entity:
-            made.append(pa.repeat(pa.scalar(machine["machine_id"], field.type), rows))
-        elif field.name in columns:
-            stamps = field.name in (EVENT_TIME, RECORDED_AT)
-            values = pa.array(columns[field.name], pa.int64() if stamps else field.type, from_pandas=True)
-            made.append(values.cast(field.type))
-        else:
-            made.append(pa.nulls(rows, field.type))
-    return pa.table(made, schema=contract.arrow)
 
 
 def too_large() -> TooLarge:

@@ -5,6 +5,7 @@ kinds/        the machine kinds, one JSON file each
 tables/       one Delta table per contract
 quarantine/   rows that broke their contract, with file, row, column and reason (Delta)
 accounts/     the row account of each import, one JSON file each
+log/          rows that were sent and are not in the tables yet (features/log.py), and the account of those that are
 """
 
 import fcntl

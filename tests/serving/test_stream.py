@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
@@ -21,6 +23,7 @@ from features.lake import Lake
 from features.log import Tail
 from features.receive import told
 from features.settings import Settings
+from serving.arrow_sizes import unpacked_bytes
 from serving.errors import TooLarge, Unavailable, WrongMediaType
 from serving.explain import explain
 from serving.rows import ARROW, JSON, MOST_BYTES, read_rows
@@ -255,6 +258,62 @@ def test_a_damaged_arrow_stream_is_refused_or_read(cut: int, byte: int, place: i
     body[place % len(body)] = byte
     with suppress(UserError):
         read_rows(ARROW, bytes(body[: len(body) - cut % 100]))
+
+
+WORD, TIMES = b"w" * 10_000, 100_000
+
+
+def zeros(compression: str) -> bytes:
+    table = pa.table({"oil": np.zeros(70_000_000)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def one_word(kind: str) -> bytes:
+    """A column of a long word for each row, which the body holds once."""
+    if kind == "view":
+        views = pa.py_buffer(struct.pack("<i4sii", len(WORD), WORD[:4], 0, 0) * TIMES)
+        words = pa.Array.from_buffers(pa.string_view(), TIMES, [None, views, pa.py_buffer(WORD)])
+    else:
+        words = pa.DictionaryArray.from_arrays(np.zeros(TIMES, dtype=np.int8), [WORD.decode()])
+    return arrow(pa.table({"machine_id": words}))
+
+
+@pytest.mark.parametrize("kind", ["view", "dictionary"])
+def test_words_that_stand_once_are_counted_for_each_row(kind: str) -> None:
+    body = one_word(kind)
+    assert len(body) < MOST_BYTES[ARROW] / 16
+    with pytest.raises(TooLarge, match="64 MiB"):
+        read_rows(ARROW, body)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_what_is_too_large_is_not_unpacked(compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = zeros(compression)
+    assert len(body) < MOST_BYTES[ARROW] / 16
+    monkeypatch.delattr(pa.ipc, "open_stream")
+    with pytest.raises(TooLarge, match="64 MiB"):
+        read_rows(ARROW, body)
+
+
+def test_rows_of_json_with_ever_other_columns_are_too_many_cells() -> None:
+    body = orjson.dumps([{f"a{number}": 0} for number in range(3_000)])
+    with pytest.raises(TooLarge, match="3000 rows of 3000 columns"):
+        read_rows(JSON, body)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_a_compressed_arrow_stream_says_how_large_it_is(compression: str | None) -> None:
+    ids = pa.array([f"machine {number % 7}" for number in range(5_000)])
+    table = pa.table({"machine_id": ids.dictionary_encode(), "code": ids, "oil": np.arange(5_000.0)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
+        stream.write_table(table, max_chunksize=2_000)
+    body = sink.getvalue().to_pybytes()
+    assert table.nbytes <= unpacked_bytes(body) < 1.1 * table.nbytes
+    assert read_rows(ARROW, body) == table
 
 
 def test_a_full_disk_takes_nothing_and_says_so(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

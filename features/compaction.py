@@ -63,7 +63,7 @@ def compact(
     that a row is rewritten a few times in all, however often this is called.
     Raises Conflict if somebody else is writing or the disk is full, NotFound for an unknown table.
     """
-    with lake.writing():
+    with lake.writing(brief=not whole):
         return compact_held(lake, table_name, whole=whole, progress=progress)
 
 

@@ -75,7 +75,7 @@ def compact_log(
     """
     if not Tail(lake.root, compacted(lake.root).positions).waiting_bytes():
         return None
-    with lake.writing(wait) as spill:
+    with lake.writing(wait, brief=True) as spill:
         before = compacted(lake.root)
         died = _died(lake, before)
         tail = Tail(lake.root, before.positions)

@@ -10,6 +10,7 @@ log/          rows that were sent and are not in the tables yet (features/log.py
 
 import fcntl
 import json
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,8 @@ __all__ = ["Lake", "RowAccount", "TableCount"]
 
 FORMAT = 1
 MAX_BUCKETS = 256
+# What the lock of a brief writer says, and for how long others wait for such.
+BRIEF, BRIEF_SECONDS = "brief", 60.0
 COPY = "restore it from a copy of the lake"
 
 
@@ -166,26 +169,37 @@ class Lake:
         return account
 
     @contextmanager
-    def writing(self, wait: Callable[[], bool] | None = None) -> Iterator[Spill]:
+    def writing(self, wait: Callable[[], bool] | None = None, *, brief: bool = False) -> Iterator[Spill]:
         """Hold the writer's lock (the system drops it with the process) and a folder for spilled rows.
 
         Raises Conflict if somebody else holds the lock; with `wait`, only once `wait()`, asked again and again, says False.
+        brief: it is held for seconds, again and again, so that others wait for it by themselves.
         """
-        with (self.root / ".lock").open("w") as lock:
+        with (self.root / ".lock").open("a") as lock:
+            given_up = time.monotonic() + BRIEF_SECONDS
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if wait is None or not wait():
-                        mend = "wait until it has finished, then run this again"
-                        raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
+                    if wait() if wait is not None else self._soon_free(given_up):
+                        continue
+                    mend = "wait until it has finished, then run this again"
+                    raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
+            lock.truncate(0)
+            lock.write(BRIEF if brief else "")
+            lock.flush()
             with delta.room(self.root):
                 spill = Spill(self.root / ".spill")
                 try:
                     yield spill
                 finally:
                     spill.close()
+
+    def _soon_free(self, given_up: float) -> bool:
+        """Wait a moment; whether the lock's holder said that it holds it for seconds only."""
+        time.sleep(0.05)
+        return (self.root / ".lock").read_text() == BRIEF and time.monotonic() < given_up
 
     def append(self, contract: TableContract, buckets: Iterable[delta.Bucket], said: Callable[[], Mapping[str, str]]) -> None:
         """Commit the rows of some buckets to a table at once. For `ingest`, under the writer's lock."""

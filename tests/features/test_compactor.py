@@ -233,6 +233,26 @@ def test_an_import_that_holds_the_lake_makes_it_wait(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_an_import_waits_for_a_round_that_holds_the_lake(tmp_path: Path) -> None:
+    lake = made_lake(tmp_path)
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lake.writing(brief=True):
+            held.set()
+            go.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(20)
+    threading.Timer(0.3, go.set).start()
+    contract, table, moment = posts(SEED, 1)[0]
+    assert lake.append_rows(contract, table, moment, "import").total.rows_in == 12
+    holder.join()
+    with lake.writing(), pytest.raises(Conflict, match="another process is writing"):
+        lake.append_rows(contract, table, moment, "import")
+
+
 def test_the_thread_compacts_and_leaves_the_rest_to_the_next_process(tmp_path: Path) -> None:
     lake = made_lake(tmp_path)
     writer = Writer.open(lake.root)

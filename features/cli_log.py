@@ -36,14 +36,17 @@ def _ingest(
     json_: Json = False,
 ) -> None:
     """Take what waits in the log into the tables; with files, log their rows first, as a sender's rows are."""
+    from features.receive import open_contract
+
     if table is not None and not files:
         raise BadInput("no files", where=f"table {table}", mend="name the files whose rows are to be taken")
     lake = open_lake()
+    contract = open_contract(lake, table) if table is not None else None
     with row_progress() as progress:
         rows = _compacted(lake, progress)
         logged: list[dict[str, Any]] = []
-        if table is not None:
-            logged = list(_logged(lake, lake.contract(table), files or [], progress))
+        if contract is not None:
+            logged = list(_logged(lake, contract, files or [], progress))
             rows = _added(rows, _compacted(lake, progress))
     refused = [reason | {"file": one["file"]} for one in logged for reason in one["reasons"]]
     text = account_text(rows) if rows["total"] else "Nothing was waiting in the log."

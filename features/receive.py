@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,22 @@ from features.errors import BadInput
 from features.kinds import MachineKind
 from features.log_records import Entry
 from features.parse import NO_ZONE
-from features.schema import RECORDED_AT, TIME, TableContract
+from features.schema import MACHINE_SCORES, PEER_GROUP, RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch
+
+if TYPE_CHECKING:
+    from features.lake import Lake
 
 MOST_REASONS = 10
 KindOf = Callable[[list[str]], Mapping[str, str]]
+
+
+def open_contract(lake: "Lake", table_name: str) -> TableContract:
+    """The contract of a table that takes rows from outside. Raises NotFound, BadInput."""
+    contract = lake.contract(table_name)
+    if contract.name == MACHINE_SCORES.name or contract.entity == PEER_GROUP:
+        raise BadInput("is written by Forewarn alone", where=f"table {table_name}", mend="send histories")
+    return contract
 
 
 def receive(

@@ -1,5 +1,6 @@
 """Snapshots: immutable, dated feature tables on disk. A snapshot exists once its folder has its final name."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -73,13 +74,16 @@ class Draft:
         folder = _folder(home)
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f".{self.digest}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            with _claimed(leftover) as mine:
+                if mine:
+                    shutil.rmtree(leftover, ignore_errors=True)
         path = folder / f".{self.digest}-{uuid.uuid4().hex[:8]}"
         path.mkdir()
-        try:
-            yield Work(self, path)
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        with _claimed(path):
+            try:
+                yield Work(self, path)
+            finally:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,25 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[bool]:
+    """Whether this process alone works in a folder; the system forgets the claim of one that was killed."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(handle)
 

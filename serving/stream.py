@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from features.compactor import Compactor
-from features.errors import BadInput, ForewarnError
+from features.errors import ForewarnError
 from features.lake import Lake
 from features.live import Live
 from features.log import Writer
 from features.log_records import Entry
-from features.receive import receive, told
-from features.schema import MACHINE_SCORES, TableContract
+from features.receive import open_contract, receive, told
 from features.settings import Settings
 from serving import metrics
 from serving.errors import Unavailable
@@ -94,11 +93,3 @@ def checked(live: Live, table_name: str, media_type: str, body: bytes) -> Entry:
     """A posted batch as the log takes it. Raises UserError."""
     contract = open_contract(live.lake, table_name)
     return receive(contract, read_rows(media_type, body), datetime.now(UTC), live.kinds_of, live.lake.kinds())
-
-
-def open_contract(lake: Lake, table_name: str) -> TableContract:
-    """The contract of a table that takes rows from outside. Raises NotFound, BadInput."""
-    contract = lake.contract(table_name)
-    if contract.name == MACHINE_SCORES.name or contract.name.startswith("reference_"):
-        raise BadInput("is written by Forewarn alone", where=f"table {table_name}", mend="send histories")
-    return contract

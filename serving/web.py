@@ -34,8 +34,8 @@ TITLES = {
 QUERY = ("as_of", "reasons")
 INDEX = "/"
 SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"
-# Routes that take a body, by how their paths begin, and what they read.
-READ = {"/v1/tables/": (JSON, ARROW), "/": (JSON,)}
+# What is read of a body, by how the path begins; elsewhere JSON.
+READ = {"/v1/tables/": (JSON, ARROW)}
 
 
 def json_response(content: bytes) -> Response:
@@ -170,7 +170,7 @@ class Edge:
                 scope, receive, send
             )
             return
-        read = next(kinds for path, kinds in READ.items() if scope["path"].startswith(path))
+        read = next((kinds for path, kinds in READ.items() if scope["path"].startswith(path)), (JSON,))
         if scope["method"] == "POST" and media_type_of(scope["headers"]) not in read:
             metrics.answered(route_of(scope["path"]), 415, 0.0)
             error = WrongMediaType(

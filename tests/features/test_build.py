@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features import build as features_build
-from features import cli, online
+from features import cli, online, snapshots
 from features.build import build, stream
 from features.catalog import catalog
 from features.differences import diff, diff_text
@@ -244,6 +244,18 @@ def home(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
     yield lake.root.parent
     settings.cache_clear()
+
+
+def test_two_builds_of_the_same_leave_each_other_alone(snapshot: Snapshot, tmp_path: Path) -> None:
+    draft = snapshots.Draft.of(catalog(snapshot.kind), {}, Grid(), lake_root=tmp_path, lake_id="l")
+    with draft.open(tmp_path) as first:
+        with draft.open(tmp_path) as second:
+            assert first.path.is_dir() and second.path.is_dir()
+        assert first.path.is_dir()
+    leftover = first.path.with_name(f".{draft.digest}-killed")
+    leftover.mkdir()
+    with draft.open(tmp_path) as third:
+        assert list(third.path.parent.iterdir()) == [third.path]
 
 
 def test_the_verbs(home: Path, snapshot: Snapshot) -> None:

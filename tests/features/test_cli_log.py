@@ -16,7 +16,7 @@ from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.log import Writer
 from features.settings import settings
-from tests.features.streams import READINGS, made_lake, posts, send
+from tests.features.streams import KIND, READINGS, made_lake, posts, send
 
 ROWS = pa.table({"machine_id": ["m1", "m2", "ghost"], "event_time": ["2026-01-02T00:00:00Z"] * 3, "oil": ["20", "x", "30"],
                  "force": ["2", "2", "2"]})  # fmt: skip
@@ -76,6 +76,8 @@ def test_mistakes_are_one_line(lake: Lake, tmp_path: Path) -> None:
     for arguments, error, line in (
         ((READINGS.name,), BadInput, "no files"),
         (("reading", "a.csv"), NotFound, "no table 'reading'"),
+        ((KIND.reference_table, "a.csv"), BadInput, "is written by Forewarn alone"),
+        (("machine_scores", "a.csv"), BadInput, "is written by Forewarn alone"),
         ((READINGS.name, str(tmp_path / "none.csv")), BadInput, "no such file"),
         ((READINGS.name, str(tmp_path / "a.arrow")), BadInput, "not readable as an Arrow stream"),
         ((READINGS.name, str(tmp_path / "a.csv")), BadInput, "unknown column 'oel'.*did you mean 'oil'"),

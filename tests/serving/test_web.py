@@ -65,7 +65,7 @@ def test_a_service_that_is_full_says_when_to_try_again() -> None:
 
 
 def test_the_edge_replaces_errors_of_the_framework_and_nothing_else() -> None:
-    async def asked(status: int, kind: bytes) -> list[Any]:
+    async def asked(status: int, kind: bytes, path: str = "/x") -> list[Any]:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
             await send({"type": "http.response.body", "body": b"inside", "more_body": True})
@@ -76,11 +76,12 @@ def test_the_edge_replaces_errors_of_the_framework_and_nothing_else() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await Edge(app)({"type": "http", "method": "GET", "path": "/x", "headers": []}, None, send)  # type: ignore[arg-type]
+        await Edge(app)({"type": "http", "method": "GET", "path": path, "headers": []}, None, send)  # type: ignore[arg-type]
         return sent
 
     kept = asyncio.run(asked(200, b"text/plain"))
     assert [message.get("body") for message in kept[1:]] == [b"inside", b"!"]
+    assert len(asyncio.run(asked(200, b"text/plain", "*"))) == 3  # OPTIONS * is no path
     kept = asyncio.run(asked(400, PROBLEM.encode()))
     assert kept[1]["body"] == b"inside"
     start, body = asyncio.run(asked(500, b"text/html"))

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from features import online
 from features.clock import micros
-from features.history import HOUR, READINGS, History, Series
+from features.history import HOUR, READINGS, REFERENCE, History, Series
 from features.kinds import MachineKind
+from features.peers import HOLDS
+from features.reference import DAY
 from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
 from serving.posted import Posted
@@ -68,7 +70,7 @@ def posted_vector(
 
 
 def history_notes(kind: MachineKind, history: History, as_of: datetime) -> tuple[str, ...]:
-    """What a reader of the score should know of the history of its one machine: too short, or silent for long."""
+    """What a reader of the score should know of the history of its one machine: too short, silent for long, old peers."""
     events = history.series[READINGS].event
     events = events[events <= micros(as_of)]
     if not len(events):
@@ -82,7 +84,21 @@ def history_notes(kind: MachineKind, history: History, as_of: datetime) -> tuple
             notes.append(f"short history: {covered:g} of {longest:g} h; features of longer windows rest on less")
         if silent > 3 * kind.period_hours:
             notes.append(f"the last reading is {silent:g} h old")
+    if kind.reference:
+        notes += _of_peers(history.series[REFERENCE], micros(as_of))
     return tuple(notes)
+
+
+def _of_peers(reference: Series, now: int) -> list[str]:
+    """Whether the newest row of the reference table is older than the one that each new day brings."""
+    age = (now - int(reference.event[reference.known_from <= now].max(initial=now - 2 * HOLDS))) / DAY
+    if age * DAY > HOLDS:
+        return [
+            f"no peers of the last {HOLDS // DAY} days: features against them are missing; `forewarn score machine` renews them"
+        ]
+    if age >= 2:
+        return [f"compared with peers of {age:.0f} days ago; `forewarn score machine` renews them"]
+    return []
 
 
 def answer(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,16 @@ def test_a_posted_machine_is_compared_with_the_peers_of_the_lake(runtime: Runtim
     names = peered.bundle.catalog.names
     found = dict(zip(names, np.frombuffer(vectors[0], dtype="<f4"), strict=True))
     assert found["vibration_peers_z"] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(0, ""), (1, ""), (5, "compared with peers of 5 days ago"), (8, "no peers of the last 7 days")]
+)
+def test_peers_of_long_ago_are_said(runtime: Runtime, peered: World, days: int, words: str) -> None:
+    last = max(peered.lake.read("reference_pump").column("event_time").to_pylist())
+    answer = orjson.loads(asyncio.run(runtime.score_known("p03", last + timedelta(days=days), 0)))
+    said = [note.partition(":")[0].partition(";")[0] for note in answer["notes"] if "peers" in note]
+    assert said == ([words] if words else [])
 
 
 def test_it_is_rebuilt_with_the_peers_of_its_own_day(runtime: Runtime, peered: World) -> None:

@@ -46,7 +46,7 @@ Progress = Callable[[int], None]
 # What is held in memory at a time by each thread: readings loaded, observations computed and written. Both are part of what
 # makes two builds byte-identical. The latter are an odd number of cache lines (16 numbers each): a power of two would put all
 # the places that a kernel writes for one observation into the same cache set.
-READINGS_AT_A_TIME = 160_000
+READINGS_AT_A_TIME = 120_000
 ROWS_AT_A_TIME = 16 * 1023
 
 

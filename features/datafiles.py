@@ -119,7 +119,8 @@ class Where:
         if keep is None or keep.all():
             return table
         found = np.flatnonzero(keep)
-        if len(found) and found[-1] - found[0] + 1 == len(found):
+        # A slice holds on to all that was decoded: only of most of it.
+        if 2 * len(found) > table.num_rows and found[-1] - found[0] + 1 == len(found):
             return table.slice(int(found[0]), len(found))
         return table.filter(pa.array(keep))
 

@@ -31,6 +31,7 @@ from deltalake import DeltaTable
 
 from features import build, compaction, reference, snapshots
 from features.catalog import catalog
+from features.history import from_tables
 from features.lake import Lake
 from features.observations import Grid
 from features.schema import MACHINE
@@ -158,11 +159,8 @@ def ours(root: Path, args: argparse.Namespace) -> Figures:
     """A snapshot of the whole lake. Its first row group stays, for the floor to write."""
     lake, home = Lake.open(root / "lake"), root / "home"
     shutil.rmtree(home, ignore_errors=True)
-    view, wanted = lake.at(), catalog(KIND)
-    few = build.stream(
-        lake, wanted, lambda bucket: build.watched(view, wanted, bucket, GRID).slice(0, 1), buckets=[0], threads=1
-    )
-    assert sum(len(matrix) for _, matrix in few) == 1  # the kernels are loaded
+    # Every kernel is loaded from its cache, or compiled.
+    build.compute(catalog(KIND), from_tables(KIND, {}, ["m"]), *np.zeros((2, 1), dtype=np.int64))
     found = measured(lambda: build.build(lake, KIND.name, GRID, home=home, threads=THREADS).rows)
     snapshot = snapshots.open_snapshot(home)
     file = pq.ParquetFile(snapshot.path / snapshot.manifest["parts"][0]["file"])

@@ -84,6 +84,8 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
             progress(history.series[READINGS].rows)
     # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
     lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources, patience(PATIENCE_S))
+    if lake.versions()[contract.name] > (-1 if published is None else published) + 1:
+        publish(lake, kind)  # somebody else has published meanwhile, perhaps of later rows than these
     return int((sums.reporting[:, 0] > 0).sum())
 
 

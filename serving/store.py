@@ -176,7 +176,8 @@ class Store:
         """A score by its id, also one of a batch. Raises NotFound."""
         batch_id, of_batch, number = score_id.rpartition(".")
         if of_batch:
-            found = self._of_batch(batch_id, int(number)) if number.isascii() and number.isdigit() else None
+            plain = number.isascii() and number.isdigit() and len(number) < 10
+            found = self._of_batch(batch_id, int(number)) if plain else None
         else:
             with self._usable(), self.engine.connect() as connection:
                 row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()

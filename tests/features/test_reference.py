@@ -288,3 +288,23 @@ def test_a_lake_that_is_being_written_is_waited_for(tmp_path: Path, tables: Tabl
             time.sleep(0.3)
             assert not published.done()
         assert published.result() == DAYS + 1
+
+
+def test_who_publishes_last_does_not_take_back_later_days(
+    tmp_path: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = START + timedelta(days=7)
+    lake = lake_of(tmp_path / "lake", {name: recorded_by(one, half) for name, one in tables.items()})
+    replace, others = lake.replace, [Lake.open(lake.root)]
+
+    def late(*given: Any) -> None:
+        """Before this one's days are written, all readings come in and somebody else publishes them."""
+        while others:
+            other = others.pop()
+            add(other, tables)
+            reference.publish(other, KIND)
+        replace(*given)
+
+    monkeypatch.setattr(lake, "replace", late)
+    reference.publish(lake, KIND)
+    assert lake.read(KIND.reference_table).equals(scratch(lake))

@@ -44,8 +44,10 @@ def test_a_time_in_another_zone_is_the_same_moment(tmp_path: Path) -> None:
 
 
 def test_an_unknown_score_is_named(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store, pytest.raises(NotFound, match="no score s_2"):
-        store.get("s_2")
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        for unknown in ("s_2", "b_2.0", "b_2.x", "b_2." + "9" * 5_000):
+            with pytest.raises(NotFound, match=f"no score {unknown}"):
+                store.get(unknown)
 
 
 def test_a_group_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

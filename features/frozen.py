@@ -21,6 +21,8 @@ from features.datafiles import BUCKET, DataFile, Reader, Where
 from features.errors import BadInput, NotFound
 from features.schema import TEXT
 
+# So many rows' statistics by row group are held: about 25 MB.
+_ROWS_KNOWN = 10_000_000
 # What deltalake cuts the words in its own statistics to: such an end of a range is none.
 _CUT = 32
 _RESTORE = "restore it from a copy of the lake"
@@ -126,7 +128,11 @@ class Frozen:
 
     def _reader(self, file: DataFile) -> Reader:
         with self._lock:
-            return self._readers.setdefault(file.path, Reader(self.path, file))
+            reader = self._readers.setdefault(file.path, Reader(self.path, file))
+            # A large table's statistics would add up: the oldest files go, a bucket after the other is read as a rule.
+            while len(self._readers) > 2 and sum(one.file.rows for one in self._readers.values()) > _ROWS_KNOWN:
+                del self._readers[next(iter(self._readers))]
+            return reader
 
     @contextmanager
     def _watched(self, file: DataFile) -> Iterator[None]:

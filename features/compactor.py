@@ -79,11 +79,12 @@ def compact_log(
         before = compacted(lake.root)
         died = _died(lake, before)
         tail = Tail(lake.root, before.positions)
-        records = tail.read(most_rows, logs.stamp_now()) if died is None else tail.read()
-        positions = tail.positions
-        if died is not None:
+        if died is None:
+            records = tail.read(most_rows, logs.stamp_now())
+            positions = tail.positions
+        else:
             positions = before.positions | died.positions
-            records = [record for record in records if record.end <= positions.get(record.writer, logs.START)]
+            records = _up_to(positions, tail, most_rows)
         if not records:
             return None
         said = {
@@ -98,6 +99,17 @@ def compact_log(
         _settle(lake, Compacted(before.round + 1, account.imported_at, positions, tables))
         logs.remove_before(lake.root, positions)
     return account
+
+
+def _up_to(positions: logs.Positions, tail: Tail, most_rows: int) -> list[Record]:
+    """The records before some positions, read some at a time: far more may be waiting behind them."""
+    found: list[Record] = []
+    while any(tail.positions.get(writer, logs.START) < place for writer, place in positions.items()):
+        records = tail.read(most_rows)
+        if not records:
+            break
+        found += [record for record in records if record.end <= positions.get(record.writer, logs.START)]
+    return found
 
 
 def _batches(lake: "Lake", records: list[Record]) -> Iterator[Batch]:

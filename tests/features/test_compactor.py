@@ -347,3 +347,22 @@ def test_a_round_takes_no_row_without_those_that_were_acknowledged_before_it(
     assert sorted((row["machine_id"], row["oil"]) for row in rows) == [("m1", 10.0), ("m1", 20.0), ("m1", 30.0), ("m9", 7.0)]
     assert lake.read(READINGS.name, machine_ids=["m1"]).column("oil").to_pylist() == [10.0, 20.0, 30.0]
     first.close(), second.close()
+
+
+def test_a_killed_round_is_finished_without_reading_all_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = made_lake(tmp_path)
+    first, second = Writer.open(tmp_path), Writer.open(tmp_path)
+    for number, post in enumerate(posts(SEED, COUNT)):
+        send(lake, (first, second)[number % 2], [post])
+
+    def die(*_: Any) -> None:
+        raise Died
+
+    with mock.patch.object(documents, "write_json", die), pytest.raises(Died):
+        compact_log(lake, most_rows=24)
+    read, decode = list[Any](), log.decode
+    monkeypatch.setattr(log, "decode", lambda payload: read.append(payload) or decode(payload))
+    account = compact_log(lake, most_rows=24)
+    assert account is not None and 36 <= account.total.rows_in <= 48
+    assert len(read) <= 8 < COUNT
+    first.close(), second.close()

@@ -15,7 +15,7 @@ class TooLarge(BadInput):
 
 
 class WrongMediaType(BadInput):
-    """A body that does not say it is JSON."""
+    """A body that is not declared as what its route reads."""
 
     http_status = 415
 

@@ -87,7 +87,8 @@ class StoredScore:
     """One row of `scores`, or one score of a batch.
 
     features: the vector as little-endian float32 bytes, of a batch its digest.  source: `posted` (evidence: the body as it
-    came, deflated), or `lake` and `batch` (evidence: JSON with the lake's table versions).
+    came, after a line that names its peers, if it has any), or `lake` and `batch` (evidence: JSON: the lake's table
+    versions, and rows of the machine that were not in the tables yet). Evidence is deflated.
     """
 
     score_id: str

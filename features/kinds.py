@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features import documents
-from features.errors import BadInput
+from features.errors import BadInput, Conflict
 
 _NAME = r"^[a-z][a-z0-9_]{0,39}$"
 
@@ -91,11 +91,7 @@ class MachineKind(BaseModel):
     def _unique(self) -> "MachineKind":
         for what, names in (
             ("sensor", [sensor.name for sensor in self.sensors]),
-            ("error code", [term.code for term in self.error_codes]),
-            ("component", [term.code for term in self.components]),
-            ("mode", [term.code for term in self.modes]),
-            ("shift", [term.code for term in self.shifts]),
-            ("action", [term.code for term in self.actions]),
+            *((sort, [term.code for term in terms]) for sort, terms in self.vocabularies.items()),
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {what} is declared twice")
@@ -123,6 +119,17 @@ class MachineKind(BaseModel):
         return bool(self.modes or self.shifts or self.actions)
 
     @property
+    def vocabularies(self) -> dict[str, tuple[Term, ...]]:
+        """The declared codes by what they name."""
+        return {
+            "error code": self.error_codes,
+            "component": self.components,
+            "mode": self.modes,
+            "shift": self.shifts,
+            "action": self.actions,
+        }
+
+    @property
     def digest(self) -> str:
         """Twelve hex digits over the whole declaration."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
@@ -131,6 +138,27 @@ class MachineKind(BaseModel):
 def parse_kind(document: dict[str, Any], where: str) -> MachineKind:
     """A kind from a parsed TOML table. Raises BadInput naming the field."""
     return documents.validated(MachineKind, document, where, "correct the kind declaration")
+
+
+def extended(stored: MachineKind, kind: MachineKind, where: str) -> MachineKind:
+    """What `stored` becomes when it is declared anew as `kind`: models seen before keep their places.
+
+    Raises Conflict if a stored sensor would go or change its unit, or a stored code would go: rows in the lake hold it, and
+    others that were acknowledged may be on the way there.
+    """
+    units = {sensor.name: sensor.unit for sensor in kind.sensors}
+    for sensor in stored.sensors:
+        if units.get(sensor.name) != sensor.unit:
+            what = f"kind {kind.name} holds sensor '{sensor.name}' in '{sensor.unit}'"
+            raise Conflict(what, where=where, mend="keep the sensor and its unit, or give the new layout another kind name")
+    for sort, terms in stored.vocabularies.items():
+        kept = {term.code for term in kind.vocabularies[sort]}
+        for term in terms:
+            if term.code not in kept:
+                what = f"kind {kind.name} holds {sort} '{term.code}'"
+                raise Conflict(what, where=where, mend=f"keep the {sort}, or give the new kind another name")
+    models = (*stored.models, *(model for model in kind.models if model not in stored.models))
+    return kind.model_copy(update={"models": models})
 
 
 def load_kind(path: Path) -> MachineKind:

@@ -30,7 +30,7 @@ from features.account import RowAccount, TableCount
 from features.clock import in_order
 from features.documents import read_json, write_json
 from features.errors import BadInput, Conflict, NotFound
-from features.kinds import MachineKind, parse_kind
+from features.kinds import MachineKind, extended, parse_kind
 from features.schema import FIXED, MACHINES, TEXT, TableContract, readings, reference
 from features.sources.reader import Batch, Source
 from features.spill import Spill
@@ -90,20 +90,11 @@ class Lake:
         return _read_kind(path)
 
     def put_kind(self, kind: MachineKind) -> MachineKind:
-        """Declare a kind, or extend it: models seen before keep their places. Raises Conflict if a stored sensor would go."""
+        """Declare a kind, or extend the stored one. Raises Conflict if a sensor or a code would go (see `kinds.extended`)."""
         path = self.root / "kinds" / f"{kind.name}.json"
         if path.exists():
             stored = _read_kind(path)
-            units = {sensor.name: sensor.unit for sensor in kind.sensors}
-            for sensor in stored.sensors:
-                if units.get(sensor.name) != sensor.unit:
-                    raise Conflict(
-                        f"kind {kind.name} holds sensor '{sensor.name}' in '{sensor.unit}'",
-                        where=str(path),
-                        mend="keep the sensor and its unit, or give the new layout another kind name",
-                    )
-            models = (*stored.models, *(model for model in kind.models if model not in stored.models))
-            kind = kind.model_copy(update={"models": models})
+            kind = extended(stored, kind, str(path))
             if kind == stored:
                 return stored
         path.parent.mkdir(parents=True, exist_ok=True)

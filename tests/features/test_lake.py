@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import BadInput, Conflict, NotFound
-from features.kinds import Sensor
+from features.kinds import Action, Sensor, Term
 from features.lake import Lake
 from features.schema import EVENTS, MACHINES, readings
 from features.sources.reader import Source
@@ -81,6 +81,18 @@ def test_kinds_grow_and_never_lose_what_is_stored(lake: Lake) -> None:
     assert lake.read("readings_press", version=0)["speed"].to_pylist() == [None]
     with pytest.raises(Conflict, match="holds sensor 'oil' in '°C'"):
         lake.put_kind(KIND.model_copy(update={"sensors": (speed,)}))
+
+
+@pytest.mark.parametrize("field", ["error_codes", "components", "modes", "shifts", "actions"])
+def test_a_kind_keeps_the_codes_that_rows_may_hold(lake: Lake, field: str) -> None:
+    sort = Action if field == "actions" else Term
+    first, second = (sort(code=code, words_en=code, words_zh=code) for code in ("K1", "K2"))
+    lake.put_kind(KIND.model_copy(update={field: (first,)}))
+    both = lake.put_kind(KIND.model_copy(update={field: (first, second)}))
+    for left in ((), (second,)):
+        with pytest.raises(Conflict, match=r"press\.json: kind press holds .* 'K1'; keep the"):
+            lake.put_kind(KIND.model_copy(update={field: left}))
+    assert lake.kind("press") == both
 
 
 def test_damage_is_one_line(lake: Lake) -> None:

@@ -156,7 +156,9 @@ class Lake:
     def _store_account(self, account: RowAccount) -> RowAccount:
         folder = self.root / "accounts"
         folder.mkdir(exist_ok=True)
-        write_json(folder / f"{len(list(folder.glob('*.json'))) + 1:06d}.json", account.document())
+        # One after the highest: were it how many there are, an account that was taken away would cost another one.
+        last = max((int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()), default=0)
+        write_json(folder / f"{last + 1:06d}.json", account.document())
         return account
 
     @contextmanager

@@ -47,6 +47,13 @@ def test_a_rerun_changes_nothing_and_counts_everything(lake: Lake) -> None:
     assert len(lake.accounts()) == 2
 
 
+def test_an_account_that_was_taken_away_costs_no_other(lake: Lake) -> None:
+    kept = [lake.ingest(source(FLEET), imported_at=NOW + timedelta(days=day)).document() for day in range(3)]
+    (lake.root / "accounts" / "000002.json").unlink()
+    last = lake.ingest(source(FLEET), imported_at=NOW + timedelta(days=3)).document()
+    assert lake.accounts() == [kept[0], kept[2], last]
+
+
 def test_a_program_appends_rows_through_the_same_checks(lake: Lake) -> None:
     lake.ingest(source(FLEET), imported_at=NOW)
     table = pa.table({"machine_id": ["m1", "ghost"], "event_time": [hours(1)] * 2, "code": ["E1", "E1"]})

@@ -140,9 +140,12 @@ class Lake:
             said = {delta.ORIGIN: "program"}
             return self._store_account(imports.run(self, source_name, iter([batch]), imported_at, spill, None, said))
 
-    def append_new(self, contract: TableContract, table: pa.Table, made_at: datetime, source_name: str) -> RowAccount:
+    def append_new(
+        self, contract: TableContract, table: pa.Table, made_at: datetime, source_name: str, first: Callable[[], None]
+    ) -> RowAccount:
         """Take rows that nobody can have given before, since their key holds an id made for them: nothing is compared.
 
+        first: called once the lake is held and before it changes, for what must be there wherever these rows are.
         Stores and returns the row account. Raises Conflict if somebody else is writing or the disk is full.
         """
         buckets = self.bucket_of(table.column(contract.entity))
@@ -150,6 +153,7 @@ class Lake:
         said = {delta.ORIGIN: "program", delta.SOURCE: source_name, delta.COUNTS: json.dumps(asdict(count))}
         parts = ((one, [in_order(table.filter(pa.array(buckets == one)), contract)]) for one in np.unique(buckets).tolist())
         with self.writing():
+            first()
             self.append(contract, parts, lambda: said)
             return self._store_account(RowAccount(source_name, made_at, {contract.name: count}))
 

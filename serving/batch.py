@@ -209,13 +209,13 @@ def collected(
 
 
 def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
-    """Write scores into the lake's table `machine_scores`, then with their evidence into the store.
+    """Write scores with their evidence into the store, then into the lake's table `machine_scores`.
 
-    The lake comes first: while an import holds it, it refuses, and nothing is half written. Raises Conflict then.
+    While somebody else holds the lake, it refuses before anything is written: raises Conflict then. Once it is held, the store
+    comes first: a process killed in between leaves a batch that nobody was told of, never a score that nobody can explain.
     """
     if not len(scores):
         return
-    lake.append_new(MACHINE_SCORES, lake_table(scores), scores.scored_at, SOURCE)
     batch = StoredBatch(
         batch_id=scores.batch_id,
         entity="machine",
@@ -229,7 +229,9 @@ def keep(scores: BatchScores, store: Store, lake: Lake) -> None:
     )
     said = {name: batch_rows.said(getattr(scores.said, name)) for name in ("p", "low", "high")}
     columns = {MACHINE: scores.machine_ids, EVENT_TIME: _times(scores), **said, "digest": scores.digests}
-    store.record_batch(batch, batch_rows.parts(pa.table(columns, schema=batch_rows.SCHEMA)))
+    parts = batch_rows.parts(pa.table(columns, schema=batch_rows.SCHEMA))
+    rows = lake_table(scores)
+    lake.append_new(MACHINE_SCORES, rows, scores.scored_at, SOURCE, lambda: store.record_batch(batch, parts))
 
 
 def lake_table(scores: BatchScores) -> pa.Table:

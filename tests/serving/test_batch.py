@@ -3,6 +3,7 @@
 import fcntl
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from serving.batch_rows import digest
 from serving.champion import load_champion
 from serving.explain import explain
 from serving.scoring import score
-from serving.store import opened
+from serving.store import Store, opened
 from tests.serving.world import END, MACHINES, PUMP, START, World, made_world
 
 
@@ -88,6 +89,31 @@ def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, tmp_path:
         with pytest.raises(Conflict, match="another process"):
             keep(scores, store, world.lake)
         assert store.count() == 0
+
+
+@pytest.mark.parametrize("dies", [(Store, "record_batch"), (Lake, "append"), (Lake, "_store_account")])
+@pytest.mark.parametrize("after", [False, True])
+def test_wherever_keeping_dies_what_the_lake_holds_can_be_explained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: tuple[type, str], after: bool
+) -> None:
+    owner, name = dies
+    works = getattr(owner, name)
+
+    def killed(*arguments: Any) -> None:
+        if after:
+            works(*arguments)
+        raise SystemExit(9)
+
+    scores = score_machines(world.lake, load_champion(world.home, "pump"))
+    before = world.lake.read("machine_scores")
+    monkeypatch.setattr(owner, name, killed)
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        with pytest.raises(SystemExit):
+            keep(scores, store, world.lake)
+        told = set(world.lake.read("machine_scores")["score_id"].to_pylist()) - set(before["score_id"].to_pylist())
+        assert len(told) == (MACHINES if (name, after) == ("append", True) or name == "_store_account" else 0)
+        for score_id in told:
+            assert store.get(score_id).bundle_id == scores.champion.bundle_id
 
 
 def test_a_machine_that_writes_on_change_is_watched_without_a_word(tmp_path: Path) -> None:

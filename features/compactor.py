@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from features import compaction, delta, documents
+from features import compaction, delta, documents, reference
 from features import ingest as imports
 from features import log as logs
 from features.account import RowAccount, TableCount
@@ -189,13 +189,35 @@ def tidy(lake: "Lake") -> None:
                 compaction.compact(lake, name)
 
 
+def publish_peers(lake: "Lake", now: datetime) -> bool:
+    """Bring the reference tables up to the day of `now`, once that day: those of kinds of which rows have come in. Whether all
+    that was due was done; what fails is logged.
+    """
+    done = True
+    for kind in lake.kinds().values():
+        try:
+            if reference.due(lake, kind, now):
+                reference.publish(lake, kind, until=now)
+        except (ForewarnError, OSError) as error:
+            log.warning("the peers of kind %s are not published: %s", kind.name, error)
+            done = False
+        except Exception:
+            log.exception("the peers of kind %s are not published", kind.name)
+            done = False
+    return done
+
+
 class Compactor:
-    """A thread that compacts the log every so often, and sooner when much is waiting; one process at a time does it."""
+    """A thread that compacts the log every so often, and sooner when much is waiting; one process at a time does it.
+
+    After the first round of a UTC day it also publishes what is known of the machines together (`publish_peers`).
+    """
 
     def __init__(self, lake_root: "Path", every_seconds: float) -> None:
         self._root = lake_root
         self._every = every_seconds
         self._stop = threading.Event()
+        self._news = False
         self._thread = threading.Thread(target=self._run, name="log-compactor", daemon=True)
         self._thread.start()
 
@@ -234,4 +256,10 @@ class Compactor:
                 lake = Lake.open(self._root)
             except NotFound:
                 return
-            drain(lake, wait=lambda: not self._stop.wait(0.05), stop=self._stop.is_set)
+            began = datetime.now(UTC)
+            drain(lake, wait=lambda: not self._stop.wait(0.05), told=self._told, stop=self._stop.is_set)
+            if self._news and not self._stop.is_set():
+                self._news = not publish_peers(lake, began)
+
+    def _told(self, _: RowAccount) -> None:
+        self._news = True

@@ -8,9 +8,7 @@ accounts/     the row account of each import, one JSON file each
 log/          rows that were sent and are not in the tables yet (features/log.py), and the account of those that are
 """
 
-import fcntl
 import json
-import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import delta, quarantine
+from features import delta, lock, quarantine
 from features import ingest as imports
 from features.account import RowAccount, TableCount
 from features.clock import in_order
 from features.documents import read_json, write_json
-from features.errors import BadInput, Conflict, NotFound
+from features.errors import BadInput, NotFound
 from features.kinds import MachineKind, extended, parse_kind
 from features.schema import FIXED, MACHINES, TEXT, TableContract, readings, reference
 from features.sources.reader import Batch, Source
@@ -40,8 +38,6 @@ __all__ = ["Lake", "RowAccount", "TableCount"]
 
 FORMAT = 1
 MAX_BUCKETS = 256
-# What the lock of a brief writer says, and for how long others wait for such.
-BRIEF, BRIEF_SECONDS = "brief", 60.0
 COPY = "restore it from a copy of the lake"
 
 
@@ -169,34 +165,14 @@ class Lake:
     def writing(self, wait: Callable[[], bool] | None = None, *, brief: bool = False) -> Iterator[Spill]:
         """Hold the writer's lock (the system drops it with the process) and a folder for spilled rows.
 
-        Raises Conflict if somebody else holds the lock; with `wait`, only once `wait()`, asked again and again, says False.
-        brief: it is held for seconds, again and again, so that others wait for it by themselves.
+        wait, brief: see `lock.held`. Raises Conflict if somebody else holds the lock.
         """
-        with (self.root / ".lock").open("a") as lock:
-            given_up = time.monotonic() + BRIEF_SECONDS
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if wait() if wait is not None else self._soon_free(given_up):
-                        continue
-                    mend = "wait until it has finished, then run this again"
-                    raise Conflict("another process is writing into this lake", where=str(self.root), mend=mend) from None
-            lock.truncate(0)
-            lock.write(BRIEF if brief else "")
-            lock.flush()
-            with delta.room(self.root):
-                spill = Spill(self.root / ".spill")
-                try:
-                    yield spill
-                finally:
-                    spill.close()
-
-    def _soon_free(self, given_up: float) -> bool:
-        """Wait a moment; whether the lock's holder said that it holds it for seconds only."""
-        time.sleep(0.05)
-        return (self.root / ".lock").read_text() == BRIEF and time.monotonic() < given_up
+        with lock.held(self.root, wait, brief=brief), delta.room(self.root):
+            spill = Spill(self.root / ".spill")
+            try:
+                yield spill
+            finally:
+                spill.close()
 
     def append(self, contract: TableContract, buckets: Iterable[delta.Bucket], said: Callable[[], Mapping[str, str]]) -> None:
         """Commit the rows of some buckets to a table at once. For `ingest`, under the writer's lock."""
@@ -211,13 +187,13 @@ class Lake:
     ) -> None:
         """Make `table` the whole content of a table that a program derives from others, in one commit; older versions stay.
 
-        wait: see `writing`. Raises Conflict if somebody else is writing.
+        wait: see `lock.held`; others wait for this by themselves. Raises Conflict if somebody else is writing.
         """
         rows = in_order(table.cast(contract.arrow), contract)
         buckets = self.bucket_of(rows.column(contract.entity))
         parts = ((bucket, [rows.filter(pa.array(buckets == bucket))]) for bucket in np.unique(buckets).tolist())
         said = {delta.ORIGIN: "replace", delta.SOURCE: source_name}
-        with self.writing(wait):
+        with self.writing(wait, brief=True):
             delta.replace(self.path(contract.name), contract.arrow, parts, lambda: said)
 
     # Reading

@@ -15,10 +15,9 @@ bucket by bucket and by id. So a row is a function of what was known at D; the t
 same bits.
 """
 
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,18 +25,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import delta, engine, kernel_peers, schema
-from features.clock import Micros, in_order, times
+from features import delta, engine, kernel_peers, lock, schema
+from features.clock import in_order, micros, times
 from features.history import HOUR, READINGS, History, Ints, from_tables, peer_groups
 from features.kinds import MachineKind
 from features.peers import RATE_DAYS, own_hours
+from features.reference_counts import DAY, Known
 from features.schema import EVENT_TIME, MACHINE, PEER_GROUP, RECORDED_AT, TEXT, TIME
 
 if TYPE_CHECKING:
     from features.lake import Lake
     from features.view import View
 
-DAY = 24 * HOUR
 YEAR_DAYS = 365.25
 READINGS_AT_A_TIME = 400_000
 PATIENCE_S = 60.0
@@ -47,20 +46,21 @@ Progress = Callable[[int], None]
 Part = tuple[int, tuple[str, str] | None]
 
 
-def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -> int:
+def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None, until: datetime | None = None) -> int:
     """Bring the reference table of a kind up to what the lake knows, and return how many days were made: new days, and days for
     which rows with an older knowledge time have come in since. The same lake makes none.
 
-    progress: called with the number of readings looked at. Raises Conflict if somebody else keeps writing into the lake.
+    progress: called with the number of readings looked at. until: days after this moment are left for later.
+    Raises Conflict if somebody else keeps writing into the lake.
     """
     if not kind.reference:
         return 0
     view, contract = lake.at(), schema.reference(kind)
-    sources = _sources(view, kind)
-    published = view.versions.get(contract.name)
-    if published is not None and (delta.said(lake.path(contract.name), published) or {}).get(delta.SOURCE) == sources:
+    sources, published = _sources(view, kind, until), view.versions.get(contract.name)
+    if _said(lake, view, kind) == sources:
         return 0
     days = _days(_span(lake, view, kind))
+    days = days if until is None else days[days <= micros(until)]
     if not len(days):
         return 0
     stored, known, last = view.read(contract.name), Known.empty(kind, days), -1
@@ -83,27 +83,34 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None) -
         if progress is not None:
             progress(history.series[READINGS].rows)
     # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
-    lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources, patience(PATIENCE_S))
-    if lake.versions()[contract.name] > (-1 if published is None else published) + 1:
-        publish(lake, kind)  # somebody else has published meanwhile, perhaps of later rows than these
+    lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources, lock.patience(PATIENCE_S))
+    if lake.versions().get(contract.name, -1) > (-1 if published is None else published) + 1:
+        publish(lake, kind, until=until)  # somebody else has published meanwhile, perhaps of later rows than these
     return int((sums.reporting[:, 0] > 0).sum())
 
 
-def patience(seconds: float) -> Callable[[], bool]:
-    """For `Lake.writing`: wait a little, and again, for so long."""
-    until = time.monotonic() + seconds
-
-    def wait() -> bool:
-        time.sleep(0.05)
-        return time.monotonic() < until
-
-    return wait
+def due(lake: "Lake", kind: MachineKind, now: datetime) -> bool:
+    """Whether the lake has rows that the table does not tell of, and the day of `now` (UTC) has not been published yet."""
+    view = lake.at()
+    said, sources = _said(lake, view, kind), _sources(view, kind)
+    return kind.reference and said != sources and not said.startswith(f"{sources},") and not said.endswith(_day(now))
 
 
-def _sources(view: "View", kind: MachineKind) -> str:
-    """The versions of what the table is made of, and by which declaration."""
+def _sources(view: "View", kind: MachineKind, until: datetime | None = None) -> str:
+    """The versions of what the table is made of, by which declaration, and up to which day."""
     names = (kind.readings_table, "machines", "failures")
-    return ", ".join([f"kind {kind.digest}", *(f"{name} {view.versions.get(name, 'none')}" for name in names)])
+    versions = ", ".join([f"kind {kind.digest}", *(f"{name} {view.versions.get(name, 'none')}" for name in names)])
+    return versions if until is None else f"{versions}, {_day(until)}"
+
+
+def _day(moment: datetime) -> str:
+    return f"up to {moment:%Y-%m-%d}"
+
+
+def _said(lake: "Lake", view: "View", kind: MachineKind) -> str:
+    """Of which sources the table is, as its last commit says; empty without a table."""
+    version = view.versions.get(kind.reference_table)
+    return "" if version is None else (delta.said(lake.path(kind.reference_table), version) or {}).get(delta.SOURCE, "")
 
 
 def made(kind: MachineKind, buckets: Sequence[Mapping[str, pa.Table]]) -> pa.Table:
@@ -135,39 +142,6 @@ def _span(lake: "Lake", view: "View", kind: MachineKind) -> tuple[int, int] | No
     return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
 
-@dataclass(frozen=True)
-class Known:
-    """How many row versions of each table became known by each day that may have a row."""
-
-    kind: MachineKind
-    days: Ints
-    found: dict[str, Counter[int]]
-
-    @classmethod
-    def empty(cls, kind: MachineKind, days: Ints) -> "Known":
-        return cls(kind, days, {name: Counter() for name in ("readings", "machines", "failures")})
-
-    def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Count readings; machines where failures come with them: else they are there for the readings' sake."""
-        names = {self.kind.readings_table: "readings"}
-        if "failures" in tables:
-            names |= {"machines": "machines", "failures": "failures"}
-        for table, name in names.items():
-            if table in tables:
-                day, count = np.unique(-(-_known_from(tables[table]) // DAY), return_counts=True)
-                self.found[name].update(dict(zip(day.tolist(), count.tolist(), strict=True)))
-
-    def counts(self) -> dict[str, Ints]:
-        return {name: _up_to(self.days // DAY, counts) for name, counts in self.found.items()}
-
-
-def _up_to(days: Ints, counts: Mapping[int, int]) -> Ints:
-    """How many there were up to each day."""
-    moments = np.array(sorted(counts), dtype=np.int64)
-    total = np.concatenate([[0], np.cumsum([counts[day] for day in moments.tolist()], dtype=np.int64)])
-    return np.asarray(total[np.searchsorted(moments, days, side="right")])
-
-
 def _parts(view: "View", kind: MachineKind, buckets: int) -> Iterator[Part]:
     """Each bucket without its readings, then its machines with theirs, so many at a time as memory allows, by id."""
     for bucket in range(buckets):
@@ -181,8 +155,8 @@ def _clocks(view: "View", kind: MachineKind, part: Part) -> dict[str, pa.Table]:
     bucket, ids = part
     if ids is None:
         return _few(view, kind, bucket)
-    columns = [EVENT_TIME, RECORDED_AT]
-    return {kind.readings_table: view.read(kind.readings_table, buckets=[bucket], between=ids, columns=columns)}
+    name, columns = kind.readings_table, [EVENT_TIME, RECORDED_AT]
+    return {name: view.read(name, buckets=[bucket], between=ids, columns=columns)}
 
 
 def _rows(view: "View", kind: MachineKind, part: Part, days: Ints) -> dict[str, pa.Table]:
@@ -205,10 +179,6 @@ def _few(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
 
 def _history(kind: MachineKind, tables: Mapping[str, pa.Table]) -> History:
     return from_tables(kind, tables, pc.unique(tables["machines"].column(MACHINE)).to_pylist())
-
-
-def _known_from(table: pa.Table) -> Micros:
-    return np.maximum(times(table, EVENT_TIME), times(table, RECORDED_AT))
 
 
 def _last_that_stands(stored: pa.Table, kind: MachineKind, known: Known) -> int:

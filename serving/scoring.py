@@ -14,7 +14,7 @@ from features.clock import micros
 from features.history import HOUR, READINGS, REFERENCE, History, Series
 from features.kinds import MachineKind
 from features.peers import HOLDS
-from features.reference import DAY
+from features.reference_counts import DAY
 from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
 from serving.posted import Posted

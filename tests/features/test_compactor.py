@@ -14,11 +14,12 @@ from typing import Any
 from unittest import mock
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features import compactor, datafiles, delta, documents, log, quarantine
+from features import compactor, datafiles, delta, documents, log, quarantine, reference
 from features.account import TableCount
 from features.compactor import Compactor, compact_log, compacted
 from features.errors import Conflict
@@ -27,9 +28,11 @@ from features.log import Tail, Writer
 from features.receive import receive
 from features.schema import MACHINES
 from tests.features.streams import (
+    KIND,
     MACHINE_IDS,
     NOW,
     READINGS,
+    START,
     Post,
     contents,
     hours,
@@ -366,3 +369,84 @@ def test_a_killed_round_is_finished_without_reading_all_that_waits(tmp_path: Pat
     assert account is not None and 36 <= account.total.rows_in <= 48
     assert len(read) <= 8 < COUNT
     first.close(), second.close()
+
+
+def plant_of_six(root: Path) -> tuple[Lake, Callable[[int], Post]]:
+    """A lake of six machines (fewer have no peers), and a batch: a reading of each at the hour."""
+    ids = [f"m{number}" for number in range(6)]
+    lake = made_lake(root, ids)
+
+    def post(hour: int) -> Post:
+        columns = {"machine_id": ids, "event_time": [hours(hour)] * 6, "oil": [20.0 + hour] * 6, "force": [1.0] * 6}
+        return READINGS, pa.table(columns), hours(hour)
+
+    return lake, post
+
+
+def test_peers_are_published_once_a_day_and_never_of_a_day_that_has_not_come(tmp_path: Path) -> None:
+    lake, post = plant_of_six(tmp_path)
+    writer = Writer.open(lake.root)
+    table = KIND.reference_table
+
+    def publish(now: float) -> tuple[int, list[int]]:
+        assert compactor.publish_peers(lake, hours(now))
+        days = lake.read(table).filter(pc.equal(lake.read(table)["peer_group"], "press"))["event_time"].to_pylist()
+        return lake.versions()[table], [(day - START).days for day in days]
+
+    for hour in (1, 23, 25):
+        send(lake, writer, [post(hour)])
+    compact_log(lake)
+    first, days = publish(26)
+    assert days == [1]
+    send(lake, writer, [post(47)])
+    compact_log(lake)
+    assert publish(47.5) == (first, [1])
+    assert publish(48.5) == (first + 1, [1, 2])
+    assert publish(49) == publish(80) == (first + 1, [1, 2])
+    # A build looks at all days, also at that of which only the beginning is known.
+    send(lake, writer, [post(50)])
+    compact_log(lake)
+    reference.publish(lake, KIND)
+    assert publish(51) == (first + 2, [1, 2, 3])
+    send(lake, writer, [post(71)])
+    compact_log(lake)
+    assert publish(72) == (first + 3, [1, 2, 3])
+    whole = lake.read(table)
+    reference.publish(lake, KIND)
+    assert lake.read(table).equals(whole)
+    writer.close()
+
+
+def test_the_thread_publishes_peers_and_tries_again_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake, post = plant_of_six(tmp_path)
+    writer = Writer.open(lake.root)
+    publish, failures = reference.publish, [OSError(errno.ENOSPC, "No space left on device"), ValueError("a defect")]
+
+    def sometimes(*given: Any, **named: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return publish(*given, **named)
+
+    monkeypatch.setattr(reference, "publish", sometimes)
+    thread = Compactor(lake.root, 0.02)
+    send(lake, writer, [post(hour) for hour in range(0, 72, 6)])
+    deadline = time.monotonic() + 30
+    while KIND.reference_table not in lake.versions() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    thread.close()
+    assert lake.read(KIND.reference_table).num_rows
+    assert total(lake).rows_in == 72
+    assert ["the peers of kind press are not published" in one.getMessage() for one in caplog.records] == [True, True]
+    writer.close()
+
+
+def test_readings_from_before_their_machine_was_known_make_no_peers(tmp_path: Path) -> None:
+    lake, post = plant_of_six(tmp_path)
+    writer = Writer.open(lake.root)
+    send(lake, writer, [post(-30)])
+    compact_log(lake)
+    assert compactor.publish_peers(lake, hours(1))
+    assert KIND.reference_table not in lake.versions()
+    writer.close()

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import (
+    drafts,
     engine,
     kernel,
     kernel_points,
@@ -22,7 +23,6 @@ from features import (
     peers,
     pooled,
     reference,
-    snapshots,
     static,
 )  # fmt: skip
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
@@ -230,7 +230,7 @@ def build(
     wanted = catalog(lake.kind(kind_name))
     reference.publish(lake, wanted.kind)
     versions = {name: version for name, version in lake.versions().items() if name in (*tables_of(wanted), "coverage")}
-    draft = snapshots.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=lake.id)
+    draft = drafts.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=lake.id)
     ready = draft.existing(home)
     if ready is not None:
         return ready
@@ -241,7 +241,7 @@ def build(
 
 
 def fill(
-    work: snapshots.Work,
+    work: drafts.Work,
     view: View,
     places: Iterable[tuple[int, int, Catalog]],
     grid: Grid,
@@ -261,7 +261,7 @@ def fill(
                 if group.observations.num_rows:
                     yield number, wanted, group
 
-    def part(task: tuple[int, Catalog, Group]) -> snapshots.Part:
+    def part(task: tuple[int, Catalog, Group]) -> drafts.Part:
         number, wanted, group = task
         loaded = _loaded(view, wanted, group)
         chunks = (held.computed(wanted, cut) for held, cut in loaded.chunks(ROWS_AT_A_TIME))

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features import reference, snapshots
+from features import drafts, reference
 from features.build import Progress, fill, tables_of
 from features.catalog import catalog, pooled
 from features.errors import NotFound
@@ -38,7 +38,7 @@ def build_pooled(
         reference.publish(lake, kind)
     used = {"coverage", *(name for kind in kinds for name in tables_of(pooled(kind)))}
     versions = {name: version for name, version in lake.versions().items() if name in used}
-    draft = snapshots.Draft.of(catalog(EVERY), versions, grid, lake_root=lake.root, lake_id=lake.id)
+    draft = drafts.Draft.of(catalog(EVERY), versions, grid, lake_root=lake.root, lake_id=lake.id)
     ready = draft.existing(home)
     if ready is not None:
         return ready

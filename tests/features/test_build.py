@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features import build as features_build
-from features import cli, online, snapshots
+from features import cli, drafts, online
 from features.build import build, stream
 from features.catalog import catalog
 from features.differences import diff, diff_text
@@ -218,7 +218,7 @@ from pathlib import Path
 from features.build import build
 from features.lake import Lake
 from features.observations import Grid
-from features.snapshots import Work
+from features.drafts import Work
 Work.publish = lambda self, parts: os.kill(os.getpid(), signal.SIGKILL)
 home = Path(sys.argv[1])
 build(Lake.open(home / "lake"), "regular", Grid(every_hours=24), home=home)
@@ -247,7 +247,7 @@ def home(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_two_builds_of_the_same_leave_each_other_alone(snapshot: Snapshot, tmp_path: Path) -> None:
-    draft = snapshots.Draft.of(catalog(snapshot.kind), {}, Grid(), lake_root=tmp_path, lake_id="l")
+    draft = drafts.Draft.of(catalog(snapshot.kind), {}, Grid(), lake_root=tmp_path, lake_id="l")
     with draft.open(tmp_path) as first:
         with draft.open(tmp_path) as second:
             assert first.path.is_dir() and second.path.is_dir()

@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from features import build, compaction, reference, snapshots
+from features import build, compaction, drafts, reference, snapshots
 from features.catalog import catalog
 from features.history import from_tables
 from features.lake import Lake
@@ -176,9 +176,9 @@ def floor(root: Path, args: argparse.Namespace) -> Figures:
     sample = pq.read_table(root / "sample.parquet")
     numbers = np.stack([column.to_numpy() for column in sample.columns[2:]]).T
     grids = [build.watched(view, wanted, bucket, GRID) for bucket in range(lake.buckets)]
-    draft = snapshots.Draft.of(wanted, view.versions, GRID, lake_root=lake.root, lake_id=lake.id)
+    draft = drafts.Draft.of(wanted, view.versions, GRID, lake_root=lake.root, lake_id=lake.id)
 
-    def part(bucket: int) -> snapshots.Part:
+    def part(bucket: int) -> drafts.Part:
         for name in (*build.tables_of(wanted), "coverage"):
             for file in DeltaTable(lake.path(name)).file_uris(file_pruning_predicate=[("bucket", "=", str(bucket))]):
                 pq.ParquetFile(file).read()

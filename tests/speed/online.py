@@ -22,7 +22,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import build, online, snapshots
+from features import build, drafts, online, snapshots
 from features.catalog import catalog
 from features.history import READINGS, from_tables
 from features.lake import Lake
@@ -151,7 +151,7 @@ def ready_fleet(home: Path, world: World, machines: int) -> tuple[Lake, snapshot
         {"machine_id": ids, "kind": ["pump"] * machines, "event_time": [START] * machines, "recorded_at": [START] * machines}
     )
     lake.append_rows(MACHINES, known, datetime.now(UTC), "bench")
-    draft = snapshots.Draft.of(
+    draft = drafts.Draft.of(
         catalog(PUMP), {"machines": lake.versions()["machines"]}, Grid(every_hours=24.0), lake_root=lake.root, lake_id=lake.id
     )
     pool, places = rows_like(world, 20_000, 5), lake.bucket_of(ids)

@@ -29,10 +29,21 @@ from features.catalog import STATIC_OPS, Catalog, Plan, catalog
 from features.datafiles import Ids
 from features.differences import diff
 from features.errors import BadInput
-from features.history import REPLACEMENTS, STATIC, TABLES, History, Ints, Series, from_tables, vocabulary
+from features.history import (
+    REPLACEMENTS,
+    STATIC,
+    TABLES,
+    History,
+    Ints,
+    Series,
+    ever_of_kind,
+    from_tables,
+    of_kind,
+    vocabulary,
+)  # fmt: skip
 from features.kernel_steps import FAULT, PACKED
 from features.kinds import MachineKind
-from features.observations import Grid, entities, observations
+from features.observations import Grid, entities, observations, while_of_kind
 from features.schema import MACHINE
 from features.settings import settings
 from features.snapshots import Snapshot, list_snapshots, open_snapshot
@@ -142,14 +153,14 @@ def tables_of(wanted: Catalog) -> list[str]:
 
 
 def load(view: View, wanted: Catalog, bucket: int, between: Ids | None = None) -> dict[str, pa.Table]:
-    """Every table of the kind, of one bucket or of its machines `between` two ids; machines cut to those of the kind."""
+    """Every table of the kind, of one bucket or of its machines `between` two ids; machines that were ever of it."""
     # Of the reference table every machine may look at any group, whatever bucket the group is in.
     everywhere = wanted.kind.reference_table
     tables = {
         name: view.read(name) if name == everywhere else view.read(name, buckets=[bucket], between=between)
         for name in tables_of(wanted)
     }
-    tables["machines"] = tables["machines"].filter(pc.equal(tables["machines"].column("kind"), wanted.kind.name))
+    tables["machines"] = ever_of_kind(tables["machines"], wanted.kind)
     return tables
 
 
@@ -211,13 +222,15 @@ def stream(
 def watched(view: View, wanted: Catalog, bucket: int, grid: Grid) -> pa.Table:
     """The observations of one bucket on a grid, by the lake's machines and coverage."""
     machines, coverage = view.read("machines", buckets=[bucket]), view.read("coverage", buckets=[bucket])
-    machines = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name))
+    versions = ever_of_kind(machines, wanted.kind)
+    machines = versions.filter(pa.array(of_kind(versions, wanted.kind)))
     readings = wanted.kind.readings_table
     last_seen = None
     covered = pc.is_in(machines.column(MACHINE), value_set=coverage.column(MACHINE).combine_chunks())
     if not pc.all(covered, min_count=0).as_py():
         last_seen = view.read(readings, buckets=[bucket], columns=[MACHINE, "event_time"])
-    return observations(machines, coverage, grid, last_seen=last_seen)
+    found = observations(machines, coverage, grid, last_seen=last_seen)
+    return found if machines.num_rows == versions.num_rows else while_of_kind(found, versions, wanted.kind)
 
 
 def build(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.clock import NEVER, in_order, known_spans, times
 from features.kinds import MachineKind
-from features.schema import EVENT_TIME, FIXED, NUMBER, RECORDED_AT, TableContract, readings, reference
+from features.schema import EVENT_TIME, FIXED, MACHINE, NUMBER, RECORDED_AT, TableContract, readings, reference
 from features.states import SOURCES, state_columns, state_values
 
 HOUR = 3_600_000_000
@@ -130,6 +130,17 @@ def from_tables(kind: MachineKind, tables: Mapping[str, pa.Table], machine_ids: 
     return History(ids, found)
 
 
+def of_kind(machines: pa.Table, kind: MachineKind) -> npt.NDArray[np.bool_]:
+    """Which rows of the machines table are of the kind."""
+    return np.array(pc.equal(machines.column("kind"), kind.name), dtype=bool)
+
+
+def ever_of_kind(machines: pa.Table, kind: MachineKind) -> pa.Table:
+    """All versions of the machines that have one of the kind."""
+    ids = machines.filter(pa.array(of_kind(machines, kind))).column(MACHINE).combine_chunks()
+    return machines.filter(pc.is_in(machines.column(MACHINE), value_set=ids))
+
+
 def peer_groups(kind: MachineKind) -> list[str]:
     """The entities of the kind's reference table in the order of its Series: all machines, and those of each model."""
     return sorted([kind.name, *(f"{kind.name}/{model}" for model in kind.models)])
@@ -145,6 +156,10 @@ def reference_series(kind: MachineKind, table: pa.Table | None = None) -> Series
 def _series_of(kind: MachineKind, name: str, contract: TableContract, table: pa.Table, ids: list[str]) -> Series:
     table, entity = _placed(table, contract, ids)
     known_from, known_to = known_spans(table, contract)
+    if name == "machines":
+        # After the spans: a version of this kind ends where the machine became one of another kind.
+        mine = of_kind(table, kind)
+        table, entity, known_from, known_to = table.filter(pa.array(mine)), entity[mine], known_from[mine], known_to[mine]
     values, codes = None, None
     if name in CODED:
         codes = _index_in(table.column(CODED[name]), vocabulary(kind, name))

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from features import kernel
 from features.clock import NEVER, micros, times
 from features.errors import BadInput
-from features.history import HOUR
+from features.history import HOUR, from_tables
+from features.kinds import MachineKind
 from features.schema import EVENT_TIME, MACHINE, RECORDED_AT, TIME
 
 AS_OF = "as_of"
@@ -47,6 +49,14 @@ def observations(machines: pa.Table, coverage: pa.Table, grid: Grid, *, last_see
         seen = _latest(last_seen, ids, missing=-NEVER)
         ended = np.where(ended == NEVER, np.maximum(seen, -NEVER + 1) + 1, ended)
     return grid_rows(ids, known, ended, grid, started)
+
+
+def while_of_kind(found: pa.Table, versions: pa.Table, kind: MachineKind) -> pa.Table:
+    """Observations at which the known version of the machine was of the kind. versions: all of them, of any kind."""
+    history = from_tables(kind, {"machines": versions}, pc.unique(versions.column(MACHINE)).to_pylist())
+    rows, row_of = history.series["machines"], np.empty(found.num_rows, dtype=np.int64)
+    kernel.version_at(rows.offsets, rows.known_from, rows.known_to, *entities(found, history.machine_ids), row_of)
+    return found.filter(pa.array(row_of >= 0))
 
 
 def grid_rows(ids: list[str], first: Ints, end: Ints, grid: Grid, anchors: Ints) -> pa.Table:

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from features import delta, engine, kernel_peers, lock, schema
 from features.clock import in_order, micros, times
-from features.history import HOUR, READINGS, History, Ints, from_tables, peer_groups
+from features.history import HOUR, READINGS, History, Ints, ever_of_kind, from_tables, peer_groups
 from features.kinds import MachineKind
 from features.peers import RATE_DAYS, own_hours
 from features.reference_counts import DAY, Known
@@ -167,12 +167,12 @@ def _rows(view: "View", kind: MachineKind, part: Part, days: Ints) -> dict[str, 
     span = (int(days[0]) - round(own_hours(kind) * HOUR), int(days[-1]))
     machines = view.read("machines", buckets=[bucket], between=ids)
     readings = view.read(kind.readings_table, buckets=[bucket], between=ids, times=span)
-    return {"machines": machines.filter(pc.equal(machines.column("kind"), kind.name)), kind.readings_table: readings}
+    return {"machines": ever_of_kind(machines, kind), kind.readings_table: readings}
 
 
 def _few(view: "View", kind: MachineKind, bucket: int) -> dict[str, pa.Table]:
     machines, failures = (view.read(name, buckets=[bucket]) for name in ("machines", "failures"))
-    machines = machines.filter(pc.equal(machines.column("kind"), kind.name))
+    machines = ever_of_kind(machines, kind)
     mine = pc.is_in(failures.column(MACHINE), value_set=machines.column(MACHINE).combine_chunks())
     return {"machines": machines, "failures": failures.filter(mine)}
 

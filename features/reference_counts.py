@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from features.clock import Micros, times
-from features.history import HOUR, Ints
+from features.clock import NEVER, Micros, in_order, known_spans, times
+from features.history import HOUR, Ints, of_kind
 from features.kinds import MachineKind
-from features.schema import EVENT_TIME, RECORDED_AT
+from features.schema import EVENT_TIME, MACHINES, RECORDED_AT
 
 DAY = 24 * HOUR
 
@@ -34,7 +34,7 @@ class Known:
             names |= {"machines": "machines", "failures": "failures"}
         for table, name in names.items():
             if table in tables:
-                day, count = np.unique(-(-_known_from(tables[table]) // DAY), return_counts=True)
+                day, count = np.unique(-(-_known(tables[table], self.kind, table) // DAY), return_counts=True)
                 self.found[name].update(dict(zip(day.tolist(), count.tolist(), strict=True)))
 
     def counts(self) -> dict[str, Ints]:
@@ -48,5 +48,12 @@ def _up_to(days: Ints, counts: Mapping[int, int]) -> Ints:
     return np.asarray(total[np.searchsorted(moments, days, side="right")])
 
 
-def _known_from(table: pa.Table) -> Micros:
-    return np.maximum(times(table, EVENT_TIME), times(table, RECORDED_AT))
+def _known(rows: pa.Table, kind: MachineKind, table_name: str) -> Micros:
+    """When each row became known; of machines those of the kind, and when each of these became one of another kind."""
+    if table_name != MACHINES.name:
+        return np.maximum(times(rows, EVENT_TIME), times(rows, RECORDED_AT))
+    rows = in_order(rows, MACHINES)
+    known_from, known_to = known_spans(rows, MACHINES)
+    mine = of_kind(rows, kind)
+    left = mine & ~np.append(mine[1:], True) & (known_to != NEVER)
+    return np.concatenate([known_from[mine], known_to[left]])

@@ -43,16 +43,22 @@ class LazyGroup(TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, name: str) -> Any:
+        """A verb as `--help` lists it, without its module."""
         if name not in VERBS:
             return None
-        module, attribute, words = VERBS[name]
-        if ctx.resilient_parsing or "--help" in sys.argv[1:2] or len(sys.argv) == 1:
-            command = typer.main.get_command(_placeholder(words))
-            command.name = name
-            return command
-        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+        command = typer.main.get_command(_placeholder(VERBS[name][2]))
         command.name = name
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that is asked for, imported."""
+        name, _, rest = super().resolve_command(ctx, args)
+        if name not in VERBS:
+            return name, None, rest
+        module, attribute, _ = VERBS[name]
+        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+        command.name = name
+        return name, command, rest
 
 
 def _placeholder(words: str) -> typer.Typer:

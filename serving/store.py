@@ -1,5 +1,7 @@
 """The serving store: every score with the evidence to rebuild it. SQLite by default, PostgreSQL by URL, tables by Alembic."""
 
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from serving import batch_rows
 from serving.contracts import HORIZON_HOURS
 
 metadata = sa.MetaData()
+BUSY_SECONDS = 10
 
 
 class Utc(sa.types.TypeDecorator[datetime]):
@@ -264,8 +267,18 @@ def _engine(url: str) -> sa.Engine:
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
     # WAL lets readers go on while a batch is written; NORMAL keeps commits through a killed process, not through a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
+    # The change of a new file to WAL does not heed the timeout: of several processes that make it at once, SQLite refuses some.
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _safe(url: str) -> str:

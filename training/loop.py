@@ -1,0 +1,289 @@
+"""The torch training loop: from windows and targets to a fitted network. One process, one device, the same result by seed."""
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from features.errors import BadInput
+from training import checkpoint as checkpoints
+from training.network_config import LoopConfig, NetworkConfig
+from training.networks import INTERVALS, Network, build, fit_inputs
+from training.windows import Layout, Rows, Source, Steps, batches
+
+Floats = npt.NDArray[np.float64]
+_FITTED_ON = 4096  # windows that the input layer is fitted on
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network with the weights to keep, the layout of its windows, and (training, validation) loss by epoch."""
+
+    network: Network
+    layout: Layout
+    history: tuple[tuple[float, float], ...]
+    best_epoch: int
+
+
+class _Task(NamedTuple):
+    """What is learned: targets float32[n, k], NaN = does not count; weight float64[n]; the rows of both parts."""
+
+    targets: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float64]
+    train: Rows
+    valid: Rows
+
+
+def fit(
+    source: Source,
+    targets: npt.NDArray[np.float32],
+    weight: npt.NDArray[np.float64],
+    train_rows: Rows,
+    valid_rows: Rows,
+    network: NetworkConfig,
+    loop: LoopConfig,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    progress: Callable[[str], None] | None = None,
+) -> Fitted:
+    """Fit a network; with a head of hazards by the discrete-time survival likelihood, in which censored intervals do not count.
+
+    targets: interval outcomes (`hazard.interval_outcomes`), then auxiliary events, or the remaining life. valid_rows: of other
+    machines or later; without any, all epochs are run and the last weights kept. checkpoint: written each epoch; where it is
+    there already, the run goes on from it to the identical result. device: `cpu` or `cuda`.
+    Raises BadInput without rows to learn from, if the loss is not a number, or on a checkpoint of another run.
+    """
+    task = _Task(targets, weight, np.asarray(train_rows, dtype=np.int64), np.asarray(valid_rows, dtype=np.int64))
+    _check(source, task, network)
+    with _alone(loop.threads):
+        run = _run_of(source.layout, task, network, loop, seed)
+        standing = checkpoints.read(checkpoint, run) if checkpoint else None
+        model = _fresh(source, task, network, seed).to(device)
+        training = _Training(model, task, loop, seed, device)
+        if standing:
+            training.resume(standing)
+        else:
+            standing = checkpoints.Standing(run)
+        while standing.epoch < loop.epochs and not _stale(standing, loop):
+            training.epoch(source, standing, progress)
+            if checkpoint:
+                checkpoints.write(checkpoint, standing)
+        model.load_state_dict(standing.best)
+    return Fitted(
+        model.cpu().eval(), source.layout, tuple((one, other) for one, other in standing.history), standing.best_epoch
+    )
+
+
+def predict(fitted: Fitted, source: Source, rows: Rows, *, batch: int = 1024, threads: int = 1) -> Floats:
+    """float64[n, outputs] raw answers. Raises BadInput for windows of another layout than the network was trained on."""
+    if source.layout.hash != fitted.layout.hash:
+        what = f"the network reads windows of layout {fitted.layout.hash}, not {source.layout.hash}"
+        raise BadInput(what, where="windows", mend="train the network anew on these windows")
+    with _alone(threads):
+        return _raw(fitted.network, source, np.asarray(rows, dtype=np.int64), batch, torch.device("cpu"))
+
+
+def _raw(network: Network, source: Source, rows: Rows, batch: int, device: torch.device) -> Floats:
+    network.eval()
+    parts = [rows[start : start + batch] for start in range(0, len(rows), batch)]
+    found = [np.empty((0, network.out.out_features))]
+    with torch.inference_mode():
+        for steps, static in batches(source, parts):
+            answer = network(torch.from_numpy(steps).to(device), torch.from_numpy(static).to(device))
+            found.append(answer.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+class _Training:
+    """A network with its optimiser, on its way."""
+
+    def __init__(self, model: Network, task: _Task, loop: LoopConfig, seed: int, device: str) -> None:
+        self.model, self.task, self.loop, self.seed, self.device = model, task, loop, seed, torch.device(device)
+        decayed = [one for one in model.parameters() if one.ndim > 1]
+        others = [one for one in model.parameters() if one.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": loop.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=loop.learning_rate, betas=(0.9, 0.99))
+        self.averaged = copy.deepcopy(model) if loop.ema else model
+        failed = np.nansum(task.targets[task.train], axis=1) > 0
+        # Nothing is drawn of a remaining life, nor of fewer rows than would be drawn.
+        drawn = loop.rows_per_epoch if model.config.head == "hazards" else None
+        whole = drawn is None or int((~failed).sum()) <= drawn
+        self.always: Rows = task.train if whole else task.train[failed]
+        self.sampled: Rows = task.train[:0] if whole else task.train[~failed]
+        self.drawn = 0 if whole or drawn is None else drawn
+        self.steps = loop.epochs * -(-(len(self.always) + self.drawn) // loop.batch)
+        # Mean weight 1, so that a learning rate means the same whatever the prior.
+        self.scale = 1.0 / float(self.task.weight[task.train].mean())
+
+    def resume(self, standing: checkpoints.Standing) -> None:
+        self.model.load_state_dict(standing.weights)
+        self.averaged.load_state_dict(standing.averaged or standing.weights)
+        self.optimiser.load_state_dict(standing.optimiser)
+
+    def epoch(self, source: Source, standing: checkpoints.Standing, progress: Callable[[str], None] | None) -> None:
+        """One epoch. All chance in it comes from the seed and its number, so a resumed run takes the same one."""
+        started = time.monotonic()
+        torch.manual_seed(self.seed * 100_003 + standing.epoch)
+        rows, factor = self._rows(np.random.default_rng([self.seed, standing.epoch]))
+        order = [slice(start, start + self.loop.batch) for start in range(0, len(rows), self.loop.batch)]
+        self.model.train()
+        total = 0.0
+        each = self.steps // self.loop.epochs
+        for number, (part, window) in enumerate(zip(order, batches(source, [rows[one] for one in order]), strict=True)):
+            rate = self.loop.rate(standing.epoch * each + number, self.steps)
+            loss = self._step(*window, rows[part], factor[part], rate)
+            if not np.isfinite(loss):
+                what = f"the loss is {loss} in epoch {standing.epoch + 1}, batch {number + 1}"
+                raise BadInput(what, where="network training", mend="lower loop.learning_rate or loop.clip_norm")
+            total += loss * len(rows[part])
+        seconds = time.monotonic() - started
+        standing.epoch += 1
+        self._keep(source, standing, total / len(rows))
+        if progress:
+            text = f"epoch {standing.epoch} of {self.loop.epochs}: loss {standing.history[-1][0]:.5f}"
+            text += f", validation {standing.history[-1][1]:.5f}" if len(self.task.valid) else ""
+            progress(f"{text}, {len(rows) / seconds:,.0f} windows/s")
+
+    def _rows(self, random: np.random.Generator) -> tuple[Rows, npt.NDArray[np.float32]]:
+        """The rows of an epoch in random order, and by how much each stands for more than itself."""
+        drawn = random.choice(self.sampled, self.drawn, replace=False) if self.drawn else self.sampled[:0]
+        factor = np.ones(len(self.always) + len(drawn), dtype=np.float32)
+        factor[len(self.always) :] = len(self.sampled) / max(1, len(drawn))
+        order = random.permutation(len(factor))
+        return np.concatenate([self.always, drawn])[order], factor[order]
+
+    def _step(self, steps: Steps, static: Steps, rows: Rows, factor: npt.NDArray[np.float32], rate: float) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.loop.mixed and self.device.type == "cuda"):
+            raw = self.model(torch.from_numpy(steps).to(self.device), torch.from_numpy(static).to(self.device))
+        loss = self._loss(raw.float(), rows, factor)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.loop.clip_norm)
+        self.optimiser.step()
+        if self.loop.ema:
+            with torch.no_grad():
+                for mean, now in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+                    mean.lerp_(now, 1.0 - self.loop.ema)
+        return float(loss.detach())
+
+    def _loss(self, raw: Tensor, rows: Rows, factor: npt.NDArray[np.float32] | None = None) -> Tensor:
+        weight = self.task.weight[rows] * self.scale * (1.0 if factor is None else factor)
+        target = torch.from_numpy(self.task.targets[rows]).to(self.device)
+        return loss_of(self.model, raw, target, torch.from_numpy(weight.astype(np.float32)).to(self.device), self.loop)
+
+    def _keep(self, source: Source, standing: checkpoints.Standing, trained: float) -> None:
+        """Judge the epoch on the validation rows and keep its weights if they are the best."""
+        judged, valid = trained, self.task.valid
+        if len(valid):
+            raw = torch.from_numpy(_raw(self.averaged, source, valid, self.loop.valid_batch, self.device)).to(self.device)
+            judged = float(self._loss(raw.float(), valid))
+        standing.history.append((trained, judged if len(valid) else float("nan")))
+        standing.weights = _copied(self.model)
+        standing.averaged = _copied(self.averaged) if self.loop.ema else {}
+        standing.optimiser = copy.deepcopy(self.optimiser.state_dict())
+        if judged < standing.best_loss or not len(valid):
+            standing.best, standing.best_loss, standing.best_epoch = _copied(self.averaged), judged, standing.epoch
+
+
+def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:
+    """The mean loss of rows. raw, target [n, k], NaN = does not count; weight [n].
+
+    hazards: minus the log-likelihood of the interval outcomes, each interval that counts a Bernoulli trial; auxiliary events at
+    `loop.auxiliary`. life: the squared or Huber error in standard deviations of the target.
+    """
+    counts = ~torch.isnan(target)
+    target = torch.where(counts, target, torch.zeros_like(target))
+    if model.config.head == "hazards":
+        each = functional.binary_cross_entropy_with_logits(raw, target, reduction="none")
+        share = torch.ones(raw.shape[1], device=raw.device)
+        share[INTERVALS:] = loop.auxiliary
+        each = each * share
+    else:
+        error = (raw - target) / model.target_scale
+        each = (
+            0.5 * error**2
+            if loop.huber is None
+            else functional.huber_loss(error, error * 0, reduction="none", delta=loop.huber)
+        )
+    return (torch.where(counts, each, torch.zeros_like(each)) * weight[:, None]).sum() / len(raw)
+
+
+def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Network:
+    """A new network whose input layer knows the training windows and whose answers start at what training rows show."""
+    torch.manual_seed(seed * 100_003 + 99_991)
+    layout, targets, weight = source.layout, task.targets[task.train], task.weight[task.train]
+    model = build(config, len(layout.names), len(layout.static), targets.shape[1])
+    chosen = task.train[:: max(1, len(task.train) // _FITTED_ON)]
+    fit_inputs(model, layout, *source.take(chosen))
+    counts = np.where(np.isnan(targets), 0.0, weight[:, None])
+    mean = (np.nan_to_num(targets) * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9)
+    with torch.no_grad():
+        model.out.weight.mul_(0.1)
+        model.out.bias.zero_()
+        if config.head == "hazards":
+            model.out.bias.copy_(torch.as_tensor(np.log(np.maximum(mean, 1e-6) / np.maximum(1 - mean, 1e-6))))
+        else:
+            spread = np.sqrt((np.nan_to_num(targets - mean) ** 2 * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9))
+            model.target_centre.copy_(torch.as_tensor(mean))
+            model.target_scale.copy_(torch.as_tensor(np.where(spread > 0, spread, 1.0)))
+    return model
+
+
+def _check(source: Source, task: _Task, config: NetworkConfig) -> None:
+    if not len(task.train):
+        raise BadInput("no rows to train on", where="network training", mend="widen the training period")
+    if len(task.targets) != len(source) or len(task.weight) != len(source):
+        raise ValueError(f"{len(source)} windows need as many targets and weights")
+    if config.head == "hazards":
+        for k in range(min(INTERVALS, task.targets.shape[1])):
+            if not np.nansum(task.targets[task.train, k]):
+                what = f"no training row has the event of target {k + 1}"
+                raise BadInput(what, where="network training", mend="train on a longer history or more machines")
+
+
+def _run_of(layout: Layout, task: _Task, network: NetworkConfig, loop: LoopConfig, seed: int) -> dict[str, str]:
+    """What makes a run this one. Another number of threads is another run too: sums are taken in another order."""
+    data = hashlib.sha256()
+    for part in (task.targets[task.train], task.weight[task.train], task.train, task.targets[task.valid], task.valid):
+        data.update(np.ascontiguousarray(part).tobytes())
+    return {
+        "layout": layout.hash,
+        "network": network.model_dump_json(),
+        "loop": loop.model_dump_json(),
+        "seed": str(seed),
+        "rows": data.hexdigest()[:16],
+    }
+
+
+def _stale(standing: checkpoints.Standing, loop: LoopConfig) -> bool:
+    return loop.patience is not None and standing.epoch - standing.best_epoch >= loop.patience
+
+
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+@contextmanager
+def _alone(threads: int) -> Iterator[None]:
+    """torch's number of threads and its random state are the caller's again afterwards."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -107,7 +107,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.gru = nn.GRU(inputs + 1, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         with torch.no_grad():
-            first = self.gru.weight_ih_l0
+            first = cast(Tensor, self.gru.weight_ih_l0)
             first[:, -1] = 0.0
             first[width : 2 * width, -1] = _SHUT
 

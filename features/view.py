@@ -5,6 +5,8 @@ from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,6 +67,10 @@ class View:
         if not parts:
             return schema.empty_table().select(names)
         return in_order(pa.concat_tables(parts), contract).cast(schema).select(names)
+
+    def buckets_of(self, machine_ids: Sequence[str]) -> npt.NDArray[np.int32]:
+        """The bucket of each machine, known or not."""
+        return self._lake.bucket_of(machine_ids)
 
     def machine_ids(self, bucket: int) -> list[str]:
         """The ids of the machines of a bucket, ascending (by bytes, as `between` compares them)."""

@@ -1,0 +1,165 @@
+"""Kernel of windows: the irregular readings of one machine up to a moment, step by step, for the networks.
+
+The rules are those of `kernel`. A window is gathered from tapes when it is asked for, so windows that overlap are never stored.
+"""
+
+import numpy as np
+
+from features import kernel_channels as channels
+from features.kernel import NAN, NEVER, after, inlined, jit
+from features.kernel_tapes import FIXED, NOTHING, known
+
+VERSION = 1
+# A level is looked for among so many times its numbers of rows: who reports less has none of its own.
+SEARCH = 8
+
+
+@inlined
+def _version(tape, machine, now):  # type: ignore[no-untyped-def]
+    """The row of a one-row-per-machine table that was known, or -1."""
+    found = -1
+    for row in range(tape.offsets[machine], tape.offsets[machine + 1]):
+        if tape.event[row] <= now and known(tape, machine, row, now):
+            found = row
+    return found
+
+
+@inlined
+def _pick(tape, machine, now, span, most, holds, picked):  # type: ignore[no-untyped-def]
+    """The known readings of (now - span, now], newest first, at most `most`; their number, and the known row before them or -1.
+
+    holds: the reading that held when the window began is one of them.
+    """
+    first = tape.offsets[machine]
+    high = after(tape.event, first, tape.offsets[machine + 1], now)
+    low = after(tape.event, first, high, now - span)
+    begin = tape.odd_offsets[machine]
+    k = after(tape.odd, begin, tape.odd_offsets[machine + 1], high - 1)
+    n = 0
+    for row in range(high - 1, first - 1, -1):
+        if k > begin and tape.odd[k - 1] == row:
+            k -= 1
+            if not tape.odd_from[k] <= now < tape.odd_to[k]:
+                continue
+        if n == most or (row < low and not holds):
+            return n, row
+        picked[n] = row
+        n += 1
+        if row < low:
+            # The one that held; whatever is before it is before the window.
+            most = n
+    return n, -1
+
+
+@inlined
+def _level(tape, machine, now, wanted, sums, counts):  # type: ignore[no-untyped-def]
+    """Add up the first `wanted` known numbers of each column; the first known row or -1, and the row after those looked at."""
+    first = tape.offsets[machine]
+    columns = tape.values.shape[1]
+    sums[:] = 0.0
+    counts[:] = 0
+    begun = -1
+    seen = 0
+    short = columns
+    row = first
+    stop = after(tape.event, first, tape.offsets[machine + 1], now)
+    while row < stop and (begun < 0 or (short > 0 and seen < SEARCH * wanted)):
+        if known(tape, machine, row, now):
+            begun = row if begun < 0 else begun
+            seen += 1
+            for c in range(columns):
+                x = tape.values[row, c]
+                if counts[c] < wanted and not np.isnan(x):
+                    sums[c] += x
+                    counts[c] += 1
+                    short -= counts[c] == wanted
+        row += 1
+    return begun, row
+
+
+@jit
+def settle(readings, wanted, level, begun, ready):  # type: ignore[no-untyped-def]
+    """Each machine's own levels, once and for all: float64[machines, sensors], and from when on they stand.
+
+    begun: time of the first reading that was ever known. From `ready` on nothing that they were made of comes or goes.
+    """
+    columns = readings.values.shape[1]
+    sums, counts = np.zeros(columns), np.zeros(columns, dtype=np.int64)
+    last = np.int64(NEVER - 1)
+    for machine in range(len(readings.offsets) - 1):
+        first, end = _level(readings, machine, last, wanted, sums, counts)
+        begun[machine] = readings.event[first] if first >= 0 else NEVER
+        for c in range(columns):
+            level[machine, c] = sums[c] / counts[c] if counts[c] else NAN
+        full = np.all(counts == wanted) or end - readings.offsets[machine] >= SEARCH * wanted
+        ready[machine] = readings.event[end - 1] if full and first >= 0 else NEVER
+        for k in range(readings.odd_offsets[machine], readings.odd_offsets[machine + 1]):
+            if full and readings.odd[k] < end:
+                ready[machine] = max(ready[machine], readings.odd_from[k])
+                if readings.odd_to[k] != NEVER:
+                    ready[machine] = max(ready[machine], readings.odd_to[k])
+
+
+@inlined
+def _levels(tapes, machine, version, now, shape, level, begun, ready, sums, counts, own):  # type: ignore[no-untyped-def]
+    """The machine's own level of each sensor, as known; none where the history does not reach back to the machine's start."""
+    if now >= ready[machine]:
+        first = begun[machine]
+        for c in range(shape.sensors):
+            own[c] = level[machine, c]
+    else:
+        row, _ = _level(tapes.readings, machine, now, shape.baseline, sums, counts)
+        first = tapes.readings.event[row] if row >= 0 else now
+        for c in range(shape.sensors):
+            own[c] = sums[c] / counts[c] if counts[c] else NAN
+    if version >= 0 and first - tapes.machines.event[version] > shape.span:
+        own[:] = NAN
+
+
+@jit
+def gather(tapes, shape, level, begun, ready, entity, as_of, out, static):  # type: ignore[no-untyped-def]
+    """Windows of observations: float32[n, steps, channels] right-aligned, and their static covariates float32[n, static].
+
+    entity: int64[n], -1 unknown machine (all missing). level, begun, ready: as `settle` gives them, or ready NEVER.
+    """
+    steps = shape.steps
+    picked = np.empty(steps, dtype=np.int64)
+    moments = np.empty(steps, dtype=np.int64)
+    sums, counts = np.zeros(shape.sensors), np.zeros(shape.sensors, dtype=np.int64)
+    own = np.empty(shape.sensors)
+    last = np.empty(shape.components, dtype=np.int64)
+    state = np.empty(4)
+    for i in range(len(as_of)):
+        machine, now = entity[i], as_of[i]
+        if machine < 0:
+            out[i] = NAN
+            static[i] = NAN
+            continue
+        version = _version(tapes.machines, machine, now)
+        n, before = _pick(tapes.readings, machine, now, shape.span, steps - 1, shape.holds, picked)
+        base = steps - 1 - n
+        for p in range(base, steps - 1):
+            moments[p] = tapes.readings.event[picked[steps - 2 - p]]
+        moments[steps - 1] = now
+        previous = tapes.readings.event[before] if before >= 0 else NOTHING
+        window = out[i]
+        for p in range(base):
+            for c in range(window.shape[1]):
+                window[p, c] = NAN
+        channels.clocks(tapes.machines, version, now, moments, base, previous, window)
+        _levels(tapes, machine, version, now, shape, level, begun, ready, sums, counts, own)
+        at = FIXED
+        channels.readings(tapes.readings.values, picked, n, own, shape, base, at, window)
+        at += 2 * shape.sensors
+        channels.ages(tapes.renewals, machine, now, moments, base, at, last, window)
+        at += shape.components
+        at = channels.operations(tapes.operations, machine, now, moments, base, at, shape, state, window)
+        if shape.environment:
+            channels.environment(tapes.environment, machine, now, moments, base, at, state, window)
+            at += 2
+        channels.count(tapes.errors, machine, now, moments, base, previous, at, shape.errors, window)
+        at += shape.errors
+        channels.count(tapes.actions, machine, now, moments, base, previous, at, shape.actions, window)
+        at += shape.actions
+        channels.count(tapes.repairs, machine, now, moments, base, previous, at, shape.components, window)
+        channels.fixed(tapes, machine, version, now, shape, static[i])

@@ -3,57 +3,81 @@
 manifest.json      what it is, what it was made from, checksums of the other files, and a seal over itself
 members.txt        boosters on resampled machines (LightGBM's text)
 full.txt           the booster on all machines, where there is one
-calibration.json   the monotone map
+calibration.json   the monotone map of the boosters alone
+
+and where networks have entered:
+network-*.onnx     one file for each family and seed
+blend.json         weights of boosters and networks, and the map of their blend
+golden-*.npy       windows of the first golden rows
 """
 
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from features.catalog import Catalog, catalog
 from features.errors import BadInput, Conflict
+from training.bundle_files import (
+    BLEND,
+    CALIBRATION,
+    FULL,
+    GOLDEN_WINDOWS,
+    MEMBERS,
+    Networks,
+    document_of,
+    files_of,
+    networks_of,
+    read_checked,
+    write,
+)
 from training.calibration import Calibration
-from training.hazard import Floats, from_cloglog
+from training.hazard import Floats
 from training.manifest import MANIFEST, Facts, Golden, Manifest, canonical, read_manifest, sha256
-from training.model import HazardModel, Matrix, pooled
+from training.model import HazardModel, Matrix
+from training.prediction import Prediction, alone, blended, merged
 from training.trees import Forest
 
-MEMBERS, FULL, CALIBRATION = "members.txt", "full.txt", "calibration.json"
+if TYPE_CHECKING:
+    from features.sequences import Batch, Layout
+
 CHUNK = 32_768
-# Student's t, 95 % quantile, by degrees of freedom: members are few, so their spread says less than it seems to.
-_T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """[n, 3] probabilities of failure within 24, 48, 72 hours and their 90 % range (equal to p where it was not asked for)."""
-
-    p: Floats
-    low: Floats
-    high: Floats
 
 
 class Bundle:
-    """A model that answers. Load one from disk, or assemble one after training."""
+    """A model that answers. Load one from disk, or assemble one after training.
 
-    def __init__(self, manifest: Manifest, model: HazardModel, calibration: Calibration) -> None:
+    networks: where they have entered and can run here; lacking: why they cannot, if the manifest names some.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        model: HazardModel,
+        calibration: Calibration,
+        networks: Networks | None = None,
+        lacking: str | None = None,
+    ) -> None:
         self.manifest, self.model, self.calibration = manifest, model, calibration
+        self.networks, self.lacking = networks, lacking
 
     @classmethod
-    def assemble(cls, model: HazardModel, calibration: Calibration, facts: Facts, golden_x: Matrix) -> "Bundle":
-        """A bundle named by its content: kind, last training day, and a hash of files and origin."""
+    def assemble(
+        cls, model: HazardModel, calibration: Calibration, facts: Facts, golden_x: Matrix, networks: Networks | None = None
+    ) -> "Bundle":
+        """A bundle named by its content: kind, last training day, and a hash of files and origin.
+
+        networks: their golden windows are those of the first rows of `golden_x`.
+        """
         features = catalog(facts.kind)
-        files = {name: sha256(data) for name, data in _files(model, calibration).items()}
+        files = {name: sha256(data) for name, data in files_of(model, calibration, networks).items()}
         origin = [files, features.hash, facts.snapshot_id, model.structure.model_dump(mode="json"), dict(facts.params)]
         bundle_id = f"machine-{facts.kind.name}-{facts.train_until:%Y%m%d}-{sha256(canonical(origin))[:12]}"
-        said = _predict(model, calibration, golden_x, ranges=True, threads=1)
+        said = alone(model, calibration, golden_x, ranges=True, threads=1)
         manifest = Manifest(
             bundle_id=bundle_id,
             created_at=facts.created_at,
@@ -68,32 +92,42 @@ class Bundle:
             calibrated_until=facts.calibrated_until,
             params=dict(facts.params),
             structure=model.structure,
-            golden=Golden(x=_rows(golden_x), p=_rows(said.p), low=_rows(said.low), high=_rows(said.high)),
+            windows=networks.model.facts if networks else None,
+            golden=Golden(
+                x=_rows(golden_x), p=_rows(said.p), low=_rows(said.low), high=_rows(said.high),
+                blended=_golden(model, networks, golden_x) if networks else (),
+            ),
             files=files,
-        )
-        return cls(manifest.sealed(), model, calibration)
+        )  # fmt: skip
+        return cls(manifest.sealed(), model, calibration, networks)
 
     @classmethod
     def load(cls, path: Path) -> "Bundle":
         """Read and check a bundle directory.
 
-        Raises NotFound if there is none; BadInput if a file is damaged, the format is not known, or the features that this
-        installation computes are not those that the model was trained on.
+        Raises NotFound if there is none; BadInput if a file is damaged, the format is not known, or the features (or windows)
+        that this installation computes are not those that the model was trained on. A network's file that is missing, and
+        onnxruntime, are done without: see `lacking`.
         """
         manifest = read_manifest(path)
-        if set(manifest.files) - {FULL} != {MEMBERS, CALIBRATION}:
-            listed = ", ".join(sorted(manifest.files))
-            raise BadInput(f"lists the files {listed}", where=str(path / MANIFEST), mend="copy the bundle again")
-        data = {name: _read_checked(path / name, expected) for name, expected in manifest.files.items()}
+        where = str(path / MANIFEST)
+        onnx = [] if manifest.windows is None else [file for files in manifest.windows.files.values() for file in files]
+        beside = {BLEND, *GOLDEN_WINDOWS, *onnx} if onnx else set()
+        if set(manifest.files) - {FULL} != {MEMBERS, CALIBRATION} | beside:
+            raise BadInput(f"lists the files {', '.join(sorted(manifest.files))}", where=where, mend="copy the bundle again")
+        gone = [name for name in onnx if not (path / name).exists()]
+        data = {name: read_checked(path / name, sum_) for name, sum_ in manifest.files.items() if name not in gone}
         members = Forest(data[MEMBERS].decode(), where=str(path / MEMBERS))
         full = Forest(data[FULL].decode(), where=str(path / FULL)) if FULL in data else None
-        try:
-            calibration = Calibration.model_validate_json(data[CALIBRATION])
-        except ValidationError as error:
-            what = f"not a calibration: {error.errors()[0]['msg']}"
-            raise BadInput(what, where=str(path / CALIBRATION), mend="copy the bundle again") from None
-        bundle = cls(manifest, HazardModel(manifest.structure, members, full), calibration)
+        calibration = document_of(Calibration, data[CALIBRATION], path / CALIBRATION)
+        networks, lacking = None, f"its file {gone[0]} is missing" if gone else None
+        if onnx and not gone:
+            networks, lacking = networks_of(manifest, data, path)
+        bundle = cls(manifest, HazardModel(manifest.structure, members, full), calibration, networks, lacking)
         _check_features(manifest, bundle.catalog, str(path))
+        if bundle.layout is not None and manifest.windows is not None and bundle.layout.hash != manifest.windows.hash:
+            what = f"networks trained on windows {manifest.windows.hash}, this installation gathers {bundle.layout.hash}"
+            raise BadInput(what, where=str(path), mend="train again, or install the version that made the bundle")
         for forest in (members, full or members):
             _check_boosters(manifest, forest, str(path))
         return bundle
@@ -103,18 +137,19 @@ class Bundle:
 
         Raises Conflict if another bundle is there.
         """
-        files = _files(self.model, self.calibration) | {MANIFEST: self.manifest.model_dump_json(indent=1).encode()}
+        files = files_of(self.model, self.calibration, self.networks)
+        files |= {MANIFEST: self.manifest.model_dump_json(indent=1).encode()}
         if path.exists():
             if read_manifest(path).bundle_id != self.manifest.bundle_id:
                 raise Conflict("another bundle is there", where=str(path), mend="save to a directory named by the bundle's id")
             for name, data in files.items():
-                _write(path / f".{name}", data).replace(path / name)
+                write(path / f".{name}", data).replace(path / name)
             return path
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         for name, data in files.items():
-            _write(beside / name, data)
+            write(beside / name, data)
         beside.rename(path)
         return path
 
@@ -122,28 +157,57 @@ class Bundle:
         """The same bundle, same id, with figures of its evaluation in the manifest; those that are no number are left out."""
         told = {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
         manifest = self.manifest.model_copy(update={"metrics": told})
-        return Bundle(manifest.sealed(), self.model, self.calibration)
+        return Bundle(manifest.sealed(), self.model, self.calibration, self.networks, self.lacking)
 
     @cached_property
     def catalog(self) -> Catalog:
         return catalog(self.manifest.kind)
 
-    def predict(self, x: Matrix, *, ranges: bool = True, threads: int = 1) -> Prediction:
+    @cached_property
+    def layout(self) -> "Layout | None":
+        """What the windows of its networks hold; None for a bundle without networks."""
+        if self.manifest.windows is None:
+            return None
+        from features import sequences
+
+        return sequences.layout(self.manifest.kind, self.manifest.windows.hours)
+
+    def predict(self, x: Matrix, windows: "Batch | None" = None, *, ranges: bool = True, threads: int = 1) -> Prediction:
         """Probabilities of rows [n, features] float32 (NaN = missing); p24 <= p48 <= p72 and low <= p <= high on every row.
 
-        ranges=False leaves out what only the range needs. Raises BadInput on another number of columns.
+        windows: of the same rows, for the networks. Without them, and where a window is too short, the boosters answer alone
+        with their own map. ranges=False leaves out what only the range needs. Raises BadInput on another number of columns.
         """
-        self._check(x)
-        if len(x) <= CHUNK:
-            return _predict(self.model, self.calibration, x, ranges=ranges, threads=threads)
-        parts = [
-            _predict(self.model, self.calibration, x[start : start + CHUNK], ranges=ranges, threads=threads)
-            for start in range(0, len(x), CHUNK)
-        ]
-        return Prediction(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("p", "low", "high")))
+        self._check(x, windows)
+        return merged(len(x), self._predicted(x, windows, ranges, threads))
+
+    def _predicted(
+        self, x: Matrix, windows: "Batch | None", ranges: bool, threads: int
+    ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Prediction]]:
+        enough = np.zeros(len(x), dtype=bool)
+        if windows is not None and self.networks is not None:
+            enough = self.networks.model.facts.enough(windows[0])
+        for own, together in ((np.flatnonzero(~enough), False), (np.flatnonzero(enough), True)):
+            for start in range(0, len(own), CHUNK):
+                rows = own[start : start + CHUNK]
+                part = x if len(rows) == len(x) else x[rows]
+                if together and self.networks is not None and windows is not None:
+                    batch = type(windows)(windows[0][rows], windows[1][rows])
+                    model, blend = self.networks.model, self.networks.blend
+                    yield rows, blended(self.model, model, blend, part, batch, ranges=ranges, threads=threads)
+                else:
+                    yield rows, alone(self.model, self.calibration, part, ranges=ranges, threads=threads)
+
+    def without(self, windows: "Batch | None") -> str | None:
+        """Why the networks have no say in a score of the one window; None where they have, or the bundle has none."""
+        if self.manifest.windows is None:
+            return None
+        if self.lacking is not None:
+            return self.lacking
+        return "no window of readings" if windows is None else self.manifest.windows.why_not(windows[0][0])
 
     def contributions(self, x: Matrix, *, threads: int = 1) -> tuple[Floats, float]:
-        """([n, features], base): what each feature adds to cloglog(p72); base + the row's sum is that score."""
+        """([n, features], base): what each feature adds to cloglog(p72) of the boosters alone; base + the row's sum is that."""
         self._check(x)
         if not len(x):
             return np.empty(x.shape), float("nan")
@@ -153,55 +217,42 @@ class Bundle:
         """Raises BadInput unless the bundle gives its own golden rows the answers of the day it was made."""
         golden = self.manifest.golden
         x = np.array([[np.nan if v is None else v for v in row] for row in golden.x], dtype=np.float32)
-        said = self.predict(x.reshape(len(golden.x), len(self.manifest.feature_names)))
-        for name in ("p", "low", "high"):
-            expected = np.array(getattr(golden, name)).reshape(-1, 3)
-            if not np.allclose(getattr(said, name), expected, rtol=1e-9, atol=1e-15):
-                raise BadInput(
-                    "golden rows are answered differently than when the bundle was made",
-                    where=self.manifest.bundle_id, mend="restore the bundle or the environment it was made in",
-                )  # fmt: skip
+        x = x.reshape(len(golden.x), len(self.manifest.feature_names))
+        answers = [(self.predict(x), (golden.p, golden.low, golden.high))]
+        if self.networks is not None:
+            some = x[: len(self.networks.golden[0])]
+            answers.append((_blended(self.model, self.networks, some), golden.blended))  # type: ignore[arg-type]
+        for said, wanted in answers:
+            for name, expected in zip(("p", "low", "high"), wanted, strict=True):
+                if not np.allclose(getattr(said, name), np.array(expected).reshape(-1, 3), rtol=1e-9, atol=1e-15):
+                    raise BadInput(
+                        "golden rows are answered differently than when the bundle was made",
+                        where=self.manifest.bundle_id, mend="restore the bundle or the environment it was made in",
+                    )  # fmt: skip
 
-    def _check(self, x: Matrix) -> None:
+    def _check(self, x: Matrix, windows: "Batch | None" = None) -> None:
         if x.ndim != 2 or x.shape[1] != len(self.manifest.feature_names):
             raise BadInput(
                 f"feature matrix of shape {x.shape}, expected [n, {len(self.manifest.feature_names)}]",
                 where=self.manifest.bundle_id, mend="compute the features with this bundle's catalog",
             )  # fmt: skip
+        facts = self.manifest.windows
+        if windows is not None and facts is not None:
+            expected = ((len(x), facts.steps, len(facts.names)), (len(x), len(facts.static)))
+            if tuple(part.shape for part in windows) != expected:
+                what = f"windows of shapes {tuple(part.shape for part in windows)}, expected {expected}"
+                raise BadInput(what, where=self.manifest.bundle_id, mend="gather them with this bundle's layout")
 
 
-def _predict(model: HazardModel, calibration: Calibration, x: Matrix, *, ranges: bool, threads: int) -> Prediction:
-    if not ranges:
-        p = from_cloglog(calibration.apply(model.point_scores(x, threads=threads)))
-        return Prediction(p, p, p)
-    members = model.member_scores(x, threads=threads)
-    point = model.point_scores(x, threads=threads) if model.full else pooled(members)
-    score = calibration.apply(point)
-    count = members.shape[1]
-    apart = calibration.apply(members) - score[:, None]
-    variance = np.einsum("nmk,nmk->nk", apart, apart) / max(1, count - 1) + calibration.variance(point)
-    half = _T95[min(count - 1, len(_T95)) - 1] * np.sqrt(variance)
-    # Ordered by horizon like p: the lower bound of a longer horizon is one for the shorter, the upper one the other way round.
-    low = np.minimum.accumulate((score - half)[:, ::-1], axis=1)[:, ::-1]
-    high = np.maximum.accumulate(score + half, axis=1)
-    return Prediction(*(from_cloglog(part) for part in (score, low, high)))
+def _blended(model: HazardModel, networks: Networks, x: Matrix) -> Prediction:
+    from features.sequences import Batch
+
+    return blended(model, networks.model, networks.blend, x, Batch(*networks.golden), ranges=True, threads=1)
 
 
-def _files(model: HazardModel, calibration: Calibration) -> dict[str, bytes]:
-    files = {MEMBERS: model.members.text.encode(), CALIBRATION: calibration.model_dump_json(indent=1).encode()}
-    if model.full:
-        files[FULL] = model.full.text.encode()
-    return files
-
-
-def _read_checked(path: Path, expected: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        raise BadInput("a file of the bundle is missing", where=str(path), mend="copy the bundle again") from None
-    if sha256(data) != expected:
-        raise BadInput("damaged: its checksum is not the manifest's", where=str(path), mend="copy the bundle again")
-    return data
+def _golden(model: HazardModel, networks: Networks, x: Matrix) -> tuple[tuple[tuple[float | None, ...], ...], ...]:
+    said = _blended(model, networks, x[: len(networks.golden[0])])
+    return tuple(_rows(part) for part in (said.p, said.low, said.high))
 
 
 def _check_features(manifest: Manifest, features: Catalog, where: str) -> None:
@@ -222,11 +273,3 @@ def _check_boosters(manifest: Manifest, forest: Forest, where: str) -> None:
 
 def _rows(values: np.ndarray[Any, Any]) -> tuple[tuple[float | None, ...], ...]:
     return tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in values)
-
-
-def _write(path: Path, data: bytes) -> Path:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return path

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import BadInput, NotFound
+from training.network_config import LoopConfig, NetworkConfig
 
 EXPERIMENTS = Path(__file__).resolve().parent / "experiments"
 
@@ -130,8 +131,46 @@ class CalibrationConfig(_Frozen):
     left_out: bool = False
 
 
+class NetworksConfig(_Frozen):
+    """The networks that read windows of raw readings, beside the boosters; of each family that is named, `seeds` are fitted.
+
+    hours: of a window. fewest_steps: a window with fewer readings than this is left to the boosters. max_negatives: training
+    rows without a failure, at most (those of the boosters are a part of them or the other way round). valid_share: of the
+    training machines, whose rows end the training of a network early. auxiliary_hours: each component's failure within so many
+    hours is learnt as well. max_judged_negatives: rows without a failure by which weights are fitted and decided on.
+    """
+
+    gru: NetworkConfig | None = None
+    tcn: NetworkConfig | None = None
+    loop: LoopConfig = LoopConfig()
+    seeds: int = Field(default=1, ge=1, le=20)
+    hours: float = Field(default=168.0, gt=0, le=8760)
+    fewest_steps: int = Field(default=24, ge=1)
+    max_negatives: int | None = Field(default=20_000, gt=0)
+    max_judged_negatives: int | None = Field(default=40_000, gt=0)
+    valid_share: float = Field(default=0.15, gt=0, lt=0.5)
+    auxiliary_hours: tuple[float, ...] = ()
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+
+    @model_validator(mode="after")
+    def _named_by_family(self) -> Self:
+        if not self.families:
+            raise ValueError("names no network: add [network.gru] or [network.tcn]")
+        for name, one in self.families.items():
+            if one.family != name:
+                raise ValueError(f"network.{name} must have family {name!r}, not {one.family!r}")
+            if one.head != "hazards":
+                raise ValueError(f"network.{name} must have the head 'hazards'")
+        return self
+
+    @property
+    def families(self) -> dict[str, NetworkConfig]:
+        """The networks by name, in a fixed order."""
+        return {name: one for name, one in (("gru", self.gru), ("tcn", self.tcn)) if one is not None}
+
+
 class TrainConfig(_Frozen):
-    """One training run."""
+    """One training run. network: without it the boosters stand alone."""
 
     entity: Literal["machine"] = "machine"
     name: str = "machine"
@@ -141,6 +180,7 @@ class TrainConfig(_Frozen):
     sampling: SamplingConfig = SamplingConfig()
     gbm: GbmConfig = GbmConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    network: NetworksConfig | None = None
 
     @model_validator(mode="after")
     def _somebody_left_out(self) -> Self:

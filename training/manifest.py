@@ -13,13 +13,18 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from features.errors import BadInput, NotFound
 from features.kinds import MachineKind
 from training.model import Structure
+from training.window_model import WindowFacts
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)  # 1 knew no networks
 MANIFEST = "manifest.json"
 
 
 class Golden(BaseModel):
-    """Rows with the answers that the bundle gave when it was made; None = missing value."""
+    """Rows with the answers that the bundle gave when it was made; None = missing value.
+
+    p, low, high: of the boosters alone. blended: the blend's (p, low, high) of the first rows, whose windows lie beside.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,14 +32,18 @@ class Golden(BaseModel):
     p: tuple[tuple[float | None, ...], ...]
     low: tuple[tuple[float | None, ...], ...]
     high: tuple[tuple[float | None, ...], ...]
+    blended: tuple[tuple[tuple[float | None, ...], ...], ...] = ()
 
 
 class Manifest(BaseModel):
-    """What a bundle is. kinds: whose machines it learnt from; train_from and train_until bound the as_of of its rows."""
+    """What a bundle is. kinds: whose machines it learnt from; train_from and train_until bound the as_of of its rows.
+
+    windows: what its networks read; None without networks.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     bundle_id: str
     created_at: AwareDatetime
     entity: Literal["machine"] = "machine"
@@ -49,6 +58,7 @@ class Manifest(BaseModel):
     calibrated_until: AwareDatetime
     params: dict[str, Any]
     structure: Structure
+    windows: WindowFacts | None = None
     metrics: dict[str, float] = {}
     golden: Golden
     files: dict[str, str]
@@ -86,9 +96,9 @@ def read_manifest(path: Path) -> Manifest:
         raise NotFound("no bundle there", where=str(path), mend="train and promote one") from None
     except ValueError:
         raise BadInput("manifest is not readable as JSON", where=where, mend="copy the bundle again") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in READ:
         found = document.get("format") if isinstance(document, dict) else None
-        raise BadInput(f"bundle format {found}, expected {FORMAT}", where=where, mend="use a matching version of forewarn")
+        raise BadInput(f"bundle format {found}, expected one of {READ}", where=where, mend="use a matching version of forewarn")
     try:
         manifest = Manifest.model_validate(document)
     except ValidationError as error:

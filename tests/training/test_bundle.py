@@ -164,7 +164,7 @@ def rewrite(saved: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "bundle format 2, expected 1"),
+        ({"format": 3}, "bundle format 3, expected one of"),
         ({"surprise": 1}, "surprise"),
         ({"snapshot_id": "another"}, "changed after it was sealed"),
         ({"feature_names": []}, "changed after it was sealed"),

@@ -1,0 +1,94 @@
+"""From a bundle's models to probabilities with ranges: boosters alone, or blended with networks where a row has a window."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from training.blend import BOOSTERS, Blend, logs_of_scores
+from training.calibration import Calibration
+from training.hazard import Floats, from_cloglog
+from training.model import HazardModel, Matrix, pooled
+from training.window_model import WindowModel, together
+
+if TYPE_CHECKING:
+    from features.sequences import Batch
+
+# Student's t, 95 % quantile, by degrees of freedom: members are few, so their spread says less than it seems to.
+_T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """[n, 3] probabilities of failure within 24, 48, 72 hours and their 90 % range (equal to p where it was not asked for).
+
+    blended: bool[n], the rows that the networks had a say in; empty where nobody asked them.
+    """
+
+    p: Floats
+    low: Floats
+    high: Floats
+    blended: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+
+def alone(model: HazardModel, calibration: Calibration, x: Matrix, *, ranges: bool, threads: int) -> Prediction:
+    """The boosters and their own map."""
+    if not ranges:
+        p = from_cloglog(calibration.apply(model.point_scores(x, threads=threads)))
+        return Prediction(p, p, p)
+    members = model.member_scores(x, threads=threads)
+    point = model.point_scores(x, threads=threads) if model.full else pooled(members)
+    score = calibration.apply(point)
+    variance = _spread(calibration.apply(members) - score[:, None]) + calibration.variance(point)
+    return _with_range(score, variance, members.shape[1])
+
+
+def blended(
+    model: HazardModel, windows: WindowModel, blend: Blend, x: Matrix, batch: "Batch", *, ranges: bool, threads: int
+) -> Prediction:
+    """The blend and its map, of rows whose windows are good enough.
+
+    The range: boosters on resampled machines, networks of other seeds, and the map, each moved alone and the variances added. A
+    family of a single network adds nothing.
+    """
+    members = model.member_scores(x, threads=threads)
+    boosters = model.point_scores(x, threads=threads) if model.full else pooled(members)
+    each = {BOOSTERS: logs_of_scores(members)} | windows.logs(batch)
+    point = {name: logs_of_scores(boosters) if name == BOOSTERS else together(own) for name, own in each.items()}
+    raw = blend.scores([point[name] for name in blend.models])
+    score = blend.calibration.apply(raw)
+    if not ranges:
+        p = from_cloglog(score)
+        return Prediction(p, p, p, np.ones(len(x), dtype=bool))
+    variance = blend.calibration.variance(raw)
+    for moved in blend.models:
+        count = each[moved].shape[1]
+        if count > 1:
+            others = {name: np.repeat(own[:, None], count, axis=1) for name, own in point.items()} | {moved: each[moved]}
+            variance = variance + _spread(blend.calibrated([others[name] for name in blend.models]) - score[:, None])
+    return replace(_with_range(score, variance, members.shape[1]), blended=np.ones(len(x), dtype=bool))
+
+
+def _spread(apart: Floats) -> Floats:
+    """[n, members, 3] distances from the point score to their variance [n, 3]."""
+    return np.asarray(np.einsum("nmk,nmk->nk", apart, apart) / max(1, apart.shape[1] - 1))
+
+
+def _with_range(score: Floats, variance: Floats, members: int) -> Prediction:
+    half = _T95[min(members - 1, len(_T95)) - 1] * np.sqrt(variance)
+    # Ordered by horizon like p: the lower bound of a longer horizon is one for the shorter, the upper one the other way round.
+    low = np.minimum.accumulate((score - half)[:, ::-1], axis=1)[:, ::-1]
+    high = np.maximum.accumulate(score + half, axis=1)
+    return Prediction(from_cloglog(score), from_cloglog(low), from_cloglog(high))
+
+
+def merged(count: int, parts: Iterator[tuple[npt.NDArray[np.int64], Prediction]]) -> Prediction:
+    """Predictions of some rows each, put together to `count` rows."""
+    found = Prediction(np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3)), np.zeros(count, dtype=bool))
+    for rows, part in parts:
+        for name in ("p", "low", "high"):
+            getattr(found, name)[rows] = getattr(part, name)
+        found.blended[rows] = part.blended if len(part.blended) else False
+    return found

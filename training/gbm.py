@@ -7,7 +7,7 @@ is the sum of its components' (Prentice et al. 1978).
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import lightgbm as lgb
 import numpy as np
@@ -31,7 +31,7 @@ class TrainingRows:
 
     x [n, features] float32, NaN = missing; hours_to_failure, followed_hours, weight [n]; machine [n] integer codes, the unit of
     resampling; names of the features; which of them are categorical; hours to the first failure of each component, where the
-    model has views.
+    model has views; at [n]: their numbers among the snapshot's observations, where they come from one.
     """
 
     x: Matrix
@@ -42,6 +42,7 @@ class TrainingRows:
     names: tuple[str, ...]
     categorical: tuple[str, ...] = ()
     hours_to_component: tuple[Floats, ...] = ()
+    at: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def outcomes(self) -> Floats:

@@ -1,7 +1,7 @@
 """From a snapshot and its lake to the arrays that models are fitted on and judged by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -22,14 +22,15 @@ from features.lake import Lake
 from features.observations import AS_OF
 from features.pooled import EVERY
 from features.schema import EVENT_TIME, MACHINE
+from features.sequences import Windows, windows
 from features.view import View
-from training.bundle import Prediction
 from training.config import GbmConfig
 from training.gbm import TrainingRows
 from training.labels import HORIZON_HOURS, label
 from training.manifest import Facts
 from training.model import Matrix, Structure
-from training.sampling import sample
+from training.prediction import Prediction
+from training.sampling import Sample, sample
 
 TARGETS = ("y24", "y48", "y72")
 FEWEST = 10  # failing machines that a kind needs for a model of its own
@@ -44,6 +45,8 @@ class Past:
     observations: pa.Table
     failures: pa.Table
     watched: pa.Table
+    view: View
+    _windows: dict[float, Windows] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
@@ -51,20 +54,37 @@ class Past:
         snapshot.check_lake(lake.id)
         view = lake.at(snapshot.manifest["lake_versions"])
         watched = _watched(view, kinds_of(snapshot.kind, view.versions))
-        return cls(snapshot, snapshot.observations(), view.read("failures"), watched)
+        return cls(snapshot, snapshot.observations(), view.read("failures"), watched, view)
 
     @cached_property
     def as_of(self) -> Micros:
         return times(self.observations, AS_OF)
 
+    def windows(self, hours: float, *, threads: int = 1) -> Windows:
+        """Windows of all observations in their order, for the networks; gathered once, whoever asks.
+
+        Raises BadInput for a snapshot of several kinds: their readings have no channel in common.
+        """
+        if hours not in self._windows:
+            if self.snapshot.kind == EVERY:
+                mend = "leave [network] out of the experiment, or train the kinds one by one"
+                raise BadInput("the readings of several kinds make no windows", where="snapshot of kind pooled", mend=mend)
+            self._windows[hours] = windows(self.view, self.snapshot.kind, self.observations, hours=hours, threads=threads)
+        return self._windows[hours]
+
     def labels(
-        self, *, known_until: int | None = None, lag_hours: float = 0.0, components: tuple[str, ...] = ()
+        self,
+        *,
+        known_until: int | None = None,
+        lag_hours: float = 0.0,
+        components: tuple[str, ...] = (),
+        horizon_hours: tuple[float, ...] = HORIZON_HOURS,
     ) -> pd.DataFrame:
         """Labels of all observations, as they were known at a moment (microseconds; less a reporting lag) or are now."""
         until = None if known_until is None else moment(known_until)
         return label(
             self.observations, self.failures, self.watched,
-            known_until=until, reporting_lag_hours=lag_hours, components=components,
+            known_until=until, reporting_lag_hours=lag_hours, components=components, horizon_hours=horizon_hours,
         )  # fmt: skip
 
     def rows(
@@ -79,10 +99,7 @@ class Past:
     ) -> TrainingRows:
         """What to fit on in a period, labelled as known at `known_until`: all failures and a sample of the other rows."""
         labels = self.labels(known_until=known_until, lag_hours=lag_hours, components=components)
-        positive, eligible = np.zeros((2, len(labels)), dtype=bool)
-        positive[:] = labels["y72"].to_numpy() == 1.0
-        eligible[period] = ~np.isnan(labels["y24"].to_numpy()[period])
-        chosen = sample(positive, eligible, max_negatives=max_negatives, seed=seed)
+        chosen = sampled(labels, period, max_negatives=max_negatives, seed=seed)
         picked = labels.iloc[chosen.rows]
         return TrainingRows(
             x=gather(self.snapshot, chosen.rows),
@@ -93,6 +110,7 @@ class Past:
             names=tuple(self.snapshot.features),
             categorical=tuple(spec.name for spec in catalog(self.snapshot.kind).specs if spec.categorical),
             hours_to_component=tuple(picked[f"hours_to_{component}"].to_numpy() for component in components),
+            at=chosen.rows,
         )
 
     def facts(self, trained_on: Rows, calibrated_on: Rows, params: dict[str, Any]) -> Facts:
@@ -116,6 +134,14 @@ def labels_of(snapshot: Snapshot, *, components: tuple[str, ...] = ()) -> pd.Dat
     Columns as `training.labels.label` gives them. Raises NotFound if the snapshot's lake is gone.
     """
     return Past.of(snapshot, Lake.open(snapshot.lake)).labels(components=components)
+
+
+def sampled(labels: pd.DataFrame, period: Rows, *, max_negatives: int | None, seed: int) -> Sample:
+    """Of the rows of a period that are ripe in the first interval all failures and a sample of the others."""
+    positive, eligible = np.zeros((2, len(labels)), dtype=bool)
+    positive[:] = labels["y72"].to_numpy() == 1.0
+    eligible[period] = ~np.isnan(labels["y24"].to_numpy()[period])
+    return sample(positive, eligible, max_negatives=max_negatives, seed=seed)
 
 
 def moment(micros: int) -> datetime:

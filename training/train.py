@@ -1,10 +1,11 @@
 """START HERE: a whole training run, from a snapshot to a bundle, read from top to bottom.
 
-snapshot -> train | calibration | test -> labelled sample -> fit -> calibrate -> bundle -> out-of-time predictions
+snapshot -> train | calibration | test -> labelled sample -> fit -> calibrate -> networks, if asked for: fit, blend, decide
+-> bundle -> out-of-time predictions
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -17,8 +18,12 @@ from features.lake import Lake
 from training import calibration, gbm, splits
 from training.bundle import Bundle
 from training.config import TrainConfig
+from training.hazard import Floats
 from training.model import HazardModel, Matrix, pooled
+from training.panel import SERVED, Panel, forecasts, judged
 from training.rows import TARGETS, Past, check_enough, gather, predictions_frame, structure_of
+
+GOLDEN, GOLDEN_WINDOWS = 8, 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Training:
 
     predictions: one row per observation of the test period: machine_id, as_of, kind, model, y24, y48, y72 (NaN = unripe),
     followed_hours, hours_to_failure, component (which fails), p24, p48, p72, low72, high72; test_x: its features [n, features].
-    train_*: the rows the model was fitted on, for rivals; the weight restores the prior.
+    train_*: the rows the model was fitted on, for rivals; the weight restores the prior. singles: where networks were fitted,
+    probabilities [n, 3] of each model on its own, on the same rows; panel: those models, and what was decided of them.
     """
 
     bundle: Bundle
@@ -36,13 +42,16 @@ class Training:
     train_x: Matrix
     train_labels: pd.DataFrame
     train_weight: npt.NDArray[np.float64]
+    singles: Mapping[str, Floats] = field(default_factory=dict)
+    panel: Panel | None = None
 
 
 class Learned(NamedTuple):
-    """A bundle and the rows that its boosters were fitted on."""
+    """A bundle, the rows that its boosters were fitted on, and where networks were fitted all single models."""
 
     bundle: Bundle
     rows: gbm.TrainingRows
+    panel: Panel | None = None
 
 
 def train_machine(
@@ -55,13 +64,15 @@ def train_machine(
     snapshot.check_current()
     past = Past.of(snapshot, lake)
     periods = splits.by_time(past.as_of, **config.split.model_dump(exclude={"refit", "reporting_lag_hours"}))
-    bundle, rows = learn(config, past, periods, progress=progress)
+    bundle, rows, panel = learn(config, past, periods, progress=progress)
     if progress:
         progress("predict the test period")
     test_x = gather(snapshot, periods.test)
-    predictions = predictions_frame(past, lake, periods.test, bundle.predict(test_x, threads=config.threads))
+    said = forecasts(bundle, past, periods.test, panel=panel, threads=config.threads)
+    predictions = predictions_frame(past, lake, periods.test, said.pop(SERVED))
     train_labels = pd.DataFrame(rows.outcomes, columns=list(TARGETS))
-    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight)
+    singles = {name: one.p for name, one in said.items()}
+    return Training(bundle, predictions, test_x, rows.x, train_labels, rows.weight, singles, panel)
 
 
 def learn(
@@ -83,7 +94,7 @@ def learn(
         check_enough(rows, snapshot.kind)
         return rows, gbm.fit(rows, config.gbm, structure, seed=seed, threads=threads, progress=say)
 
-    trained_on, monotone = periods.train, calibration.IDENTITY
+    trained_on, monotone, panel = periods.train, calibration.IDENTITY, None
     rows, model = fit_on(trained_on, periods.calibration_from)
 
     if len(periods.calibration):
@@ -91,13 +102,17 @@ def learn(
         most = sampling.max_calibration_negatives
         unseen = rows_of(periods.calibration, known_until=periods.test_from, max_negatives=most, seed=seed + 1)
         monotone = calibrate(config, model, rows, unseen)
+        if config.network is not None:
+            panel = judged(config, past, periods, model, monotone, progress=say)
         if config.split.refit:
             say("fit again, with the calibration period")
             trained_on = np.flatnonzero(past.as_of <= past.as_of[periods.calibration].max())
             rows, model = fit_on(trained_on, periods.test_from)
 
     facts = past.facts(trained_on, periods.calibration, config.model_dump(mode="json"))
-    return Learned(Bundle.assemble(model, monotone, facts, golden_x=rows.x[:: max(1, len(rows.x) // 8)][:8]), rows)
+    golden = np.arange(0, len(rows.x), max(1, len(rows.x) // GOLDEN))[:GOLDEN]
+    entered = None if panel is None else panel.entered(past, rows.at[golden[:GOLDEN_WINDOWS]])
+    return Learned(Bundle.assemble(model, monotone, facts, rows.x[golden], entered), rows, panel)
 
 
 def calibrate(

@@ -1,5 +1,6 @@
 """A whole training run on a small simulated fleet."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_the_test_period_does_not_touch_the_bundle(trained: Training, snapshot: 
     rows = past.rows(np.arange(500), known_until=int(cut.timestamp() * 1e6), max_negatives=None, seed=1)
     early = past.failures.filter(pa.array(times(past.failures, "recorded_at") <= int(cut.timestamp() * 1e6)))
     assert early.num_rows < past.failures.num_rows
-    blind = Past(snapshot, past.observations, early, past.watched)
+    blind = replace(past, failures=early)
     same = blind.rows(np.arange(500), known_until=int(cut.timestamp() * 1e6), max_negatives=None, seed=1)
     np.testing.assert_array_equal(rows.hours_to_failure, same.hours_to_failure)
     np.testing.assert_array_equal(rows.x, same.x)

@@ -76,6 +76,8 @@ class Live:
         self._shared = Shared(self._view)
         self._seen = dict(self._view.versions)
         self._moved = False
+        # Kinds all of whose readings are kept: the windows of networks look back to a machine's first ones.
+        self.whole_kinds: frozenset[str] = frozenset()
 
     # Following
 
@@ -248,7 +250,7 @@ class Live:
 
     def _kept(self, kind_name: str) -> int | None:
         """For how long before the last one readings of a kind are kept, in microseconds; None means all of them."""
-        back = reach(catalog(self.lake.kind(kind_name)))
+        back = None if kind_name in self.whole_kinds else reach(catalog(self.lake.kind(kind_name)))
         return None if back is None else back + SLACK
 
     def _weigh(self, slot: _Slot, machine_id: str) -> None:

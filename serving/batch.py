@@ -29,13 +29,15 @@ from serving.evidence import deflated, lake_evidence
 from serving.latest import last_seen, moment
 from serving.scoring import new_score_id, reasons_of
 from serving.store import Store, StoredBatch, batch_score_id
-from training.bundle import Prediction
+from training.prediction import Prediction, joined
 
 SOURCE = "score machine"
 # Of so many of the riskiest the features are kept, so that reasons can be told.
 TOP = 1000
 Progress = Callable[[int, int], None]
 Vectors = npt.NDArray[np.float32]
+# Windows that are gathered and scored at a time.
+WINDOWS = 2048
 # Machine ids, microseconds and features of some machines.
 Chunk = tuple[pa.Array, npt.NDArray[np.int64], Vectors]
 
@@ -140,7 +142,8 @@ def score_machines(
             if progress is not None:
                 progress(done + len(silent), len(ids))
 
-    return collected(champion, chunks(), at, lake_evidence(lake.id, view.versions), silent=silent, threads=threads)
+    evidence = lake_evidence(lake.id, view.versions)
+    return collected(champion, chunks(), at, evidence, silent=silent, view=view, threads=threads)
 
 
 def _watched(champion: Champion, view: View, bucket: int, ids: list[str], as_of: datetime) -> list[str]:
@@ -163,20 +166,25 @@ def collected(
     evidence: bytes,
     *,
     silent: list[str],
+    view: View,
     snapshot_id: str | None = None,
     threads: int = 1,
 ) -> BatchScores:
-    """Predict chunk by chunk; of the features only digests stay, and those of the riskiest."""
+    """Predict chunk by chunk; of the features only digests stay, and those of the riskiest.
+
+    view: the lake as the features saw it, from which the windows are gathered that networks look at.
+    """
     scored_at = datetime.now(UTC)
     ids: list[pa.Array] = [pa.array([], TEXT)]
     moments, digests = [np.empty(0, dtype=np.int64)], [pa.array([], pa.binary(8))]
-    told = [Prediction(*(np.empty((0, len(HORIZON_HOURS))) for _ in range(3)))]
+    none = np.empty((0, len(HORIZON_HOURS)))
+    told = [Prediction(none, none, none)]
     best: dict[int, tuple[float, Vectors]] = {}
     rows = 0
     for names, stamps, x in chunks:
         if not len(x):
             continue
-        said = champion.bundle.predict(x, ranges=True, threads=threads)
+        said = _predicted(champion, view, names, stamps, x, threads)
         risk = said.p[:, -1]
         for row in np.argsort(-risk, kind="stable")[:TOP].tolist():
             best[rows + row] = (float(risk[row]), x[row].copy())
@@ -187,7 +195,7 @@ def collected(
         digests.append(batch_rows.digests(x))
         told.append(said)
         rows += len(x)
-    whole = Prediction(*(np.concatenate([getattr(one, name) for one in told]) for name in ("p", "low", "high")))
+    whole = joined(told)
     machines = pa.chunked_array(ids, TEXT)
     ranked = pa.table({"risk": whole.p[:, -1], MACHINE: machines})
     order = pc.sort_indices(ranked, [("risk", "descending"), (MACHINE, "ascending")]).to_numpy().astype(np.int64)
@@ -206,6 +214,16 @@ def collected(
         evidence=evidence,
         snapshot_id=snapshot_id,
     )
+
+
+def _predicted(
+    champion: Champion, view: View, ids: pa.Array, moments: npt.NDArray[np.int64], x: Vectors, threads: int
+) -> Prediction:
+    windows = champion.windows(view, ids, moments, threads)
+    if windows is None:
+        return champion.bundle.predict(x, ranges=True, threads=threads)
+    cuts = (np.arange(start, min(start + WINDOWS, len(x))) for start in range(0, len(x), WINDOWS))
+    return joined([champion.bundle.predict(x[rows], windows.take(rows), ranges=True, threads=threads) for rows in cuts])
 
 
 def keep(scores: BatchScores, store: Store, lake: Lake) -> None:

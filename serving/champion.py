@@ -6,15 +6,27 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from features.catalog import Catalog, pooled
 from features.errors import BadInput, ForewarnError, NotFound
+from features.history import History
 from features.kinds import MachineKind
 from features.lake import Lake
+from features.observations import AS_OF
 from features.pooled import EVERY
-from features.schema import MACHINES
+from features.schema import MACHINE, MACHINES, TIME
+from features.view import View
 from training.bundle import Bundle
+
+if TYPE_CHECKING:
+    from features.sequences import Batch, Windows
 
 log = logging.getLogger("forewarn.champion")
 RETRY_SECONDS = 30.0
@@ -45,6 +57,28 @@ class Champion:
             return ()
         learnt = ", ".join(self.bundle.manifest.kinds)
         return (f"kind {self.kind.name} has no champion of its own: scored by the pooled bundle ({learnt})",)
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether networks of its bundle can be asked here."""
+        return self.bundle.networks is not None
+
+    def window(self, history: History, as_of: datetime) -> "Batch | None":
+        """What its networks see of the one machine of a history; None without networks."""
+        if not self.reads_windows or self.bundle.layout is None:
+            return None
+        from features import sequences
+
+        return sequences.one(self.bundle.layout, self.kind, history, as_of)
+
+    def windows(self, view: View, ids: pa.Array, moments: npt.NDArray[np.int64], threads: int) -> "Windows | None":
+        """The same of many machines of the lake, each at its own moment (microseconds)."""
+        if not self.reads_windows or self.bundle.layout is None:
+            return None
+        from features import sequences
+
+        observations = pa.table({MACHINE: ids, AS_OF: pa.array(moments).cast(TIME)})
+        return sequences.windows(view, self.kind, observations, hours=self.bundle.layout.window_hours, threads=threads)
 
     def of(self, kind: MachineKind) -> "Champion":
         """A pooled champion for machines of one kind."""

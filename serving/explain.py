@@ -85,7 +85,7 @@ def explain(home: Path, store: Store, score_id: str, n_reasons: int = 5) -> Expl
         champion = champion.of(Lake.open(home / "lake").kind(stored.kind))
     seen = evidence_of(home, champion, stored)
     x = online.vector(champion.catalog, seen.history, stored.as_of)
-    result = score(champion, x, n_reasons)
+    result = score(champion, x, n_reasons, champion.window(seen.history, stored.as_of))
     if stored.source == "batch":
         differences = [] if batch_rows.digest(x) == stored.features else ["the features are not those that were seen"]
     else:

@@ -54,6 +54,6 @@ def known_later(champion: Champion, tables: Mapping[str, pa.Table], seen: Histor
     if REFERENCE in seen.series:
         history = replace(history, series={**history.series, REFERENCE: seen.series[REFERENCE]})
     x = online.vector(champion.catalog, history, as_of)
-    p72 = float(champion.bundle.predict(x.reshape(1, -1), ranges=False).p[0, -1])
+    p72 = float(champion.bundle.predict(x.reshape(1, -1), champion.window(history, as_of), ranges=False).p[0, -1])
     found.sort(key=lambda row: (row.event_time, row.recorded_at), reverse=True)
     return Later(len(found), tuple(found[:TOLD]), p72)

@@ -64,8 +64,11 @@ def score_snapshot(
                 if progress is not None:
                     progress(done, of)
 
-    evidence = lake_evidence(lake.id, snapshot.manifest["lake_versions"])
-    return collected(champion, chunks(), moment(end), evidence, silent=silent, snapshot_id=snapshot.id, threads=threads)
+    versions = snapshot.manifest["lake_versions"]
+    return collected(
+        champion, chunks(), moment(end), lake_evidence(lake.id, versions),
+        silent=silent, view=lake.at(versions), snapshot_id=snapshot.id, threads=threads,
+    )  # fmt: skip
 
 
 def _latest(snapshot: Snapshot, bucket: int, as_of: datetime | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -81,12 +81,12 @@ class Runtime:
         reference, evidence = None, body
         if champion.kind.reference:
             reference, evidence = await anyio.to_thread.run_sync(self._peers, champion.kind, body)
-        x, notes = posted_vector(champion, posted, reference)
+        x, window, notes = posted_vector(champion, posted, reference)
         n_reasons = how_many_reasons(posted.request.reasons)
         if n_reasons:  # dear enough to make others wait, so it waits for a thread instead
-            result = await anyio.to_thread.run_sync(score, champion, x, n_reasons)
+            result = await anyio.to_thread.run_sync(score, champion, x, n_reasons, window)
         else:
-            result = score(champion, x)
+            result = score(champion, x, 0, window)
         row = stored(champion, posted.request.machine.machine_id, posted.as_of, now, result, "posted", evidence)
         await self.recorder.record(row)
         metrics.scored(champion.kind.name, "posted", result.p[-1])
@@ -115,15 +115,16 @@ class Runtime:
         self, machine_id: str, as_of: datetime | None, n_reasons: int, now: datetime
     ) -> tuple[Champion, StoredScore, Result, tuple[str, ...]]:
         live = self.stream.live()
+        live.whole_kinds = frozenset(one.kind.name for one in self.champions.all() if one.reads_windows)
         machine = live.machine(machine_id)
         champion = self.champions.get(machine.kind_name)
         moment = (as_of or machine.end()).astimezone(UTC)
         machine.check_known_at(moment)
-        if not machine.covers(champion.catalog, moment):
+        if not machine.covers(champion.catalog, moment) or (champion.reads_windows and machine.whole_since is not None):
             machine = known_machine(live.lake.at(machine.versions), machine_id, machine.added)
         history = machine.history(champion.kind)
         x = online.vector(champion.catalog, history, moment)
-        result = score(champion, x, n_reasons)
+        result = score(champion, x, n_reasons, champion.window(history, moment))
         evidence = lake_evidence(live.lake.id, machine.versions, machine.added)
         row = stored(champion, machine_id, moment, now, result, "lake", evidence)
         return champion, row, result, history_notes(champion.kind, history, moment)
@@ -141,6 +142,6 @@ def warm(champion: Champion) -> float:
     readings = {"event_time": hours} | {sensor.name: [None, None, None] for sensor in kind.sensors}
     body = {"machine": {"machine_id": "warm", "kind": kind.name}, "as_of": hours[-1], "readings": readings}
     posted = parse(orjson.dumps(body), lambda _: kind, now=datetime(2026, 1, 1, 3, tzinfo=UTC))
-    x, _ = posted_vector(champion, posted)
-    score(champion, x, 1)
+    x, window, _ = posted_vector(champion, posted)
+    score(champion, x, 1, window)
     return time.perf_counter() - started

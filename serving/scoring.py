@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +20,25 @@ from serving.contracts import HORIZON_HOURS
 from serving.posted import Posted
 from serving.reasons import reasons
 
+if TYPE_CHECKING:
+    from features.sequences import Batch
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a bundle says of one feature vector: x float32[features]; p, low, high by horizon; reasons if asked for."""
+    """What a bundle says of one machine: x float32[features]; p, low, high by horizon; reasons if asked for.
+
+    notes: whether networks had a say where the bundle has some.
+    """
 
     x: npt.NDArray[np.float32]
     p: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     reasons: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def new_score_id(prefix: str = "s_") -> str:
@@ -40,13 +47,25 @@ def new_score_id(prefix: str = "s_") -> str:
     return prefix + "".join([_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5)])
 
 
-def score(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int = 0) -> Result:
-    """Probabilities of failure within 24, 48 and 72 hours with 90 % ranges, and the strongest reasons of the 72-hour one."""
+def score(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int = 0, window: "Batch | None" = None) -> Result:
+    """Probabilities of failure within 24, 48 and 72 hours with 90 % ranges, and the strongest reasons of the 72-hour one.
+
+    window: `champion.window` of the same history; the boosters answer alone without it, and where it is too short.
+    """
     rows = x.reshape(1, -1)
-    said = champion.bundle.predict(rows, ranges=True, threads=1)
+    said = champion.bundle.predict(rows, window, ranges=True, threads=1)
     why = reasons_of(champion, rows, n_reasons)[0] if n_reasons else ()
     p, low, high = said.p[0].tolist(), said.low[0].tolist(), said.high[0].tolist()
-    return Result(x, tuple(p), tuple(low), tuple(high), why)
+    return Result(x, tuple(p), tuple(low), tuple(high), why, _of_networks(champion, window, bool(why)))
+
+
+def _of_networks(champion: Champion, window: "Batch | None", reasons: bool) -> tuple[str, ...]:
+    missing = champion.bundle.without(window)
+    if missing is not None:
+        return (f"the networks had no say ({missing}): scored by LightGBM alone, by its own calibration",)
+    if reasons and champion.reads_windows:
+        return ("reasons are those of LightGBM; what the networks see in the order of readings has none",)
+    return ()
 
 
 def reasons_of(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int) -> list[tuple[dict[str, Any], ...]]:
@@ -59,14 +78,15 @@ def reasons_of(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int) -
 
 def posted_vector(
     champion: Champion, posted: Posted, reference: Series | None = None
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """The feature vector of a posted history, and the notes on what it rests on.
+) -> tuple[npt.NDArray[np.float32], "Batch | None", tuple[str, ...]]:
+    """The feature vector and the window of a posted history, and the notes on what they rest on.
 
     reference: what is known of the machine's peers; without it, what compares with them is missing.
     """
     history = online.history_from_request(posted.kind, posted.payload, reference)
     x = online.vector(champion.catalog, history, posted.as_of)
-    return x, posted.notes + history_notes(posted.kind, history, posted.as_of)
+    window = champion.window(history, posted.as_of)
+    return x, window, posted.notes + history_notes(posted.kind, history, posted.as_of)
 
 
 def history_notes(kind: MachineKind, history: History, as_of: datetime) -> tuple[str, ...]:
@@ -116,5 +136,5 @@ def answer(
         **dict(zip(names, result.p, strict=True)),
         "ranges": {name: {"low": low, "high": high} for name, low, high in zip(names, result.low, result.high, strict=True)},
         "reasons": result.reasons,
-        "notes": (*champion.notes, *notes),
+        "notes": (*champion.notes, *result.notes, *notes),
     }

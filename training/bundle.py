@@ -39,7 +39,7 @@ from training.calibration import Calibration
 from training.hazard import Floats
 from training.manifest import MANIFEST, Facts, Golden, Manifest, canonical, read_manifest, sha256
 from training.model import HazardModel, Matrix
-from training.prediction import Prediction, alone, blended, merged
+from training.prediction import Prediction, alone, blended, joined, merged
 from training.trees import Forest
 
 if TYPE_CHECKING:
@@ -179,24 +179,23 @@ class Bundle:
         with their own map. ranges=False leaves out what only the range needs. Raises BadInput on another number of columns.
         """
         self._check(x, windows)
-        return merged(len(x), self._predicted(x, windows, ranges, threads))
+        if windows is None or self.networks is None:
+            cuts = [slice(start, start + CHUNK) for start in range(0, max(1, len(x)), CHUNK)]
+            parts = [alone(self.model, self.calibration, x[cut], ranges=ranges, threads=threads) for cut in cuts]
+            return parts[0] if len(parts) == 1 else joined(parts)
+        return merged(len(x), self._with_windows(self.networks, x, windows, ranges, threads))
 
-    def _predicted(
-        self, x: Matrix, windows: "Batch | None", ranges: bool, threads: int
+    def _with_windows(
+        self, networks: Networks, x: Matrix, windows: "Batch", ranges: bool, threads: int
     ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Prediction]]:
-        enough = np.zeros(len(x), dtype=bool)
-        if windows is not None and self.networks is not None:
-            enough = self.networks.model.facts.enough(windows[0])
-        for own, together in ((np.flatnonzero(~enough), False), (np.flatnonzero(enough), True)):
-            for start in range(0, len(own), CHUNK):
-                rows = own[start : start + CHUNK]
-                part = x if len(rows) == len(x) else x[rows]
-                if together and self.networks is not None and windows is not None:
-                    batch = type(windows)(windows[0][rows], windows[1][rows])
-                    model, blend = self.networks.model, self.networks.blend
-                    yield rows, blended(self.model, model, blend, part, batch, ranges=ranges, threads=threads)
-                else:
-                    yield rows, alone(self.model, self.calibration, part, ranges=ranges, threads=threads)
+        enough = networks.model.facts.enough(windows[0])
+        for rows in np.array_split(np.flatnonzero(~enough), 1 + len(x) // CHUNK):
+            if len(rows):
+                yield rows, alone(self.model, self.calibration, x[rows], ranges=ranges, threads=threads)
+        for rows in np.array_split(np.flatnonzero(enough), 1 + len(x) // CHUNK):
+            if len(rows):
+                said = networks.model.logs(windows if len(rows) == len(x) else type(windows)(*(one[rows] for one in windows)))
+                yield rows, blended(self.model, said, networks.blend, x[rows], ranges=ranges, threads=threads)
 
     def without(self, windows: "Batch | None") -> str | None:
         """Why the networks have no say in a score of the one window; None where they have, or the bundle has none."""
@@ -247,7 +246,7 @@ class Bundle:
 def _blended(model: HazardModel, networks: Networks, x: Matrix) -> Prediction:
     from features.sequences import Batch
 
-    return blended(model, networks.model, networks.blend, x, Batch(*networks.golden), ranges=True, threads=1)
+    return blended(model, networks.model.logs(Batch(*networks.golden)), networks.blend, x, ranges=True, threads=1)
 
 
 def _golden(model: HazardModel, networks: Networks, x: Matrix) -> tuple[tuple[tuple[float | None, ...], ...], ...]:

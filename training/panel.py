@@ -14,7 +14,7 @@ from training.config import TrainConfig
 from training.entry import Entry, decide
 from training.hazard import Floats, from_cloglog, interval_outcomes
 from training.model import HazardModel
-from training.prediction import Prediction, alone
+from training.prediction import Prediction, alone, joined
 from training.rows import Past, Rows, gather
 from training.sequence_fit import gathered
 from training.splits import Periods
@@ -114,13 +114,9 @@ def forecasts(bundle: Bundle, past: Past, rows: Rows, *, panel: Panel | None = N
         parts.append(said)
     if bundle.networks is None:  # the boosters are what is served
         parts = [{name: one for name, one in part.items() if name != BOOSTERS} for part in parts]
-    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
 
 def _plain(score: Floats) -> Prediction:
     p = from_cloglog(score)
     return Prediction(p, p, p)
-
-
-def _joined(parts: list[Prediction]) -> Prediction:
-    return Prediction(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("p", "low", "high", "blended")))

@@ -1,8 +1,7 @@
 """From a bundle's models to probabilities with ranges: boosters alone, or blended with networks where a row has a window."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +10,7 @@ from training.blend import BOOSTERS, Blend, logs_of_scores
 from training.calibration import Calibration
 from training.hazard import Floats, from_cloglog
 from training.model import HazardModel, Matrix, pooled
-from training.window_model import WindowModel, together
-
-if TYPE_CHECKING:
-    from features.sequences import Batch
+from training.window_model import together
 
 # Student's t, 95 % quantile, by degrees of freedom: members are few, so their spread says less than it seems to.
 _T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753)
@@ -46,16 +42,16 @@ def alone(model: HazardModel, calibration: Calibration, x: Matrix, *, ranges: bo
 
 
 def blended(
-    model: HazardModel, windows: WindowModel, blend: Blend, x: Matrix, batch: "Batch", *, ranges: bool, threads: int
+    model: HazardModel, networks: Mapping[str, Floats], blend: Blend, x: Matrix, *, ranges: bool, threads: int
 ) -> Prediction:
-    """The blend and its map, of rows whose windows are good enough.
+    """The blend and its map, of rows whose windows are good enough. networks: what theirs say (WindowModel.logs).
 
     The range: boosters on resampled machines, networks of other seeds, and the map, each moved alone and the variances added. A
     family of a single network adds nothing.
     """
     members = model.member_scores(x, threads=threads)
     boosters = model.point_scores(x, threads=threads) if model.full else pooled(members)
-    each = {BOOSTERS: logs_of_scores(members)} | windows.logs(batch)
+    each = {BOOSTERS: logs_of_scores(members), **networks}
     point = {name: logs_of_scores(boosters) if name == BOOSTERS else together(own) for name, own in each.items()}
     raw = blend.scores([point[name] for name in blend.models])
     score = blend.calibration.apply(raw)
@@ -82,6 +78,12 @@ def _with_range(score: Floats, variance: Floats, members: int) -> Prediction:
     low = np.minimum.accumulate((score - half)[:, ::-1], axis=1)[:, ::-1]
     high = np.maximum.accumulate(score + half, axis=1)
     return Prediction(from_cloglog(score), from_cloglog(low), from_cloglog(high))
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """Predictions of some rows after those of others."""
+    p, low, high = (np.concatenate([getattr(one, name) for one in parts]) for name in ("p", "low", "high"))
+    return Prediction(p, low, high, np.concatenate([one.blended for one in parts]))
 
 
 def merged(count: int, parts: Iterator[tuple[npt.NDArray[np.int64], Prediction]]) -> Prediction:

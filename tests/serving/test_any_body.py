@@ -85,8 +85,8 @@ def judge(body: bytes) -> bool:
         assert len(str(error)) < 1000
         assert error.mend
         return False
-    x, notes = posted_vector(champion(), posted)
-    result = score(champion(), x, 1)
+    x, window, notes = posted_vector(champion(), posted)
+    result = score(champion(), x, 1, window)
     assert 0 <= result.p[0] <= result.p[1] <= result.p[2] <= 1
     assert all(low <= p <= high for low, p, high in zip(result.low, result.p, result.high, strict=True))
     assert not any(math.isnan(p) for p in result.p)

@@ -132,10 +132,12 @@ def one_machine(world: World, champion: Champion, rounds: int) -> bool:
     said("features of a history", vector, "ms", peer=("NumPy, windows alone", plain))
 
     def scored() -> None:
-        score(champion, posted_vector(champion, request)[0])
+        x, window, _ = posted_vector(champion, request)
+        score(champion, x, 0, window)
 
     def whole() -> None:
-        score(champion, posted_vector(champion, parse(body, lambda _: PUMP, now=now))[0])
+        x, window, _ = posted_vector(champion, parse(body, lambda _: PUMP, now=now))
+        score(champion, x, 0, window)
 
     reached = said("features and score", times_of(scored, rounds), "ms", ONE_MS)
     said("the same from the posted bytes", times_of(whole, rounds), "ms")

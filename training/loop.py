@@ -22,7 +22,7 @@ from training.networks import INTERVALS, Network, build, fit_inputs
 from training.windows import Layout, Rows, Source, Steps, batches
 
 Floats = npt.NDArray[np.float64]
-_FITTED_ON = 4096  # windows that the input layer is fitted on
+_FITTED_ON = 1024  # windows that the input layer is fitted on
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Training:
         groups = [{"params": decayed, "weight_decay": loop.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=loop.learning_rate, betas=(0.9, 0.99))
         self.averaged = copy.deepcopy(model) if loop.ema else model
-        failed = np.nansum(task.targets[task.train], axis=1) > 0
+        failed = np.nansum(task.targets[task.train, :INTERVALS], axis=1) > 0
         # Nothing is drawn of a remaining life, nor of fewer rows than would be drawn.
         drawn = loop.rows_per_epoch if model.config.head == "hazards" else None
         whole = drawn is None or int((~failed).sum()) <= drawn

@@ -18,6 +18,7 @@ from training.windows import Layout, Steps
 
 INTERVALS = 3
 _TOO_LARGE = 1e30  # also infinite: no reading
+_FITTED_ON = 200_000  # steps
 _SHUT = 1e3  # an update gate's log-odds on a step that is padding
 
 
@@ -42,6 +43,8 @@ class Standardised(nn.Module):
 
     def fit(self, values: Steps, logged: np.ndarray) -> None:
         """values: float32[m, channels] of known steps; NaN = missing. logged: bool[channels]."""
+        if not values.size:
+            return
         rows = np.where(np.abs(values) < _TOO_LARGE, values, np.nan).astype(np.float64)
         rows[:, logged] = np.log1p(np.maximum(rows[:, logged], 0.0))
         known = ~np.isnan(rows)
@@ -157,8 +160,7 @@ class Network(nn.Module):
         counted = _mean(x, present)
         x, present = _coarser(x, present, self.config.stride)
         x = self.trunk(x, present)
-        fixed, fixed_known = self.static_in(static)
-        pooled = torch.cat([counted, *self._pools(x, present), fixed, fixed_known], dim=1)
+        pooled = torch.cat([counted, *self._pools(x, present), *(self.static_in(static) if static.shape[1] else ())], dim=1)
         raw = self.out(self.drop(functional.relu(self.hidden(self.drop(pooled)))))
         return cast(Tensor, raw * self.target_scale + self.target_centre)
 
@@ -200,5 +202,5 @@ def fit_inputs(network: Network, layout: Layout, steps: Steps, static: Steps) ->
     flat = flat[~np.isnan(flat).all(axis=1)]
     if not len(flat):
         flat = np.full((1, steps.shape[2]), np.nan, dtype=np.float32)
-    network.steps_in.fit(flat, logged_channels(layout.names, network.config))
+    network.steps_in.fit(flat[:: 1 + len(flat) // _FITTED_ON], logged_channels(layout.names, network.config))
     network.static_in.fit(static, logged_channels(layout.static, network.config))

@@ -27,7 +27,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "lake": ("features.cli_lake", "lake", "The lake: row accounts, quarantine, history of versions, compaction."),
     "features": ("features.cli", "features", "Build, list and compare snapshots of features."),
     "train": ("training.cli", "train", "Train and register a model."),
-    "promote": ("training.cli", "promote", "Make a bundle the champion that serving reads."),
+        "training.cli_retrain",
+        "backtest",
+        "Retrain at many cut-offs of the past and judge what would have come of it.",
+    ),
+    "promote": ("training.cli_retrain", "promote", "Judge a bundle and make it the champion that serving reads; or roll back."),
     "score": ("serving.cli", "score", "Score all machines from the lake."),
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
@@ -112,7 +116,10 @@ def _demo(
         typer.secho(f"\n$ forewarn {' '.join(step)}", fg="cyan", err=True)
         said = io.StringIO()
         with contextlib.redirect_stdout(said) if json_ else contextlib.nullcontext():
-            command.main(args=[*step, *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
+            code = command.main(args=[*step, *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
+        if code:  # a promotion that was refused has said why
+            typer.echo(said.getvalue(), nl=False)
+            raise typer.Exit(code)
         if json_:
             results.append({"command": " ".join(["forewarn", *step]), "result": json.loads(said.getvalue())})
     if json_:

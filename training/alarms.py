@@ -4,7 +4,7 @@ A failure is one event however many observations precede it. An alarm is an obse
 observations (the budget). All functions are pure; machine totals feed the bootstrap in `training.intervals`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,12 @@ def timeline(
         found[:, 0].astype(np.int32), found[:, 1] * 60_000_000,
         _tie_key(names, machine, as_of), spacing_hours(machine, as_of) if every_hours is None else every_hours,
     )  # fmt: skip
+
+
+def part(line: Timeline, rows: npt.NDArray[np.int64]) -> Timeline:
+    """Some observations of a timeline; its failures and its spacing stay."""
+    chosen = {name: getattr(line, name)[rows] for name in ("machine", "as_of", "y", "weight", "lead_hours", "event", "tie")}
+    return replace(line, **chosen)
 
 
 def spacing_hours(machine: npt.NDArray[np.int32], as_of: npt.NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""The verbs of training: train, promote, benchmark."""
+"""The verbs of training: train, benchmark."""
 
 import importlib
 import json
@@ -14,7 +14,6 @@ from features.errors import BadInput, NotFound
 from features.settings import settings
 
 train = typer.Typer(help="Train and register a model.", no_args_is_help=True, add_completion=False)
-promote = typer.Typer(help="Make a bundle the champion that serving reads.", no_args_is_help=True, add_completion=False)
 benchmark = typer.Typer(help="Run a published protocol on a public set.", add_completion=False)
 
 BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
@@ -25,11 +24,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 @train.callback()
 def _train() -> None:
     """Train, calibrate, judge against the rivals, report and register a model of: machine."""
-
-
-@promote.callback()
-def _promote() -> None:
-    """Make a bundle the champion that serving reads, for: machine."""
 
 
 @train.command("machine")
@@ -54,26 +48,6 @@ def train_machine(
     typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
     typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")
     typer.echo(f"report   {outcome.report}")
-
-
-@promote.command("machine")
-def promote_machine(
-    kind: Kind,
-    bundle: Annotated[str | None, typer.Option(help="Bundle id; by default the newest of the kind.")] = None,
-    json_: Json = False,
-) -> None:
-    """Check a bundle and make it the champion of its kind."""
-    from training import tracking
-    from training.promote import promote as point
-
-    tracking.check(settings())
-    pointer = point(settings().home, kind, bundle)
-    version = tracking.mark_champion(settings(), kind, pointer.bundle)
-    if json_:
-        typer.echo(json.dumps({**pointer.model_dump(mode="json"), "version": version}))
-        return
-    registered = f"version {version} of {tracking.model_name(kind)}" if version else "not in this registry"
-    typer.echo(f"champion of {kind}: {pointer.bundle} ({registered}); before: {pointer.previous or 'none'}")
 
 
 @benchmark.command()

@@ -187,6 +187,18 @@ def log_loss(rows: Rows, p: npt.NDArray[np.floating]) -> Statistic:
     return lambda weights: _ratio(*(weights @ sums).T)
 
 
+def log_loss_skill(rows: Rows, p: npt.NDArray[np.floating]) -> Statistic:
+    """1 - log loss / log loss of the rows' own base rate, as in `brier_skill`."""
+    loss, rates = log_loss(rows, p), _sums(rows, rows.y.astype(np.float64), np.ones(len(p)))
+
+    def run(weights: Floats) -> Floats:
+        rate = np.clip(_ratio(*(weights @ rates).T), _TINY, 1.0 - _TINY)
+        entropy = -rate * np.log(rate) - (1.0 - rate) * np.log1p(-rate)
+        return 1.0 - _ratio(loss(weights), np.where(rate > 2 * _TINY, entropy, 0.0))
+
+    return run
+
+
 def observed_over_expected(rows: Rows, p: npt.NDArray[np.floating]) -> Statistic:
     """Calibration in the large: events that came over events that the probabilities announced."""
     sums = _sums(rows, rows.y.astype(np.float64), np.asarray(p, dtype=np.float64))

@@ -1,97 +1,268 @@
-"""Make a bundle the champion that serving reads: check it, then move one pointer file in one step.
+"""Whether a challenger becomes champion: both judged on the same later rows, gate by gate; then one pointer moves, or none.
 
-home/champion/machine/<kind>.json names the live bundle and the one before it; serving watches the file. Whether a challenger
-deserves it is another question: here a bundle only has to be whole and to answer its golden rows.
+bundle + champion -> later rows -> figures -> gates -> decision (kept under home) -> pointer and registry alias
+
+What is kept first is the decision, then the pointer moves in one step, then the registry follows: whoever is killed in between
+leaves the old champion or the new one, and promoting the same bundle again mends the alias.
 """
 
-import json
-import os
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from features.errors import BadInput, NotFound
+from features.catalog import catalog
+from features.clock import micros
+from features.documents import write_json
+from features.errors import BadInput, ForewarnError, NotFound
+from features.lake import Lake
+from features.settings import Settings
+from features.snapshots import Snapshot, open_snapshot
+from training import comparison, gates, pointer, tables, tracking
 from training.bundle import Bundle
+from training.comparison import Comparison
+from training.forecasts import inputs, outcomes, served
+from training.gates import CHALLENGER, CHAMPION, Gates, Verdict
+from training.manifest import read_manifest, sha256
+from training.report_words import Text
+from training.rows import Past
+
+Outcome = Literal["promoted", "refused", "forced", "unchanged", "rolled back"]
+_TIMED = 60
 
 
-class Pointer(BaseModel):
-    """The champion of a kind. path is relative to the home directory; previous is the bundle it replaced."""
+class Decision(BaseModel):
+    """What was decided about the champion of a kind, by which figures and why.
+
+    before: the champion at the time; champion: the one that serves afterwards; force: why the gates were passed by.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    id: str
+    verb: Literal["promote", "rollback"]
+    kind: str
+    outcome: Outcome
+    decided_at: AwareDatetime
     bundle: str
-    path: str
-    promoted_at: AwareDatetime
-    previous: str | None = None
+    before: str | None
+    champion: str | None
+    snapshot: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[dict[str, str], ...] = ()
+    force: str | None = None
+    judged: dict[str, Any] | None = None
+    bounds: dict[str, Any] | None = None
+
+    @property
+    def failed(self) -> list[Verdict]:
+        return [one for one in self.verdicts if not one.passed]
 
 
-def pointer_path(home: Path, kind: str) -> Path:
-    return home / "champion" / "machine" / f"{kind}.json"
+@dataclass(frozen=True)
+class Judgement:
+    """The figures of a challenger, and of the champion where it can be asked, with the verdict of every gate."""
+
+    snapshot: str
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[Text, ...]
+    compared: Comparison | None
+    score_ms: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        return all(one.passed for one in self.verdicts)
+
+    def document(self) -> dict[str, Any] | None:
+        if self.compared is None:
+            return None
+        one = self.compared
+        counts = {name: getattr(one, name) for name in ("rows", "positive", "machines", "failures", "failing", "budget")}
+        period = {"first": one.first.isoformat(), "last": one.last.isoformat()}
+        figures = {"figures": tables.plain(one.figures), "gains": tables.plain(one.gains), "score_ms": self.score_ms}
+        return counts | period | figures
 
 
-def read_pointer(home: Path, kind: str) -> Pointer | None:
-    """The current champion, or None before the first promotion. Raises BadInput on a damaged file."""
-    path = pointer_path(home, kind)
-    try:
-        return Pointer.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (ValidationError, ValueError):
-        raise BadInput("not a champion pointer", where=str(path), mend="remove it and promote again") from None
+def decisions(home: Path, kind: str) -> Path:
+    """The folder of a kind's decisions, one JSON document each, in order of time by name."""
+    return home / "decisions" / "machine" / kind
 
 
-def newest_bundle(home: Path, kind: str) -> str:
-    """The bundle of a kind that was made last. Raises NotFound without one."""
-    from training.manifest import MANIFEST, read_manifest
+def promote(
+    settings: Settings,
+    kind: str,
+    bundle_id: str | None = None,
+    *,
+    bounds: Gates | None = None,
+    snapshot_id: str = "latest",
+    force: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Decision:
+    """Judge a bundle (the newest of the kind by default) and make it champion if it passes every gate, or is forced.
 
-    found = []
-    for path in sorted((home / "bundles").glob(f"machine-{kind}-*/{MANIFEST}")):
-        manifest = read_manifest(path.parent)
-        if manifest.kind.name == kind:
-            found.append((manifest.created_at, manifest.bundle_id))
-    if not found:
-        raise NotFound(
-            f"no bundle of kind {kind}", where=str(home / "bundles"), mend=f"run `forewarn train machine --kind {kind}`"
-        )
-    return max(found)[1]
-
-
-def promote(home: Path, kind: str, bundle_id: str | None = None) -> Pointer:
-    """Point serving at a bundle (the newest of the kind by default) and return the new pointer.
-
-    Promoting the champion again changes nothing. Raises NotFound if the bundle is not there; BadInput if it is damaged, of
-    another kind, or does not give its golden rows their answers.
+    The champion itself is left as it is, unjudged. Raises NotFound or BadInput if the bundle cannot serve or there is nothing
+    to judge by, Conflict if another process decides or the registry cannot be used; then nothing has changed.
     """
-    bundle_id = bundle_id or newest_bundle(home, kind)
-    path = home / "bundles" / bundle_id
-    if Path(bundle_id).name != bundle_id or not path.is_dir():
-        raise NotFound(f"no bundle {bundle_id}", where=str(home / "bundles"), mend="train, or name an existing bundle")
-    bundle = Bundle.load(path)
-    bundle.check_golden()
-    if bundle.manifest.kind.name != kind:
-        raise BadInput(
-            f"the bundle is of kind {bundle.manifest.kind.name}", where=bundle_id, mend=f"name a bundle of kind {kind}"
-        )
-    before = read_pointer(home, kind)
-    if before is not None and before.bundle == bundle_id:
-        return before
-    pointer = Pointer(
-        bundle=bundle_id,
-        path=f"bundles/{bundle_id}",
-        promoted_at=datetime.now(UTC),
-        previous=before.bundle if before else None,
-    )
-    _replace(pointer_path(home, kind), pointer)
-    return pointer
+    say = progress or (lambda text: None)
+    if force is not None and not force.strip():
+        raise BadInput("a promotion is forced for a reason", where="--force", mend="say why in a few words")
+    home = settings.home
+    bundle_id = bundle_id or pointer.newest_bundle(home, kind)
+    challenger = pointer.whole_bundle(home, kind, bundle_id)
+    tracking.check(settings)
+    with pointer.deciding(home, kind):
+        now = pointer.read_pointer(home, kind)
+        before = now.bundle if now else None
+        facts: dict[str, Any] = {"verb": "promote", "kind": kind, "bundle": bundle_id, "before": before}
+        if before == bundle_id:
+            tracking.mark_champion(settings, kind, bundle_id)
+            return _decision(facts, "unchanged", champion=before)
+        bounds = bounds or gates.load_gates()
+        judgement = _judged_if_possible(settings, kind, challenger, before, bounds, snapshot_id, force, say)
+        outcome: Outcome = "promoted" if judgement.passed else "refused" if force is None else "forced"
+        decision = _decision(
+            facts, outcome, champion=before if outcome == "refused" else bundle_id, snapshot=judgement.snapshot or None,
+            verdicts=judgement.verdicts, notes=tuple({"en": note.en, "zh": note.zh} for note in judgement.notes), force=force,
+            judged=judgement.document(), bounds=bounds.model_dump(mode="json"),
+        )  # fmt: skip
+        keep(home, decision)
+        if outcome != "refused":
+            reason = force if outcome == "forced" else None
+            pointer.advance(home, kind, bundle_id, decision=decision.id, forced=reason)
+            tracking.mark_champion(settings, kind, bundle_id, reason=reason)
+    tracking.record_decision(settings, _record(home, decision))
+    return decision
 
 
-def _replace(path: Path, pointer: Pointer) -> None:
-    """Write beside, sync, rename: a reader sees the old pointer or the new one, never half of one."""
+def rollback(settings: Settings, kind: str) -> Decision:
+    """Return to the champion before; a further rollback goes one further back. The registry's alias follows.
+
+    Raises NotFound without a champion, Conflict without one before it, BadInput if that one cannot serve: nothing has changed.
+    """
+    home = settings.home
+    pointer.before(home, kind)
+    tracking.check(settings)
+    with pointer.deciding(home, kind):
+        former, now = pointer.before(home, kind)[-1].bundle, pointer.read_pointer(home, kind)
+        pointer.whole_bundle(home, kind, former)
+        facts = {"verb": "rollback", "kind": kind, "bundle": former, "before": now.bundle if now else None}
+        decision = _decision(facts, "rolled back", champion=former)
+        keep(home, decision)
+        pointer.step_back(home, kind, decision=decision.id)
+        tracking.mark_champion(settings, kind, former)
+    tracking.record_decision(settings, _record(home, decision))
+    return decision
+
+
+def judge(
+    home: Path, kind: str, challenger: Bundle, before: str | None, bounds: Gates, snapshot: Snapshot, *, threads: int = 1
+) -> Judgement:
+    """Compare a challenger with the champion on the snapshot's rows that are later than both, or judge it alone.
+
+    Raises BadInput if the snapshot is not of the catalog that this installation computes, or of another lake.
+    """
+    snapshot.check_current()
+    champion, notes = _champion(home, kind, before)
+    bundles = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
+    past = Past.of(snapshot, Lake.open(snapshot.lake))
+    since = max(one.manifest.calibrated_until for one in bundles.values()) + timedelta(hours=bounds.judged_on.gap_hours)
+    frame = outcomes(past, bounds.judged_on.reporting_lag_hours)
+    rows = np.flatnonzero((past.as_of >= micros(since)) & frame["y72"].notna().to_numpy())
+    compared = None
+    if len(rows):
+        said = {name: served(bundle, past, rows, threads=threads)[:, 2] for name, bundle in bundles.items()}
+        on = bounds.judged_on
+        compared = comparison.compare(frame.iloc[rows], said, budget=on.alarm_budget, replicates=on.replicates)
+    verdicts = [gates.enough(compared, bounds.judged_on, f"{since:%Y-%m-%d}")]
+    if compared is None or not verdicts[0].passed:
+        return Judgement(snapshot.id, tuple(verdicts), notes, compared)
+    score_ms = milliseconds(challenger, past, rows)
+    verdicts += gates.absolute(compared, score_ms, bounds)
+    if champion:
+        verdicts += gates.against(compared, bounds)
+    return Judgement(snapshot.id, tuple(verdicts), notes, compared, score_ms)
+
+
+def milliseconds(bundle: Bundle, past: Past, rows: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """Median time of a score of one row with its range, from features that are there."""
+    x, windows = inputs(bundle, past, rows[:: max(1, len(rows) // _TIMED)][:_TIMED])
+    taken = []
+    for row in range(len(x)):
+        own = () if windows is None else (type(windows)(*(part[row : row + 1] for part in windows)),)
+        started = perf_counter()
+        bundle.predict(x[row : row + 1], *own, ranges=True)
+        taken.append(perf_counter() - started)
+    return round(1000.0 * float(np.median(taken)), 3)
+
+
+def _champion(home: Path, kind: str, before: str | None) -> tuple[Bundle | None, tuple[Text, ...]]:
+    """The champion as a rival, or why it cannot be one."""
+    if before is None:
+        return None, (Text("no champion yet: judged by the absolute gates alone", "尚无现役模型：仅按绝对门槛评判"),)
+    try:
+        made = read_manifest(home / "bundles" / before)
+        ours = catalog(made.kind).hash
+        if made.catalog_hash != ours:
+            en = f"the champion {before} was trained on catalog {made.catalog_hash}, this installation computes {ours}"
+            zh = f"现役模型 {before} 基于特征目录 {made.catalog_hash}，本安装计算的是 {ours}"
+            return None, (Text(f"{en}: judged by the absolute gates alone", f"{zh}：仅按绝对门槛评判"),)
+        return pointer.whole_bundle(home, kind, before), ()
+    except ForewarnError as error:
+        en, zh = f"the champion {before} cannot be asked ({error})", f"现役模型 {before} 无法使用（{error}）"
+        return None, (Text(f"{en}: judged by the absolute gates alone", f"{zh}：仅按绝对门槛评判"),)
+
+
+def _judged_if_possible(
+    settings: Settings,
+    kind: str,
+    challenger: Bundle,
+    before: str | None,
+    bounds: Gates,
+    snapshot_id: str,
+    force: str | None,
+    say: Callable[[str], None],
+) -> Judgement:
+    """The judgement; of a forced promotion without a snapshot to judge by, what was lacking."""
+    try:
+        snapshot = open_snapshot(settings.home, snapshot_id, kind)
+        say(f"judge on the later rows of {snapshot.id}")
+        return judge(settings.home, kind, challenger, before, bounds, snapshot, threads=settings.threads)
+    except (BadInput, NotFound) as error:
+        if force is None:
+            raise
+        lacking = Verdict(gate="judged", passed=False, value=None, asked="a snapshot to judge by", en=f"{error}", zh=f"{error}")
+        return Judgement("", (lacking,), (), None)
+
+
+def keep(home: Path, decision: Decision) -> Path:
+    """Write a decision under home, whole."""
+    path = decisions(home, decision.kind) / f"{decision.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(pointer.model_dump(mode="json"), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_json(path, decision.model_dump(mode="json"))
+    return path
+
+
+def _decision(facts: dict[str, Any], outcome: Outcome, **more: Any) -> Decision:
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}-{facts['verb']}-{sha256(facts['bundle'].encode())[:8]}"
+    return Decision(id=name, outcome=outcome, decided_at=now, **facts, **more)
+
+
+def _record(home: Path, decision: Decision) -> tracking.DecisionRecord:
+    metrics: dict[str, float] = {}
+    for name, figures in ((decision.judged or {}).get("figures") or {}).items():
+        metrics |= {f"{name}_{key}": one["value"] for key, one in figures.items() if one["value"] is not None}
+    metrics |= {one.gate: one.value for one in decision.verdicts if one.value is not None}
+    return tracking.DecisionRecord(
+        kind=decision.kind,
+        bundle_id=decision.bundle,
+        outcome=decision.outcome,
+        document=decisions(home, decision.kind) / f"{decision.id}.json",
+        facts={"before": decision.before or "none", "snapshot": decision.snapshot or "none", "force": decision.force or ""},
+        metrics=metrics,
+    )

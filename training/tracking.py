@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "forewarn-machine"
 CHAMPION, CHALLENGER = "champion", "challenger"
-BUNDLE_TAG = "forewarn.bundle"
+BUNDLE_TAG, FORCED_TAG = "forewarn.bundle", "forewarn.forced"
 _LONGEST = 500  # characters of a parameter
 _SECRET = re.compile(r"//[^@/\s]*@")  # user and password of an address
 
@@ -39,6 +39,18 @@ class Record:
     versions: Mapping[str, str]
     metrics: Mapping[str, float]
     pictures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A decision about the champion: its document and its figures."""
+
+    kind: str
+    bundle_id: str
+    outcome: str
+    document: Path
+    facts: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ def _record(client: "MlflowClient", settings: Settings, what: Record) -> Registe
     tags = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, **{f"data.{k}": v for k, v in what.versions.items()}}
     run = client.create_run(experiment, run_name=what.bundle_id, tags=tags)
     run_id = run.info.run_id
-    try:
+    with _finished(client, run_id):
         for name, value in what.parameters.items():
             client.log_param(run_id, name, str(value)[:_LONGEST])
         for name, number in what.metrics.items():
@@ -88,17 +100,13 @@ def _record(client: "MlflowClient", settings: Settings, what: Record) -> Registe
         source = f"{run.info.artifact_uri}/bundle"
         version = client.create_model_version(name, source, run_id, tags={BUNDLE_TAG: what.bundle_id}, await_creation_for=0)
         client.set_registered_model_alias(name, CHALLENGER, version.version)
-    except BaseException:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id, "FINISHED")
     return Registered(run_id, name, str(version.version))
 
 
-def mark_champion(settings: Settings, kind: str, bundle_id: str) -> str | None:
+def mark_champion(settings: Settings, kind: str, bundle_id: str, *, reason: str | None = None) -> str | None:
     """Give the alias `champion` to the last version that holds a bundle. None if it was never registered here.
 
-    Raises Conflict if the store cannot be used.
+    reason: why it was forced past the gates, kept with the version. Raises Conflict if the store cannot be used.
     """
     name = model_name(kind)
     with _store(settings) as client:
@@ -107,7 +115,33 @@ def mark_champion(settings: Settings, kind: str, bundle_id: str) -> str | None:
         if not versions:
             return None
         client.set_registered_model_alias(name, CHAMPION, str(max(versions)))
+        if reason is not None:
+            client.set_model_version_tag(name, str(max(versions)), FORCED_TAG, reason[:_LONGEST])
     return str(max(versions))
+
+
+def record_decision(settings: Settings, what: DecisionRecord) -> str:
+    """Log a promotion, refusal or rollback as a run of its own; return its id. Raises Conflict if the store cannot be used."""
+    with _store(settings) as client:
+        facts = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, "forewarn.decision": what.outcome}
+        tags = {**facts, **{f"decision.{name}": text[:_LONGEST] for name, text in what.facts.items()}}
+        run = client.create_run(_experiment(client, settings), run_name=f"{what.outcome}: {what.bundle_id}", tags=tags)
+        with _finished(client, run.info.run_id):
+            for name, number in what.metrics.items():
+                client.log_metric(run.info.run_id, name, number)
+            client.log_artifact(run.info.run_id, str(what.document))
+    return str(run.info.run_id)
+
+
+@contextmanager
+def _finished(client: "MlflowClient", run_id: str) -> Iterator[None]:
+    """Mark a run as finished, or as failed if it was not logged whole."""
+    try:
+        yield
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
 
 
 def check(settings: Settings) -> None:

@@ -31,7 +31,7 @@ from serving.runtime import Runtime
 from serving.store import opened
 from training.bundle import Bundle
 from training.config import GbmConfig, SplitConfig, TrainConfig
-from training.promote import promote
+from training.pointer import advance, newest_bundle
 from training.train import Training, train_machine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,7 +100,7 @@ def trained(home: Path) -> Training:
     assert build_pooled(lake, Grid(every_hours=24.0), home=home, threads=1).id == snapshot.id
     training = train_machine(SMALL, snapshot, lake)
     training.bundle.save(home / "bundles" / training.bundle.manifest.bundle_id)
-    promote(home, EVERY.name)
+    advance(home, EVERY.name, newest_bundle(home, EVERY.name))
     return training
 
 

@@ -1,4 +1,4 @@
-"""The verbs train, promote and benchmark: output, JSON, and errors in one line."""
+"""The verbs train and benchmark: output, JSON, and errors in one line."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ import forewarn
 from features import settings as configured
 from features.errors import BadInput, Conflict
 from tests.training import fleet, small
-from training import cli, rivals, runs, tables, tracking
+from training import cli, cli_retrain, rivals, runs, tables, tracking
 from training.benchmarks.result import Result
 from training.evaluation import Settings as Judging
 from training.evaluation import evaluate
@@ -36,7 +36,6 @@ def quiet_registry(monkeypatch):
     told = []
     monkeypatch.setattr(tracking, "check", lambda settings: None)
     monkeypatch.setattr(tracking, "record", lambda settings, what: told.append(what) or tracking.Registered("run1", "m", "7"))
-    monkeypatch.setattr(tracking, "mark_champion", lambda settings, kind, bundle: told.append((kind, bundle)) or "7")
     return told
 
 
@@ -96,16 +95,6 @@ def test_test_period_without_a_failure_is_the_users_to_mend(home, trained, quiet
     result = runner.invoke(cli.train, ["machine", "--kind", "mill"])
     assert isinstance(result.exception, BadInput) and result.exception.where == "test period"
     assert not (home / "bundles").exists() and not (home / "reports").exists()
-
-
-def test_promote_moves_the_pointer_and_the_alias(home, quiet_registry):
-    bundle_id = small.saved(home)
-    result = runner.invoke(cli.promote, ["machine", "--kind", "mill", "--json"])
-    assert result.exit_code == 0, result.output
-    document = json.loads(result.stdout)
-    assert document["bundle"] == bundle_id and document["version"] == "7"
-    assert quiet_registry == [("mill", bundle_id)]
-    assert json.loads((home / "champion" / "machine" / "mill.json").read_text())["bundle"] == bundle_id
 
 
 @pytest.fixture
@@ -184,7 +173,7 @@ def test_nothing_is_trained_or_promoted_beside_a_registry_that_cannot_follow(hom
     monkeypatch.setattr(runs, "train_machine", lambda *_, **__: pytest.fail("trained for nothing"))
     monkeypatch.setenv("FOREWARN_TRACKING_URI", "nonsense://x")
     configured.settings.cache_clear()
-    for app in (cli.train, cli.promote):
+    for app in (cli.train, cli_retrain.promote):
         result = runner.invoke(app, ["machine", "--kind", "mill"])
         assert isinstance(result.exception, Conflict), result.exception
     assert not (home / "champion").exists()

@@ -1,0 +1,183 @@
+"""The pointer to the champion of a kind: one file, moved in one step, that serving watches.
+
+home/champion/machine/<kind>.json names the live bundle and those before it. A bundle only has to be whole and to answer its
+golden rows to be pointed at; whether it deserves it is the question of `training.promote`.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from features.errors import BadInput, Conflict, NotFound
+from training.bundle import Bundle
+
+_MOST = 50  # champions remembered; decisions keep them all
+
+
+class Former(BaseModel):
+    """A champion that was replaced. promoted_at: None where an earlier version of Forewarn did not keep it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: str
+    promoted_at: AwareDatetime | None = None
+
+
+class Pointer(BaseModel):
+    """The champion of a kind. path is relative to the home directory; previous is the bundle that a rollback returns to.
+
+    earlier: the champions before it that can be returned to, the last one last; a promotion adds to them, a rollback takes the
+    last one away, so that each further rollback goes one further back. decision: the document that says why; forced: the reason
+    given for passing the gates by.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: str
+    path: str
+    promoted_at: AwareDatetime
+    previous: str | None = None
+    earlier: tuple[Former, ...] = ()
+    decision: str | None = None
+    forced: str | None = None
+
+    @property
+    def stack(self) -> tuple[Former, ...]:
+        """`earlier`, also of a pointer that an earlier version wrote."""
+        if self.earlier or self.previous is None:
+            return self.earlier
+        return (Former(bundle=self.previous),)
+
+
+def pointer_path(home: Path, kind: str) -> Path:
+    return home / "champion" / "machine" / f"{kind}.json"
+
+
+def read_pointer(home: Path, kind: str) -> Pointer | None:
+    """The current champion, or None before the first promotion. Raises BadInput on a damaged file."""
+    path = pointer_path(home, kind)
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValidationError, ValueError):
+        raise BadInput("not a champion pointer", where=str(path), mend="remove it and promote again") from None
+
+
+def newest_bundle(home: Path, kind: str) -> str:
+    """The bundle of a kind that was made last. Raises NotFound without one."""
+    from training.manifest import MANIFEST, read_manifest
+
+    found = []
+    for path in sorted((home / "bundles").glob(f"machine-{kind}-*/{MANIFEST}")):
+        manifest = read_manifest(path.parent)
+        if manifest.kind.name == kind:
+            found.append((manifest.created_at, manifest.bundle_id))
+    if not found:
+        raise NotFound(
+            f"no bundle of kind {kind}", where=str(home / "bundles"), mend=f"run `forewarn train machine --kind {kind}`"
+        )
+    return max(found)[1]
+
+
+def whole_bundle(home: Path, kind: str, bundle_id: str) -> Bundle:
+    """A bundle that could be champion of the kind.
+
+    Raises NotFound if it is not there; BadInput if it is damaged, of another kind, or answers its golden rows otherwise.
+    """
+    path = home / "bundles" / bundle_id
+    if Path(bundle_id).name != bundle_id or not path.is_dir():
+        raise NotFound(f"no bundle {bundle_id}", where=str(home / "bundles"), mend="train, or name an existing bundle")
+    bundle = Bundle.load(path)
+    bundle.check_golden()
+    if bundle.manifest.kind.name != kind:
+        raise BadInput(
+            f"the bundle is of kind {bundle.manifest.kind.name}", where=bundle_id, mend=f"name a bundle of kind {kind}"
+        )
+    return bundle
+
+
+@contextmanager
+def deciding(home: Path, kind: str) -> Iterator[None]:
+    """Hold the right to move the pointer of a kind (the system drops it with the process).
+
+    Raises Conflict if somebody else is deciding: what they decide is what this one would have to be compared with.
+    """
+    folder = pointer_path(home, kind).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}-{kind}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mend = "wait until it has finished, then run this again"
+            raise Conflict("another process decides on the champion", where=f"kind {kind}", mend=mend) from None
+        yield
+
+
+def advance(home: Path, kind: str, bundle_id: str, *, decision: str | None = None, forced: str | None = None) -> Pointer:
+    """Point at a bundle, remember the one before, and return the new pointer. Pointing at the champion again changes nothing.
+
+    Raises what `whole_bundle` raises, before anything has changed.
+    """
+    whole_bundle(home, kind, bundle_id)
+    before = read_pointer(home, kind)
+    if before is not None and before.bundle == bundle_id:
+        return before
+    earlier: tuple[Former, ...] = ()
+    if before is not None:
+        earlier = (*before.stack, Former(bundle=before.bundle, promoted_at=before.promoted_at))[-_MOST:]
+    return _write(home, kind, bundle_id, earlier, decision, forced)
+
+
+def step_back(home: Path, kind: str, *, decision: str | None = None) -> Pointer:
+    """Point at the champion before, and return the new pointer; the one that is left is no longer among the earlier ones.
+
+    Raises NotFound without a champion, Conflict without one before it, and what `whole_bundle` raises if that one cannot serve.
+    """
+    former = before(home, kind)
+    whole_bundle(home, kind, former[-1].bundle)
+    return _write(home, kind, former[-1].bundle, former[:-1], decision, None)
+
+
+def before(home: Path, kind: str) -> tuple[Former, ...]:
+    """The champions that can be returned to, at least one. Raises NotFound without a champion, Conflict without one before."""
+    now = read_pointer(home, kind)
+    if now is None:
+        raise NotFound(f"no champion of kind {kind}", where=str(pointer_path(home, kind)), mend="promote a bundle")
+    if not now.stack:
+        mend = "promote another bundle with --bundle"
+        raise Conflict(f"no champion before {now.bundle} to return to", where=f"kind {kind}", mend=mend)
+    return now.stack
+
+
+def _write(
+    home: Path, kind: str, bundle_id: str, earlier: tuple[Former, ...], decision: str | None, forced: str | None
+) -> Pointer:
+    pointer = Pointer(
+        bundle=bundle_id,
+        path=f"bundles/{bundle_id}",
+        promoted_at=datetime.now(UTC),
+        previous=earlier[-1].bundle if earlier else None,
+        earlier=earlier,
+        decision=decision,
+        forced=forced,
+    )
+    _replace(pointer_path(home, kind), pointer)
+    return pointer
+
+
+def _replace(path: Path, pointer: Pointer) -> None:
+    """Write beside, sync, rename: a reader sees the old pointer or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(pointer.model_dump(mode="json"), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

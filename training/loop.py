@@ -178,6 +178,8 @@ class _Training:
             with torch.no_grad():
                 for mean, now in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
                     mean.lerp_(now, 1.0 - self.loop.ema)
+                for kept, present in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+                    kept.copy_(present)
         return float(loss.detach())
 
     def _loss(self, raw: Tensor, rows: Rows, factor: npt.NDArray[np.float32] | None = None) -> Tensor:
@@ -226,7 +228,7 @@ def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Net
     """A new network whose input layer knows the training windows and whose answers start at what training rows show."""
     torch.manual_seed(seed * 100_003 + 99_991)
     layout, targets, weight = source.layout, task.targets[task.train], task.weight[task.train]
-    model = build(config, len(layout.names), len(layout.static), targets.shape[1])
+    model = build(config, layout, targets.shape[1])
     chosen = task.train[:: max(1, len(task.train) // _FITTED_ON)]
     fit_inputs(model, layout, *source.take(chosen))
     counts = np.where(np.isnan(targets), 0.0, weight[:, None])

@@ -11,28 +11,30 @@ class _Frozen(BaseModel):
 
 
 class NetworkConfig(_Frozen):
-    """A network: stem (a linear mix of the channels, one causal convolution), trunk (recurrent or dilated), pools, head.
+    """A network: a bank of filters and a linear mix, trunk (recurrent or dilated), pools, head.
 
-    family: the trunk, `gru` or `tcn`. width: channels of the trunk. layers: of the trunk; a `tcn`'s dilations are 1, 2, 4, ...
-    stem_width, stem_kernel: of the stem; its kernel is in steps. stride: steps that the stem's answers are averaged over before
-    the trunk sees them; the pools over the stem see every step. kernel: of the dilated convolutions.
-    head: `hazards` gives log-odds of interval hazards, `life` the remaining life in the units of its target.
-    hidden: width of the head's hidden layer. input_dropout: of whole channels, so that no single one is leaned on.
-    logged: channels that enter as log(1 + x), as a shell would match their names. clip: in robust standard deviations.
+    family: the trunk, `gru` or `tcn`. width, layers, kernel: of the trunk; a `tcn`'s dilations are 1, 2, 4, ...
+    readings: channels that the bank looks at, as a shell would match their names (all, where none fits), with `filters`
+    filters for each over `filter_steps` steps. mix: channels that all others are mixed to. stride: steps that bank and mix are
+    averaged over before the trunk sees them. hidden: width of the head's hidden layer. input_dropout: of whole channels, so that
+    no single one is leaned on. head: `hazards` gives log-odds of interval hazards, `life` the remaining life in the units of its
+    target. logged: channels that enter as log(1 + x). clip: in robust standard deviations.
     """
 
     family: Literal["gru", "tcn"] = "tcn"
     width: int = Field(default=32, ge=1, le=512)
-    layers: int = Field(default=3, ge=1, le=12)
+    layers: int = Field(default=2, ge=1, le=12)
     kernel: int = Field(default=3, ge=2, le=32)
-    stem_width: int = Field(default=24, ge=1, le=512)
-    stem_kernel: int = Field(default=5, ge=1, le=64)
+    readings: tuple[str, ...] = ("sensor:*",)
+    filters: int = Field(default=6, ge=1, le=64)
+    filter_steps: int = Field(default=12, ge=1, le=64)
+    mix: int = Field(default=16, ge=1, le=512)
     stride: int = Field(default=1, ge=1, le=48)
     hidden: int = Field(default=64, ge=1, le=1024)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     head: Literal["hazards", "life"] = "hazards"
-    logged: tuple[str, ...] = ("*hours*", "*gap*", "*age*", "*since*")
+    logged: tuple[str, ...] = ("ago_hours", "gap_hours", "service_hours", "age_hours*", "observed_hours", "*_since")
     clip: float = Field(default=8.0, gt=0)
 
 

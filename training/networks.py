@@ -1,14 +1,17 @@
 """One recurrent and one dilated causal convolution network over windows of raw readings, behind one interface.
 
-A window is standardised, mixed to a few channels and passed through one wide causal convolution (the stem). A trunk, GRU (Cho
-et al. 2014) or dilated causal convolutions (van den Oord et al. 2016; Bai, Kolter & Koltun 2018), reads the stem's answers.
-Pools over time count and weigh what both found, and a small head speaks.
+A window is standardised. A bank of filters looks at each reading's recent past, and a linear mix at all channels of a step. A
+trunk, GRU (Cho et al. 2014) or dilated causal convolutions (van den Oord et al. 2016; Bai, Kolter & Koltun 2018), reads what
+both say. Pools over time count and weigh what bank and trunk found, and a small head speaks.
 """
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +20,7 @@ from training.network_config import NetworkConfig
 from training.windows import Layout, Steps
 
 INTERVALS = 3
+PARTS = (1, 2, 4)  # the bank is counted over the whole window, its newest half and quarter
 _TOO_LARGE = 1e30  # also infinite: no reading
 _FITTED_ON = 200_000  # steps
 _SHUT = 1e3  # an update gate's log-odds on a step that is padding
@@ -41,7 +45,7 @@ class Standardised(nn.Module):
         for name, value in (("centre", 0.0), ("scale", 1.0), ("seen", 1.0), ("logged", 0.0), ("masked", 1.0)):
             self.register_buffer(name, torch.full((channels,), value))
 
-    def fit(self, values: Steps, logged: np.ndarray) -> None:
+    def fit(self, values: Steps, logged: npt.NDArray[np.bool_]) -> None:
         """values: float32[m, channels] of known steps; NaN = missing. logged: bool[channels]."""
         if not values.size:
             return
@@ -119,29 +123,54 @@ class Recurrent(nn.Module):
         return cast(Tensor, self.gru(padded)[0]).transpose(1, 2) * present
 
 
+class Bank(nn.Module):
+    """Filters over the recent past of each reading on its own, after what other channels say of it was subtracted.
+
+    A reading's own filters are few enough to be learnt from some hundred failures; over all channels at once they are not.
+    [n, t, channels] to [n, readings * filters, t].
+    """
+
+    def __init__(self, channels: int, readings: Sequence[int], filters: int, kernel: int) -> None:
+        super().__init__()
+        self.clear = nn.Linear(channels, len(readings), bias=False)
+        self.past = kernel - 1
+        self.conv = nn.Conv1d(len(readings), len(readings) * filters, kernel, groups=len(readings))
+        with torch.no_grad():  # at first each reading as it is
+            self.clear.weight.mul_(0.1)
+            for row, channel in enumerate(readings):
+                self.clear.weight[row, channel] += 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.conv(functional.pad(self.clear(x).transpose(1, 2), (self.past, 0))))
+
+
 class Network(nn.Module):
-    """forward(steps [n, t, channels], static [n, s]), raw values with NaN, to [n, outputs].
+    """forward(steps [n, t, channels], static [n, s], both float32 and raw with NaN) to [n, outputs].
 
     outputs: log-odds of the three interval hazards and then of auxiliary events, or the remaining life.
+    readings: the channels that the bank's filters see.
     """
 
     target_centre: Tensor
     target_scale: Tensor
 
-    def __init__(self, config: NetworkConfig, channels: int, static: int, outputs: int) -> None:
+    def __init__(self, config: NetworkConfig, channels: int, static: int, readings: Sequence[int], outputs: int) -> None:
         super().__init__()
         self.config = config
+        width, found = config.width, len(readings) * config.filters
         self.steps_in, self.static_in = Standardised(channels, config.clip), Standardised(static, config.clip)
-        stem, width = config.stem_width, config.width
-        self.mix = nn.Linear(2 * channels + 1, stem)
-        self.stem = Causal(stem, stem, config.stem_kernel)
+        self.bank = Bank(channels, readings, config.filters, config.filter_steps)
+        self.mix = nn.Linear(2 * channels + 1, config.mix)
+        entering = 2 * found + config.mix
         self.trunk: Dilated | Recurrent = (
-            Dilated(stem, width, config.layers, config.kernel, config.dropout)
+            Dilated(entering, width, config.layers, config.kernel, config.dropout)
             if config.family == "tcn"
-            else Recurrent(stem, width, config.layers, config.dropout)
+            else Recurrent(entering, width, config.layers, config.dropout)
         )
         self.attend = nn.Conv1d(width, 1, 1)
-        self.hidden = nn.Linear(stem + 4 * width + 2 * static, config.hidden)
+        pooled = len(PARTS) * found + 4 * width + 2 * static
+        self.level = nn.BatchNorm1d(pooled)
+        self.hidden = nn.Linear(pooled, config.hidden)
         self.out = nn.Linear(config.hidden, outputs)
         self.drop = nn.Dropout(config.dropout)
         self.drop_channels = nn.Dropout1d(config.input_dropout)
@@ -150,18 +179,21 @@ class Network(nn.Module):
 
     def forward(self, steps: Tensor, static: Tensor) -> Tensor:
         x, known = self.steps_in(steps)
-        present = known.amax(dim=2, keepdim=True)
-        told = known * self.steps_in.masked
         if self.config.input_dropout > 0:
             x = self.drop_channels(x.transpose(1, 2)).transpose(1, 2)
-        x = self.mix(torch.cat([x, told, present], dim=2)).transpose(1, 2)
+        present = known.amax(dim=2, keepdim=True)
+        mixed = functional.relu(self.mix(torch.cat([x, known * self.steps_in.masked, present], dim=2))).transpose(1, 2)
         present = present.transpose(1, 2)
-        x = functional.relu(self.stem(x * present)) * present
-        counted = _mean(x, present)
-        x, present = _coarser(x, present, self.config.stride)
-        x = self.trunk(x, present)
-        pooled = torch.cat([counted, *self._pools(x, present), *(self.static_in(static) if static.shape[1] else ())], dim=1)
-        raw = self.out(self.drop(functional.relu(self.hidden(self.drop(pooled)))))
+        found = self.bank(x) * present
+        size = found.abs()
+        count, coarse = _coarser(present, self.config.stride), partial(_coarser, stride=self.config.stride)
+        share = count.clamp(min=0.5 / self.config.stride)
+        x = torch.cat([coarse(found), coarse(size), coarse(mixed * present)], dim=1) / share
+        sizes = _parts(coarse(size), count)
+        present = (count > 0).to(x.dtype)
+        pools = [*sizes, *self._pools(self.trunk(x, present), present)]
+        pooled = torch.cat([*pools, *(self.static_in(static) if static.shape[1] else ())], dim=1)
+        raw = self.out(self.drop(functional.relu(self.hidden(self.drop(self.level(pooled))))))
         return cast(Tensor, raw * self.target_scale + self.target_centre)
 
     def _pools(self, x: Tensor, present: Tensor) -> list[Tensor]:
@@ -169,31 +201,32 @@ class Network(nn.Module):
         away = 1e4 * (1.0 - present)
         largest = (x - away).amax(dim=2) * present.amax(dim=2)
         weight = torch.softmax(self.attend(x) - away, dim=2) * present
-        return [x[:, :, -1], _mean(x, present), largest, (x * weight).sum(dim=2)]
+        mean = (x * present).sum(dim=2) / present.sum(dim=2).clamp(min=1.0)
+        return [x[:, :, -1], mean, largest, (x * weight).sum(dim=2)]
 
 
-def _mean(x: Tensor, present: Tensor) -> Tensor:
-    return (x * present).sum(dim=2) / present.sum(dim=2).clamp(min=1.0)
+def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:
+    """Means over the newest 1 / p of the window, for p in PARTS. sums, count: of the steps in each place, by the same share."""
+    newest = [-(-sums.shape[2] // part) for part in PARTS]
+    return [sums[:, :, -n:].sum(dim=2) / count[:, :, -n:].sum(dim=2).clamp(min=1e-3) for n in newest]
 
 
-def _coarser(x: Tensor, present: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Means of `stride` steps each, counted back from the last one."""
-    if stride == 1:
-        return x, present
-    short = -x.shape[2] % stride
-    x, present = functional.pad(x, (short, 0)), functional.pad(present, (short, 0))
-    counted = functional.avg_pool1d(present, stride)
-    return functional.avg_pool1d(x, stride) / counted.clamp(min=1e-6), (counted > 0).to(x.dtype)
+def _coarser(x: Tensor, stride: int) -> Tensor:
+    """Means of `stride` steps each, counted back from the last one; steps before the first count as 0."""
+    return x if stride == 1 else functional.avg_pool1d(functional.pad(x, (-x.shape[2] % stride, 0)), stride)
 
 
-def build(config: NetworkConfig, channels: int, static: int, outputs: int = INTERVALS) -> Network:
-    """A network with fresh weights, drawn from torch's generator."""
-    return Network(config, channels, static, outputs)
+def build(config: NetworkConfig, layout: Layout, outputs: int = INTERVALS) -> Network:
+    """A network for windows of a layout, with fresh weights from torch's generator."""
+    readings = np.flatnonzero(named(layout.names, config.readings))
+    if not len(readings):  # a layout with names of its own: all channels are readings
+        readings = np.arange(len(layout.names))
+    return Network(config, len(layout.names), len(layout.static), readings.tolist(), outputs)
 
 
-def logged_channels(names: tuple[str, ...], config: NetworkConfig) -> np.ndarray:
-    """bool[channels]: which enter as log(1 + x)."""
-    return np.array([any(fnmatchcase(name, pattern) for pattern in config.logged) for name in names], dtype=bool)
+def named(names: Sequence[str], patterns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """bool[names]: which of them fit one of the patterns, as a shell would match them."""
+    return np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in names], dtype=bool)
 
 
 def fit_inputs(network: Network, layout: Layout, steps: Steps, static: Steps) -> None:
@@ -202,5 +235,5 @@ def fit_inputs(network: Network, layout: Layout, steps: Steps, static: Steps) ->
     flat = flat[~np.isnan(flat).all(axis=1)]
     if not len(flat):
         flat = np.full((1, steps.shape[2]), np.nan, dtype=np.float32)
-    network.steps_in.fit(flat[:: 1 + len(flat) // _FITTED_ON], logged_channels(layout.names, network.config))
-    network.static_in.fit(static, logged_channels(layout.static, network.config))
+    network.steps_in.fit(flat[:: 1 + len(flat) // _FITTED_ON], named(layout.names, network.config.logged))
+    network.static_in.fit(static, named(layout.static, network.config.logged))

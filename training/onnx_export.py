@@ -15,9 +15,9 @@ _CLOSE = 1e-5
 
 
 def to_onnx(fitted: Fitted) -> bytes:
-    """The network as ONNX, its batch open, its layout's hash in the metadata; the answers on random windows are torch's to 1e-5.
+    """The network as ONNX, its batch open, its layout's hash in the metadata.
 
-    Raises RuntimeError if they are not.
+    Raises RuntimeError if its answers on random windows are not torch's to 1e-5.
     """
     import onnx
 
@@ -30,7 +30,7 @@ def to_onnx(fitted: Fitted) -> bytes:
         torch.onnx.export(
             network,
             (torch.from_numpy(steps), torch.from_numpy(static)),
-            stream,
+            stream,  # type: ignore[arg-type]  # the stubs know paths alone
             dynamo=False,
             opset_version=OPSET,
             input_names=[STEPS, STATIC],

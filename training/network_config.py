@@ -15,10 +15,11 @@ class NetworkConfig(_Frozen):
 
     family: the trunk, `gru` or `tcn`. width, layers, kernel: of the trunk; a `tcn`'s dilations are 1, 2, 4, ...
     readings: channels that the bank looks at, as a shell would match their names (all, where none fits), with `filters`
-    filters for each over `filter_steps` steps. mix: channels that all others are mixed to. stride: steps that bank and mix are
-    averaged over before the trunk sees them. hidden: width of the head's hidden layer. input_dropout: of whole channels, so that
-    no single one is leaned on. head: `hazards` gives log-odds of interval hazards, `life` the remaining life in the units of its
-    target. logged: channels that enter as log(1 + x). clip: in robust standard deviations.
+    filters for each (0: no bank) over `filter_steps` steps. mix: channels that all are mixed to. stride: steps that bank and
+    mix are averaged over before the trunk sees them. level: the pools enter the head with mean 0 and spread 1 over a batch.
+    hidden: width of the head's hidden layer. input_dropout: of whole channels, so that no single one is leaned on. head:
+    `hazards` gives log-odds of interval hazards, `life` the remaining life in the units of its target. logged: channels that
+    enter as log(1 + x). clip: in robust standard deviations.
     """
 
     family: Literal["gru", "tcn"] = "tcn"
@@ -26,10 +27,11 @@ class NetworkConfig(_Frozen):
     layers: int = Field(default=2, ge=1, le=12)
     kernel: int = Field(default=3, ge=2, le=32)
     readings: tuple[str, ...] = ("sensor:*",)
-    filters: int = Field(default=6, ge=1, le=64)
+    filters: int = Field(default=6, ge=0, le=64)
     filter_steps: int = Field(default=12, ge=1, le=64)
     mix: int = Field(default=16, ge=1, le=512)
     stride: int = Field(default=1, ge=1, le=48)
+    level: bool = True
     hidden: int = Field(default=64, ge=1, le=1024)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     input_dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -159,7 +159,7 @@ class Network(nn.Module):
         self.config = config
         width, found = config.width, len(readings) * config.filters
         self.steps_in, self.static_in = Standardised(channels, config.clip), Standardised(static, config.clip)
-        self.bank = Bank(channels, readings, config.filters, config.filter_steps)
+        self.bank = Bank(channels, readings, config.filters, config.filter_steps) if found else None
         self.mix = nn.Linear(2 * channels + 1, config.mix)
         entering = 2 * found + config.mix
         self.trunk: Dilated | Recurrent = (
@@ -169,7 +169,7 @@ class Network(nn.Module):
         )
         self.attend = nn.Conv1d(width, 1, 1)
         pooled = len(PARTS) * found + 4 * width + 2 * static
-        self.level = nn.BatchNorm1d(pooled)
+        self.level = nn.BatchNorm1d(pooled) if config.level else nn.Identity()
         self.hidden = nn.Linear(pooled, config.hidden)
         self.out = nn.Linear(config.hidden, outputs)
         self.drop = nn.Dropout(config.dropout)
@@ -184,12 +184,13 @@ class Network(nn.Module):
         present = known.amax(dim=2, keepdim=True)
         mixed = functional.relu(self.mix(torch.cat([x, known * self.steps_in.masked, present], dim=2))).transpose(1, 2)
         present = present.transpose(1, 2)
-        found = self.bank(x) * present
-        size = found.abs()
-        count, coarse = _coarser(present, self.config.stride), partial(_coarser, stride=self.config.stride)
-        share = count.clamp(min=0.5 / self.config.stride)
-        x = torch.cat([coarse(found), coarse(size), coarse(mixed * present)], dim=1) / share
-        sizes = _parts(coarse(size), count)
+        coarse = partial(_coarser, stride=self.config.stride)
+        entering, sizes, count = [coarse(mixed * present)], [], coarse(present)
+        if self.bank is not None:
+            found = self.bank(x) * present
+            size = coarse(found.abs())
+            entering, sizes = [coarse(found), size, *entering], _parts(size, count)
+        x = torch.cat(entering, dim=1) / count.clamp(min=0.5 / self.config.stride)
         present = (count > 0).to(x.dtype)
         pools = [*sizes, *self._pools(self.trunk(x, present), present)]
         pooled = torch.cat([*pools, *(self.static_in(static) if static.shape[1] else ())], dim=1)

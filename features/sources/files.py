@@ -7,7 +7,6 @@ is refused with its row number and the rest is read on.
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ Rows = npt.NDArray[np.int64]
 Refused = tuple[Refusal, ...]
 SUFFIXES = (".parquet", ".csv")
 _CHUNK_ROWS = 1 << 17
-_CSV_BLOCK = 8 << 20
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 # The second form is how Microsoft's own CSV writes "1/1/2015 6:00:00 AM".
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
@@ -68,7 +66,7 @@ def header(path: Path, form: Form = PLAIN) -> dict[str, pa.DataType]:
         schema = _parquet(path).schema_arrow
         names, kinds = schema.names, schema.types
     else:
-        names = _csv(path, form, None, lambda _: "skip", lines.first(path, form)).schema.names
+        names = _csv(path, _csv_header(path, form), form).schema.names
         kinds = [pa.string()] * len(names)
     for name in names:
         if names.count(name) > 1:
@@ -124,9 +122,7 @@ def _unreadable(path: Path, form: str, error: Exception) -> BadInput:
     if path.exists() and path.stat().st_size == 0:
         return BadInput("the file is empty", where=str(path), mend="fetch it again")
     reason = str(error).splitlines()[0].rstrip(".")
-    in_text = isinstance(error, UnicodeDecodeError) or "UTF8" in reason
-    mend = "save it as UTF-8, or name its encoding in a mapping" if in_text else "fetch it again, it may be cut short"
-    return BadInput(f"not readable as {form} ({reason})", where=str(path), mend=mend)
+    return BadInput(f"not readable as {form} ({reason})", where=str(path), mend="fetch it again, it may be cut short")
 
 
 def _parquet_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
@@ -145,39 +141,69 @@ def _parquet_chunks(path: Path, names: list[str]) -> Iterator[Chunk]:
 
 
 def _csv(
-    path: Path, form: Form, names: list[str] | None, on_broken: Callable[[pacsv.InvalidRow], str], origin: Path | BytesIO
-) -> pacsv.CSVStreamingReader:
-    """Open `origin`, which is `path` or its mended content; without `names` only the header matters."""
+    path: Path,
+    content: bytes,
+    form: Form,
+    names: list[str] | None = None,
+    on_broken: Callable[[pacsv.InvalidRow], str] | None = None,
+) -> pa.Table:
+    """Lines of `path` in UTF-8, the header first, as a table of texts; without `names` only the header matters.
+
+    Never as a stream of Arrow's: its threads would call back into Python (to read, decode, or tell of a broken line) while an
+    error ends the process, which aborts it or hangs it for good.
+    """
+    # In memory of Arrow's own, since one of its threads may be the last to let go of it.
+    held = pa.allocate_buffer(len(content))
+    np.frombuffer(held, dtype=np.uint8)[:] = np.frombuffer(content, dtype=np.uint8)
+    try:
+        return pacsv.read_csv(
+            pa.BufferReader(held),
+            # Row numbers of broken lines are known only to a single-threaded read.
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(content) + 1),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=on_broken, delimiter=form.delimiter, newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=names,
+                column_types=dict.fromkeys(names or (), pa.string()),
+                strings_can_be_null=True,
+                null_values=_MISSING,
+                check_utf8=False,
+            ),
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, "CSV", error) from None
+
+
+def _csv_header(path: Path, form: Form) -> bytes:
+    """The header line. Raises BadInput."""
     try:
         codecs.lookup(form.encoding)
     except LookupError:
         mend = "use a name such as 'utf-8' or 'gb18030'"
         raise BadInput(f"no encoding {form.encoding!r}", where=str(path), mend=mend) from None
-    convert = pacsv.ConvertOptions(
-        include_columns=names,
-        column_types=dict.fromkeys(names or (), pa.string()),
-        strings_can_be_null=True,
-        null_values=_MISSING,
-        check_utf8=names is not None,
-    )
     try:
-        return pacsv.open_csv(
-            origin,
-            # Row numbers of broken lines are known only to a single-threaded read.
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK, encoding=form.encoding),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=on_broken, delimiter=form.delimiter),
-            convert_options=convert,
-        )
+        return lines.header(path, form)
     except FileNotFoundError:
         raise BadInput("no such file", where=str(path), mend="name an existing file") from None
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _unreadable(path, "CSV", error) from None
 
 
 def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
+    head, next_row = _csv_header(path, form), 1
+    for content, texts in lines.records(path, form, lines.unclosed(path, form)):
+        table, broken = _block(path, head + content, texts, names, form)
+        broken = {next_row - 1 + row: said for row, said in broken.items()}
+        next_row += table.num_rows + len(broken)
+        span = np.arange(next_row - table.num_rows - len(broken), next_row, dtype=np.int64)
+        good = span[~np.isin(span, np.fromiter(broken, np.int64, len(broken)))]
+        yield Chunk(table.select(names), good, tuple(Refusal(row, "", *said) for row, said in sorted(broken.items())))
+
+
+def _block(
+    path: Path, content: bytes, texts: list[str], names: list[str], form: Form
+) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """The good rows behind a header, and what is wrong with the others by their number."""
     broken: dict[int, tuple[str, str]] = {}
-    unclosed = lines.unclosed(path, form)
-    origin, texts = lines.without(path, unclosed, form) if unclosed else (path, [])
 
     def on_broken(row: pacsv.InvalidRow) -> str:
         if row.text.startswith(lines.OUT):
@@ -187,27 +213,7 @@ def _csv_chunks(path: Path, names: list[str], form: Form) -> Iterator[Chunk]:
         broken[row.number - 1] = said
         return "skip"
 
-    reader = _csv(path, form, names, on_broken, origin)
-    next_row = 1
-    try:
-        for batch in reader:
-            rows, next_row, passed = _number(next_row, batch.num_rows, broken)
-            yield Chunk(pa.Table.from_batches([batch]).select(names), rows, passed)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, "CSV", error) from None
-    if broken or next_row == 1:
-        left = tuple(Refusal(row, "", *said) for row, said in sorted(broken.items()))
-        empty = pa.table({name: pa.array([], pa.string()) for name in names})
-        yield Chunk(empty, np.empty(0, np.int64), left)
-
-
-def _number(start: int, count: int, broken: dict[int, tuple[str, str]]) -> tuple[Rows, int, Refused]:
-    """Numbers of the next `count` good rows, stepping over broken ones, which are taken out of `broken`."""
-    span = np.arange(start, start + count + len(broken), dtype=np.int64)
-    good = span[~np.isin(span, np.fromiter(broken, np.int64, len(broken)))][:count]
-    end = int(good[-1]) + 1 if count else start
-    passed = tuple(Refusal(row, "", *broken.pop(row)) for row in sorted(broken) if row < end)
-    return good, end, passed
+    return _csv(path, content, form, names, on_broken), broken
 
 
 def plain(column: pa.Array) -> pa.Array:

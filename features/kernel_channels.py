@@ -1,54 +1,75 @@
 """The channels of a window, one function for each sort, and its static covariates. The rules are those of `kernel`.
 
-A window's steps are base, ..., len(moments) - 1 in rows of float32[steps, channels]; `moments` has the time of each, the last
-one is `as_of`. `at`: the first channel of the sort.
+window: float32[channels, steps], in which one channel lies along the steps, so that it is written at one go. Its real steps
+begin at `base`; `when` has the time of each of them, the last one is `as_of`. at: the first channel of the sort.
 """
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, after, inlined
-from features.kernel_tapes import AGE, AGO, CAPACITY, GAP, LOAD, MODE, MODEL, NOTHING, RUNNING, SERVICE, SHIFT, known
+from features.kernel import HOUR, NAN, NEVER, after, inlined
+from features.kernel_tapes import (
+    AGE,
+    AGO,
+    CAPACITY,
+    GAP,
+    LOAD,
+    MODE,
+    MODEL,
+    NOTHING,
+    RUNNING,
+    SERVICE,
+    SHIFT,
+    back,
+    known,
+    upto,
+)
 
+# Times are multiplied by it: four divisions cost more than sixteen products.
+PER_HOUR = 1.0 / HOUR
 DAY = 24.0 * HOUR
 YEAR_DAYS = 365.25
 
 
 @inlined
-def clocks(machines, version, now, moments, base, previous, window):  # type: ignore[no-untyped-def]
+def clocks(machines, version, now, when, previous, base, window):  # type: ignore[no-untyped-def]
     """Hours to `as_of`, since the step before, and of service."""
-    start, service = now, NAN
-    if version >= 0:
-        start = machines.event[version]
-        service = machines.values[version, AGE]
-        service = 0.0 if np.isnan(service) else service
-    for p in range(base, len(moments)):
-        window[p, AGO] = (now - moments[p]) / HOUR
-        window[p, GAP] = (moments[p] - previous) / HOUR if previous != NOTHING else NAN
-        window[p, SERVICE] = service + (moments[p] - start) / HOUR
-        previous = moments[p]
+    ago, gap, served = window[AGO, base:], window[GAP, base:], window[SERVICE, base:]
+    for p in range(len(when)):
+        ago[p] = (now - when[p]) * PER_HOUR
+    gap[0] = (when[0] - previous) * PER_HOUR if previous != NOTHING else NAN
+    for p in range(1, len(when)):
+        gap[p] = (when[p] - when[p - 1]) * PER_HOUR
+    if version < 0:
+        served[:] = NAN
+        return
+    start = machines.event[version]
+    age = machines.values[version, AGE]
+    age = 0.0 if np.isnan(age) else age
+    for p in range(len(when)):
+        served[p] = age + (when[p] - start) * PER_HOUR
 
 
 @inlined
-def readings(values, picked, n, own, shape, base, at, window):  # type: ignore[no-untyped-def]
+def readings(values, picked, own, holds, at, base, window):  # type: ignore[no-untyped-def]
     """Each sensor's number, and its distance from the machine's own level; at `as_of` itself what holds, if readings hold."""
-    sensors = shape.sensors
-    steps = len(window)
-    for p in range(base, steps - 1):
-        row = picked[steps - 2 - p]
-        for c in range(sensors):
-            window[p, at + c] = values[row, c]
-        for c in range(sensors):
-            window[p, at + sensors + c] = values[row, c] - own[c]
-    for c in range(2 * sensors):
-        window[steps - 1, at + c] = window[steps - 2, at + c] if shape.holds and n else NAN
+    n = len(picked)
+    for c in range(len(own)):
+        number, distance = window[at + c, base:], window[at + len(own) + c, base:]
+        level = own[c]
+        for p in range(n):
+            number[p] = values[picked[p], c]
+        for p in range(n):
+            distance[p] = number[p] - level
+        number[n] = number[n - 1] if holds and n else NAN
+        distance[n] = distance[n - 1] if holds and n else NAN
 
 
 @inlined
-def ages(tape, machine, now, moments, base, at, last, window):  # type: ignore[no-untyped-def]
-    """Hours since each component was last new."""
+def ages(tape, machine, now, when, last, at, base, window):  # type: ignore[no-untyped-def]
+    """Hours since each component was last new. last: int64[components], room."""
     first = tape.offsets[machine]
-    high = after(tape.event, first, tape.offsets[machine + 1], now)
-    low = after(tape.event, first, high, moments[base])
+    high = upto(tape.event, first, tape.offsets[machine + 1], now)
+    low = back(tape.event, first, high, when[0])
     last[:] = NOTHING
     missing = len(last)
     row = low - 1
@@ -58,14 +79,28 @@ def ages(tape, machine, now, moments, base, at, last, window):  # type: ignore[n
             last[code] = tape.event[row]
             missing -= 1
         row -= 1
-    row = low
-    for p in range(base, len(moments)):
-        while row < high and tape.event[row] <= moments[p]:
-            if tape.codes[row] >= 0 and known(tape, machine, row, now):
-                last[tape.codes[row]] = tape.event[row]
-            row += 1
-        for c in range(len(last)):
-            window[p, at + c] = (moments[p] - last[c]) / HOUR if last[c] != NOTHING else NAN
+    for c in range(len(last)):
+        column = window[at + c, base:]
+        new = last[c]
+        p = 0
+        for row in range(low, high):
+            if tape.codes[row] == c and known(tape, machine, row, now):
+                p = _age(column, when, new, p, tape.event[row])
+                new = tape.event[row]
+        _age(column, when, new, p, NEVER)
+
+
+@inlined
+def _age(column, when, new, p, until):  # type: ignore[no-untyped-def]
+    """Hours since `new` for the steps from p on that come before `until`; the first step after them."""
+    begin = p
+    p = after(when, p, len(when), until - 1)
+    if new == NOTHING:
+        column[begin:p] = NAN
+    else:
+        for q in range(begin, p):
+            column[q] = (when[q] - new) * PER_HOUR
+    return p
 
 
 @inlined
@@ -73,10 +108,12 @@ def _stood(tape, machine, now, moment, state):  # type: ignore[no-untyped-def]
     """What held at a moment: of each column the newest known number; the first row after it, and that after `now`."""
     first = tape.offsets[machine]
     columns = tape.values.shape[1]
-    high = after(tape.event, first, tape.offsets[machine + 1], now)
-    low = after(tape.event, first, high, moment)
-    state[:] = NAN
-    missing = columns
+    high = upto(tape.event, first, tape.offsets[machine + 1], now)
+    low = back(tape.event, first, high, moment)
+    missing = 0
+    for c in range(columns):
+        state[c] = NAN
+        missing += tape.stated[machine, c] < low
     row = low - 1
     while row >= first and missing:
         if known(tape, machine, row, now):
@@ -101,50 +138,56 @@ def _go_on(tape, machine, now, moment, row, high, state):  # type: ignore[no-unt
 
 
 @inlined
-def operations(tape, machine, now, moments, base, at, shape, state, window):  # type: ignore[no-untyped-def]
-    """Load, whether it runs, and 1 for the mode and the shift that are on; the channel after them."""
-    if not shape.operated:
-        return at
-    modes, shifts = at + 2, at + 2 + shape.modes
-    row, high = _stood(tape, machine, now, moments[base], state)
-    for p in range(base, len(moments)):
-        row = _go_on(tape, machine, now, moments[p], row, high, state)
-        window[p, at] = state[LOAD]
-        window[p, at + 1] = state[RUNNING]
-        for c in range(shape.modes):
-            window[p, modes + c] = NAN if np.isnan(state[MODE]) else (1.0 if state[MODE] == c else 0.0)
-        for c in range(shape.shifts):
-            window[p, shifts + c] = NAN if np.isnan(state[SHIFT]) else (1.0 if state[SHIFT] == c else 0.0)
-    return shifts + shape.shifts
+def _until(tape, row, high, when, p):  # type: ignore[no-untyped-def]
+    """The first step from p on at which a row may change what holds."""
+    return after(when, p, len(when), tape.event[row] - 1) if row < high else len(when)
 
 
 @inlined
-def environment(tape, machine, now, moments, base, at, state, window):  # type: ignore[no-untyped-def]
-    """Ambient temperature and humidity as they stood."""
-    row, high = _stood(tape, machine, now, moments[base], state)
-    for p in range(base, len(moments)):
-        row = _go_on(tape, machine, now, moments[p], row, high, state)
-        window[p, at] = state[0]
-        window[p, at + 1] = state[1]
+def operations(tape, machine, now, when, shape, state, at, base, window):  # type: ignore[no-untyped-def]
+    """Load, whether it runs, 1 for the mode and the shift that are on, as they stood. state: float64[4], room."""
+    row, high = _stood(tape, machine, now, when[0], state)
+    p = 0
+    while p < len(when):
+        row = _go_on(tape, machine, now, when[p], row, high, state)
+        end = _until(tape, row, high, when, p)
+        begin, end = base + p, base + end
+        window[at, begin:end] = state[LOAD]
+        window[at + 1, begin:end] = state[RUNNING]
+        k = at + 2
+        for column, codes in ((MODE, shape.modes), (SHIFT, shape.shifts)):
+            for c in range(codes):
+                window[k + c, begin:end] = NAN if np.isnan(state[column]) else (1.0 if state[column] == c else 0.0)
+            k += codes
+        p = end - base
 
 
 @inlined
-def count(tape, machine, now, moments, base, previous, at, codes, window):  # type: ignore[no-untyped-def]
+def environment(tape, machine, now, when, state, at, base, window):  # type: ignore[no-untyped-def]
+    """Ambient temperature and humidity as they stood. state: float64[2], room."""
+    row, high = _stood(tape, machine, now, when[0], state)
+    p = 0
+    while p < len(when):
+        row = _go_on(tape, machine, now, when[p], row, high, state)
+        end = _until(tape, row, high, when, p)
+        window[at, base + p : base + end] = state[0]
+        window[at + 1, base + p : base + end] = state[1]
+        p = end
+
+
+@inlined
+def count(tape, machine, now, when, previous, at, base, window):  # type: ignore[no-untyped-def]
     """How often each code came since the step before; before the first reading of all, ever."""
-    if not codes:
-        return
-    for p in range(base, len(moments)):
-        for c in range(codes):
-            window[p, at + c] = 0.0
+    for c in range(at, len(window)):
+        window[c, base:] = 0.0
     first = tape.offsets[machine]
-    high = after(tape.event, first, tape.offsets[machine + 1], now)
-    low = after(tape.event, first, high, previous)
-    p = base
+    high = upto(tape.event, first, tape.offsets[machine + 1], now)
+    low = back(tape.event, first, high, previous)
+    p = 0
     for row in range(low, high):
-        while tape.event[row] > moments[p]:
-            p += 1
-        if tape.codes[row] >= 0 and known(tape, machine, row, now):
-            window[p, at + tape.codes[row]] += 1.0
+        p = after(when, p, len(when), tape.event[row] - 1)
+        if known(tape, machine, row, now):
+            window[at + tape.codes[row], base + p] += 1.0
 
 
 @inlined
@@ -178,7 +221,7 @@ def fixed(tapes, machine, version, now, shape, static):  # type: ignore[no-untyp
         static[c] = 0.0
     tape = tapes.failures
     first = tape.offsets[machine]
-    for row in range(first, after(tape.event, first, tape.offsets[machine + 1], now)):
+    for row in range(first, upto(tape.event, first, tape.offsets[machine + 1], now)):
         if known(tape, machine, row, now):
             static[at] += 1.0
             if tape.codes[row] >= 0:

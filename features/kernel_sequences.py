@@ -7,7 +7,7 @@ import numpy as np
 
 from features import kernel_channels as channels
 from features.kernel import NAN, NEVER, after, inlined, jit
-from features.kernel_tapes import FIXED, NOTHING, known
+from features.kernel_tapes import FIXED, NOTHING, known, upto
 
 VERSION = 1
 # A level is looked for among so many times its numbers of rows: who reports less has none of its own.
@@ -25,30 +25,35 @@ def _version(tape, machine, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _pick(tape, machine, now, span, most, holds, picked):  # type: ignore[no-untyped-def]
-    """The known readings of (now - span, now], newest first, at most `most`; their number, and the known row before them or -1.
+def _pick(tape, machine, now, span, holds, picked, moments):  # type: ignore[no-untyped-def]
+    """The known readings of (now - span, now], as many of the newest as fit, at the end of `picked`, their times in `moments`.
 
-    holds: the reading that held when the window began is one of them.
+    holds: the reading that held when the window began is one of them. Returns their number, and the known row before or -1.
     """
     first = tape.offsets[machine]
-    high = after(tape.event, first, tape.offsets[machine + 1], now)
-    low = after(tape.event, first, high, now - span)
+    high = upto(tape.event, first, tape.offsets[machine + 1], now)
+    edge = now - span
     begin = tape.odd_offsets[machine]
-    k = after(tape.odd, begin, tape.odd_offsets[machine + 1], high - 1)
-    n = 0
+    k = upto(tape.odd, begin, tape.odd_offsets[machine + 1], high - 1)
+    odd = tape.odd[k - 1] if k > begin else -1
+    place = len(picked)
+    full = 0
     for row in range(high - 1, first - 1, -1):
-        if k > begin and tape.odd[k - 1] == row:
+        if row == odd:
             k -= 1
+            odd = tape.odd[k - 1] if k > begin else -1
             if not tape.odd_from[k] <= now < tape.odd_to[k]:
                 continue
-        if n == most or (row < low and not holds):
-            return n, row
-        picked[n] = row
-        n += 1
-        if row < low:
+        moment = tape.event[row]
+        if place == full or (moment <= edge and not holds):
+            return len(picked) - place, row
+        place -= 1
+        picked[place] = row
+        moments[place] = moment
+        if moment <= edge:
             # The one that held; whatever is before it is before the window.
-            most = n
-    return n, -1
+            full = place
+    return len(picked) - place, -1
 
 
 @inlined
@@ -118,17 +123,14 @@ def _levels(tapes, machine, version, now, shape, level, begun, ready, sums, coun
 
 @jit
 def gather(tapes, shape, level, begun, ready, entity, as_of, out, static):  # type: ignore[no-untyped-def]
-    """Windows of observations: float32[n, steps, channels] right-aligned, and their static covariates float32[n, static].
+    """Windows of observations: float32[n, channels, steps] right-aligned, and their static covariates float32[n, static].
 
     entity: int64[n], -1 unknown machine (all missing). level, begun, ready: as `settle` gives them, or ready NEVER.
     """
-    steps = shape.steps
-    picked = np.empty(steps, dtype=np.int64)
-    moments = np.empty(steps, dtype=np.int64)
-    sums, counts = np.zeros(shape.sensors), np.zeros(shape.sensors, dtype=np.int64)
-    own = np.empty(shape.sensors)
-    last = np.empty(shape.components, dtype=np.int64)
-    state = np.empty(4)
+    steps, sensors = shape.steps, shape.sensors
+    picks, moments = np.empty(steps - 1, dtype=np.int64), np.empty(steps, dtype=np.int64)
+    sums, counts, own = np.zeros(sensors), np.zeros(sensors, dtype=np.int64), np.empty(sensors)
+    last, state = np.empty(shape.components, dtype=np.int64), np.empty(4)
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
@@ -136,30 +138,23 @@ def gather(tapes, shape, level, begun, ready, entity, as_of, out, static):  # ty
             static[i] = NAN
             continue
         version = _version(tapes.machines, machine, now)
-        n, before = _pick(tapes.readings, machine, now, shape.span, steps - 1, shape.holds, picked)
-        base = steps - 1 - n
-        for p in range(base, steps - 1):
-            moments[p] = tapes.readings.event[picked[steps - 2 - p]]
+        n, before = _pick(tapes.readings, machine, now, shape.span, shape.holds, picks, moments)
         moments[steps - 1] = now
+        base = steps - 1 - n
         previous = tapes.readings.event[before] if before >= 0 else NOTHING
-        window = out[i]
-        for p in range(base):
-            for c in range(window.shape[1]):
-                window[p, c] = NAN
-        channels.clocks(tapes.machines, version, now, moments, base, previous, window)
+        window, when = out[i], moments[base:]
+        window[:, :base] = NAN
+        channels.clocks(tapes.machines, version, now, when, previous, base, window)
         _levels(tapes, machine, version, now, shape, level, begun, ready, sums, counts, own)
-        at = FIXED
-        channels.readings(tapes.readings.values, picked, n, own, shape, base, at, window)
-        at += 2 * shape.sensors
-        channels.ages(tapes.renewals, machine, now, moments, base, at, last, window)
+        channels.readings(tapes.readings.values, picks[base:], own, shape.holds, FIXED, base, window)
+        at = FIXED + 2 * sensors
+        channels.ages(tapes.renewals, machine, now, when, last, at, base, window)
         at += shape.components
-        at = channels.operations(tapes.operations, machine, now, moments, base, at, shape, state, window)
+        if shape.operated:
+            channels.operations(tapes.operations, machine, now, when, shape, state, at, base, window)
+            at += 2 + shape.modes + shape.shifts
         if shape.environment:
-            channels.environment(tapes.environment, machine, now, moments, base, at, state, window)
+            channels.environment(tapes.environment, machine, now, when, state, at, base, window)
             at += 2
-        channels.count(tapes.errors, machine, now, moments, base, previous, at, shape.errors, window)
-        at += shape.errors
-        channels.count(tapes.actions, machine, now, moments, base, previous, at, shape.actions, window)
-        at += shape.actions
-        channels.count(tapes.repairs, machine, now, moments, base, previous, at, shape.components, window)
+        channels.count(tapes.points, machine, now, when, previous, at, base, window)
         channels.fixed(tapes, machine, version, now, shape, static[i])

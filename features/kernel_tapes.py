@@ -28,7 +28,8 @@ class Tape(NamedTuple):
     """Rows of one table, machine after machine (`offsets`), by event time within a machine (microseconds).
 
     odd: the numbers of the rows that are late or corrected, ascending, machine after machine (`odd_offsets`), and when each was
-    known. values: float32[rows, columns], NaN missing. codes: int16[rows], -1 unknown.
+    known. values: float32[rows, columns], NaN missing. stated: int64[machines, columns], the first row with a number, or NEVER.
+    codes: int16[rows], -1 unknown.
     """
 
     offsets: Ints
@@ -38,16 +39,19 @@ class Tape(NamedTuple):
     odd_from: Ints
     odd_to: Ints
     values: Packed
+    stated: Ints
     codes: Codes
 
 
 class Tapes(NamedTuple):
-    """What windows are gathered from. renewals: when a component was last new. machines: versions of the machine's own row."""
+    """What windows are gathered from.
+
+    points: whatever is counted, its code the place among the channels of counts. renewals: when a component was last new.
+    machines: versions of the machine's own row.
+    """
 
     readings: Tape
-    errors: Tape
-    actions: Tape
-    repairs: Tape
+    points: Tape
     renewals: Tape
     failures: Tape
     operations: Tape
@@ -71,8 +75,7 @@ class Shape(NamedTuple):
     modes: int
     shifts: int
     environment: int
-    errors: int
-    actions: int
+    points: int
     models: int
     season: int
     weekday: int
@@ -97,6 +100,47 @@ def pack(values, source, how, into):  # type: ignore[no-untyped-def]
             if how[c] != PLAIN:
                 x = np.log1p(x) if x >= 0.0 else -np.log1p(-x)
             into[row, c] = x if abs(x) <= LARGEST else NAN
+
+
+@jit
+def first_stated(offsets, values, stated):  # type: ignore[no-untyped-def]
+    """Of each machine and column the first row with a number."""
+    for machine in range(len(stated)):
+        for c in range(values.shape[1]):
+            stated[machine, c] = NEVER
+            for row in range(offsets[machine], offsets[machine + 1]):
+                if not np.isnan(values[row, c]):
+                    stated[machine, c] = row
+                    break
+
+
+@inlined
+def upto(event, low, high, moment):  # type: ignore[no-untyped-def]
+    """As `kernel.after`, from where the row would be if rows came evenly: few steps through memory that is far away."""
+    if low == high or event[low] > moment:
+        return low
+    if event[high - 1] <= moment:
+        return high
+    share = (moment - event[low]) / (event[high - 1] - event[low])
+    guess = low + np.int64(share * (high - 1 - low))
+    step = 1
+    if event[guess] <= moment:
+        low = guess + 1
+        while low + step < high and event[low + step] <= moment:
+            low += step + 1
+            step *= 2
+        return after(event, low, min(low + step, high), moment)
+    return back(event, low, guess, moment)
+
+
+@inlined
+def back(event, low, high, moment):  # type: ignore[no-untyped-def]
+    """As `kernel.after`, quick where the row lies shortly before `high`."""
+    step = 1
+    while high - step >= low and event[high - step] > moment:
+        high -= step
+        step *= 2
+    return after(event, max(low, high - step), high, moment)
 
 
 @inlined

@@ -42,13 +42,13 @@ from features import engine, kernel_sequences
 from features.clock import NEVER, micros
 from features.datafiles import Ids
 from features.errors import BadInput
-from features.history import HOUR, TABLES, History, Ints, ever_of_kind, from_tables
+from features.history import HOUR, TABLES, History, Ints, ever_of_kind, from_tables, vocabulary
 from features.kernel_tapes import Shape, Tapes
 from features.kinds import MachineKind
 from features.observations import entities
 from features.schema import MACHINE
 from features.settings import settings
-from features.tapes import joined, sensor_columns, tapes_of
+from features.tapes import COUNTED, joined, sensor_columns, tapes_of
 from features.view import View
 
 Matrix = npt.NDArray[np.float32]
@@ -81,7 +81,8 @@ class Batch(NamedTuple):
     """Windows of n observations.
 
     steps: float32[n, steps, channels], right-aligned: the last step is as_of, NaN is missing, and steps before the first known
-    reading of the window are NaN throughout. static: float32[n, covariates].
+    reading of the window are NaN throughout. In memory a channel lies along the steps: `steps.swapaxes(1, 2)` is C-contiguous.
+    static: float32[n, covariates].
     """
 
     steps: Matrix
@@ -119,8 +120,7 @@ def _names(kind: MachineKind) -> list[str]:
     names += [f"mode:{term.code}" for term in kind.modes] + [f"shift:{term.code}" for term in kind.shifts]
     if kind.environment:
         names += ["ambient_temperature_c", "humidity_pct"]
-    counted = {"error": kind.error_codes, "action": kind.actions, "maintenance": kind.components}
-    return names + [f"{what}:{term.code}" for what, terms in counted.items() for term in terms]
+    return names + [f"{word}:{code}" for table, word in COUNTED.items() for code in vocabulary(kind, table)]
 
 
 def _static(kind: MachineKind) -> list[str]:
@@ -143,8 +143,7 @@ def _shape(kind: MachineKind, wanted: Layout) -> Shape:
         modes=len(kind.modes),
         shifts=len(kind.shifts),
         environment=int(kind.environment),
-        errors=len(kind.error_codes),
-        actions=len(kind.actions),
+        points=sum(len(vocabulary(kind, table)) for table in COUNTED),
         models=len(kind.models),
         season=int("season" in kind.calendar),
         weekday=int("weekday" in kind.calendar),
@@ -180,7 +179,7 @@ class Windows:
 
         def part(bounds: tuple[int, int]) -> None:
             cut = slice(*bounds)
-            look = (entity[cut], as_of[cut], batch.steps[cut], batch.static[cut])
+            look = (entity[cut], as_of[cut], batch.steps[cut].swapaxes(1, 2), batch.static[cut])
             kernel_sequences.gather(self._tapes, self._shape, *self._own, *look)
 
         # All are waited for: list() raises what a thread raised.
@@ -196,8 +195,8 @@ class Windows:
 
 def empty(wanted: Layout, n: int) -> Batch:
     """Room for n windows, not yet written."""
-    steps = np.empty((n, wanted.steps, len(wanted.names)), dtype=np.float32)
-    return Batch(steps, np.empty((n, len(wanted.static)), dtype=np.float32))
+    steps = np.empty((n, len(wanted.names), wanted.steps), dtype=np.float32)
+    return Batch(steps.swapaxes(1, 2), np.empty((n, len(wanted.static)), dtype=np.float32))
 
 
 def windows(
@@ -252,7 +251,7 @@ def one(wanted: Layout, kind: MachineKind, history: History, as_of: datetime) ->
     # Nothing is settled: levels are made for this moment.
     moment, entity = np.full(1, micros(as_of)), np.zeros(1, dtype=np.int64)
     own = np.empty((machines, shape.sensors)), np.empty(machines, dtype=np.int64), np.full(machines, NEVER)
-    kernel_sequences.gather(tapes, shape, *own, entity, moment, *batch)
+    kernel_sequences.gather(tapes, shape, *own, entity, moment, batch.steps.swapaxes(1, 2), batch.static)
     return batch
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features import kernel_tapes
+from features.clock import NEVER
 from features.errors import BadInput
-from features.history import READINGS, REPLACEMENTS, History, Series, from_tables
+from features.history import READINGS, REPLACEMENTS, History, Series, from_tables, series, vocabulary
 from features.kernel_tapes import HIGH_WORD, LOGGED, LOW_WORD, PLAIN, Tape, Tapes
 from features.kinds import MachineKind
 from features.states import state_columns
@@ -16,16 +17,15 @@ from features.states import state_columns
 # Tapes by field, and the table of a history that each is made of.
 SOURCES = {
     "readings": READINGS,
-    "errors": "events",
-    "actions": "operations",
-    "repairs": "maintenance",
     "renewals": REPLACEMENTS,
     "failures": "failures",
     "operations": "operations",
     "environment": "environment",
     "machines": "machines",
 }
-CODED = ("errors", "actions", "repairs", "renewals", "failures")
+CODED = ("points", "renewals", "failures")
+# What is counted in a window: the table, and the word before its codes in a channel's name.
+COUNTED = {"events": "error", "operations": "action", "maintenance": "maintenance"}
 OPERATED = ("load", "running", "mode", "shift")
 _NO_CODES = np.empty(0, dtype=np.int16)
 
@@ -54,11 +54,31 @@ def tapes_of(kind: MachineKind, history: History) -> Tapes:
     if len(history.series[READINGS].values) != len(kind.sensors):
         what = f"a history of {len(history.series[READINGS].values)} sensors, not {len(kind.sensors)}"
         raise BadInput(what, where=f"kind {kind.name}", mend="read the history by this kind's declaration")
-    return Tapes(**{field: _tape(field, kind, history.series[name]) for field, name in SOURCES.items()})
+    found = {field: _tape(field, kind, history.series[name]) for field, name in SOURCES.items()}
+    return Tapes(points=_tape("points", kind, _points(kind, history)), **found)
+
+
+def _points(kind: MachineKind, history: History) -> Series:
+    """All rows that are counted, as one series of machines in time order."""
+    parts, codes, before = [history.series[name] for name in COUNTED], [], 0
+    for name, part in zip(COUNTED, parts, strict=True):
+        codes.append(np.where(part.codes < 0, -1, part.codes + before))
+        before += len(vocabulary(kind, name))
+    machines = len(parts[0].offsets) - 1
+    entity = np.concatenate([np.repeat(np.arange(machines), np.diff(part.offsets)) for part in parts])
+    code = np.concatenate(codes)
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("event", "known_from", "known_to")]
+    order = np.lexsort((columns[0], entity))
+    order = order[code[order] >= 0]
+    event, known_from, known_to = (column[order] for column in columns)
+    return series(entity[order], event, known_from, known_to, machines=machines, codes=code[order])
 
 
 def _tape(field: str, kind: MachineKind, rows: Series) -> Tape:
     odd = np.flatnonzero(np.diff(rows.odd))
+    values = _values(field, kind, rows)
+    stated = np.empty((len(rows.offsets) - 1, values.shape[1]), dtype=np.int64)
+    kernel_tapes.first_stated(rows.offsets, values, stated)
     return Tape(
         rows.offsets,
         rows.event,
@@ -66,7 +86,8 @@ def _tape(field: str, kind: MachineKind, rows: Series) -> Tape:
         odd,
         rows.known_from[odd],
         rows.known_to[odd],
-        _values(field, kind, rows),
+        values,
+        stated,
         rows.codes.astype(np.int16) if field in CODED else _NO_CODES,
     )
 
@@ -103,6 +124,7 @@ def _append(whole: dict[str, npt.NDArray[Any]], tape: Tape) -> None:
         "offsets": tape.offsets[1:] + rows,
         "odd_offsets": tape.odd_offsets[1:] + odd,
         "odd": tape.odd + rows,
+        "stated": np.where(tape.stated == NEVER, NEVER, tape.stated + rows),
         **{name: getattr(tape, name) for name in ("event", "odd_from", "odd_to", "values", "codes")},
     }
     for name, more in added.items():

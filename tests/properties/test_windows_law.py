@@ -148,7 +148,7 @@ def spans_forgotten(tables: Tables, as_of: datetime) -> np.ndarray:
     tapes = windows._tapes
     plain = tapes.readings._replace(odd_offsets=np.zeros_like(tapes.readings.odd_offsets))
     batch = sequences.empty(windows.layout, 2)
-    look = (np.arange(2), np.full(2, micros(as_of)), batch.steps, batch.static)
+    look = (np.arange(2), np.full(2, micros(as_of)), batch.steps.swapaxes(1, 2), batch.static)
     kernel_sequences.gather(tapes._replace(readings=plain), windows._shape, *windows._own, *look)
     return np.asarray(batch.steps.reshape(2, -1))
 

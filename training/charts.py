@@ -42,6 +42,16 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Periods(Axis):
+    """Periods side by side at 1, 2, ...; ticks are written as the dates on which they start."""
+
+    dates: tuple[str, ...] = ()
+
+    def write(self, tick: float) -> str:
+        return self.dates[round(tick) - 1]
+
+
+@dataclass(frozen=True)
 class Line:
     """One curve: name, points, colour class, whether points are dotted and joined, and an optional interval around each."""
 
@@ -73,6 +83,21 @@ def log_axis(words: str, low: float, high: float, percent: bool = False) -> Axis
     first, last = int(np.floor(np.log10(low) + 1e-9)), int(np.ceil(np.log10(high) - 1e-9))
     last = max(last, first + 1)
     return Axis(words, 10.0**first, 10.0**last, tuple(10.0**k for k in range(first, last + 1)), log=True, percent=percent)
+
+
+def period_axis(words: str, dates: Sequence[str]) -> Periods:
+    """One place for each date; about six of them are written."""
+    every = max(1, -(-len(dates) // 6))
+    ticks = tuple(float(place) for place in range(1, len(dates) + 1, every))
+    return Periods(words, 0.5, len(dates) + 0.5, ticks, dates=tuple(dates))
+
+
+def span_axis(words: str, low: float, high: float, percent: bool = False) -> Axis:
+    """From a round number at or below `low` to one at or above `high`, in four to six steps."""
+    step = _round_step(max(high - low, 1e-6) / 5.0)
+    first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
+    ticks = tuple(float(f"{tick * step:.6g}") for tick in np.arange(first, max(last, first + 1) + 0.5))
+    return Axis(words, ticks[0], ticks[-1], ticks, percent=percent)
 
 
 def count_axis(words: str, high: float) -> Axis:

@@ -1,25 +1,61 @@
-"""The verbs of retraining: promote."""
+"""The verbs of retraining: backtest, promote."""
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.cli import Moment
 from features.errors import BadInput
 from features.settings import settings
-from training.cli import Json, Kind, announce
+from training.cli import Json, Kind, announce, terminal_width
 
 if TYPE_CHECKING:
     from training.promote import Decision
 
+backtest = typer.Typer(help="Retrain at many cut-offs of the past.", no_args_is_help=True, add_completion=False)
 promote = typer.Typer(help="Make a bundle the champion that serving reads.", no_args_is_help=True, add_completion=False)
 
 REFUSED = 1
 
 
+@backtest.callback()
+def _backtest() -> None:
+    """Retrain at many cut-offs of the past, each with what was known then, and judge the periods that followed, of: machine."""
+
+
 @promote.callback()
 def _promote() -> None:
     """Judge a bundle against the champion and make it the one that serving reads, for: machine."""
+
+
+@backtest.command("machine")
+def backtest_machine(
+    kind: Kind,
+    snapshot: Annotated[str, typer.Option(help="Snapshot id, or the latest of the kind.")] = "latest",
+    config: Annotated[str, typer.Option(help="Experiment: a TOML file or the name of a shipped one.")] = "machine",
+    cutoffs: Annotated[int | None, typer.Option(help="So many cut-offs over the last half of the history (6).")] = None,
+    every: Annotated[float | None, typer.Option(help="Days from one cut-off to the next, from --first on.")] = None,
+    first: Moment = None,
+    json_: Json = False,
+) -> None:
+    """Retrain at each cut-off with what was known then; judge the periods that followed, together and one by one."""
+    from training import tables
+    from training.backtest_runs import When, run_backtest
+    from training.config import load_config
+
+    begin = first if first is None or first.tzinfo else first.replace(tzinfo=UTC)
+    when = When(cutoffs, every, begin)
+    made = run_backtest(settings(), kind, load_config(config), when, snapshot_id=snapshot, progress=announce())
+    if json_:
+        typer.echo(json.dumps(tables.plain(made.document()), ensure_ascii=False))
+        return
+    typer.echo(tables.text_table(made.table(), terminal_width()))
+    typer.echo("")
+    for sentence in made.verdict():
+        typer.echo(f"- {sentence.en}")
+    typer.echo(f"\nreport   {made.report}")
 
 
 @promote.command("machine")

@@ -26,11 +26,12 @@ from features.snapshots import Snapshot, open_snapshot
 from training import comparison, gates, pointer, tables, tracking
 from training.bundle import Bundle
 from training.comparison import Comparison
-from training.forecasts import inputs, outcomes, served
 from training.gates import CHALLENGER, CHAMPION, Gates, Verdict
 from training.manifest import read_manifest, sha256
+from training.outcomes import outcomes
+from training.panel import SERVED, forecasts
 from training.report_words import Text
-from training.rows import Past
+from training.rows import Past, Rows, gather
 
 Outcome = Literal["promoted", "refused", "forced", "unchanged", "rolled back"]
 _TIMED = 60
@@ -175,7 +176,7 @@ def judge(
     rows = np.flatnonzero((past.as_of >= micros(since)) & frame["y72"].notna().to_numpy())
     compared = None
     if len(rows):
-        said = {name: served(bundle, past, rows, threads=threads)[:, 2] for name, bundle in bundles.items()}
+        said = {name: forecasts(bundle, past, rows, threads=threads)[SERVED].p[:, 2] for name, bundle in bundles.items()}
         on = bounds.judged_on
         compared = comparison.compare(frame.iloc[rows], said, budget=on.alarm_budget, replicates=on.replicates)
     verdicts = [gates.enough(compared, bounds.judged_on, f"{since:%Y-%m-%d}")]
@@ -188,14 +189,14 @@ def judge(
     return Judgement(snapshot.id, tuple(verdicts), notes, compared, score_ms)
 
 
-def milliseconds(bundle: Bundle, past: Past, rows: np.ndarray[Any, np.dtype[np.int64]]) -> float:
-    """Median time of a score of one row with its range, from features that are there."""
-    x, windows = inputs(bundle, past, rows[:: max(1, len(rows) // _TIMED)][:_TIMED])
-    taken = []
-    for row in range(len(x)):
-        own = () if windows is None else (type(windows)(*(part[row : row + 1] for part in windows)),)
+def milliseconds(bundle: Bundle, past: Past, rows: Rows) -> float:
+    """Median time of a score of one row with its range, from features, and a window where it reads one, that are there."""
+    rows = rows[:: max(1, len(rows) // _TIMED)][:_TIMED]
+    x, facts, taken = gather(past.snapshot, rows), bundle.manifest.windows, []
+    for number, row in enumerate(rows):
+        window = None if facts is None else past.windows(facts.hours).take(np.array([row]))
         started = perf_counter()
-        bundle.predict(x[row : row + 1], *own, ranges=True)
+        bundle.predict(x[number : number + 1], window)
         taken.append(perf_counter() - started)
     return round(1000.0 * float(np.median(taken)), 3)
 

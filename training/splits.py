@@ -106,6 +106,61 @@ def by_time(
     return periods
 
 
+def cutoffs(
+    as_of: Micros | pd.Series,
+    *,
+    count: int | None = None,
+    share: float = 0.5,
+    every_days: float | None = None,
+    first: datetime | None = None,
+) -> list[int]:
+    """Moments (microseconds) at which a backtest retrains; each one's period ends with the next, the last one's with the data.
+
+    Either every so many days from `first` on, or `count` (6) moments that cut the last `share` of the time span into equal
+    stretches, at midnight UTC where these are longer than two days. Raises BadInput if that leaves no cut-off inside the data.
+    """
+    moments = _moments(as_of)
+    if not len(moments):
+        raise BadInput("no observations to split", where="splits", mend="build a larger snapshot")
+    begin, last = int(moments.min()), int(moments.max())
+    if (every_days is None) != (first is None) or (count is not None and every_days is not None):
+        raise BadInput("cut-offs are given in two ways", where="cut-offs", mend="either a number, or days and a first date")
+    if every_days is not None and first is not None:
+        if not 1 <= every_days <= 3650:
+            raise BadInput(f"{every_days:g} days between cut-offs", where="cut-offs", mend="from 1 to 3650")
+        found = list(range(micros(first), last + 1, int(every_days * 24 * MICROS_PER_HOUR)))
+        if not found or found[0] <= begin:
+            raise BadInput(f"no cut-off inside the data from {first:%Y-%m-%d} on", where="cut-offs", mend="another first date")
+        return found
+    count = 6 if count is None else count
+    if not 1 <= count <= 500:
+        raise BadInput(f"{count} cut-offs", where="cut-offs", mend="from 1 to 500")
+    step, day = (last + 1 - begin) * share / count, 24 * MICROS_PER_HOUR
+    exact = [last + 1 - round(step * (count - number)) for number in range(count)]
+    return [cut // day * day if step > 2 * day else cut for cut in exact]
+
+
+def at_cutoff(
+    as_of: Micros, cut: int, until: int, *, calibration_share: float = 0.15, test_share: float = 0.2, gap_hours: float = 72.0
+) -> Periods:
+    """The periods of a model that is trained at `cut` and used until `until`, in microseconds.
+
+    The shares are those of `by_time`: of the history before the cut, as much is for calibration as there. Raises BadInput if a
+    period would be empty.
+    """
+    _check_gap(gap_hours)
+    moments, gap = _moments(as_of), _gap(gap_hours)
+    begin = int(moments.min())
+    calibration_cut = cut - round((cut - begin) * calibration_share / (1.0 - test_share))
+    train = np.flatnonzero(moments <= calibration_cut - gap)
+    calibration = np.flatnonzero((moments >= calibration_cut) & (moments <= cut - gap))
+    test = np.flatnonzero((moments >= cut) & (moments < until))
+    for name, rows in (("train", train), ("calibration", calibration), ("test", test)):
+        if not len(rows):
+            raise BadInput(f"the {name} period holds no observation", where="splits", mend="a longer history or later cut-offs")
+    return Periods(train, calibration, test, calibration_cut, cut)
+
+
 def machine_share(machine_ids: Sequence[str], share: float, *, salt: str = "") -> npt.NDArray[np.bool_]:
     """True for about `share` of the machines, chosen by a hash of the id: the same machines on every run and every subset."""
     unique, inverse = np.unique(np.asarray(machine_ids, dtype=object).astype(str), return_inverse=True)

@@ -7,8 +7,9 @@ never loads a model through mlflow. Aliases: `challenger` is the last one traine
 import logging
 import os
 import re
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ EXPERIMENT = "forewarn-machine"
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUNDLE_TAG, FORCED_TAG = "forewarn.bundle", "forewarn.forced"
 _LONGEST = 500  # characters of a parameter
+_BATCH = 100  # parameters that the store takes at once
 _SECRET = re.compile(r"//[^@/\s]*@")  # user and password of an address
 
 
@@ -51,6 +53,29 @@ class DecisionRecord:
     document: Path
     facts: Mapping[str, str]
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class BacktestStep:
+    """One cut-off of a backtest: its date, facts of the training, figures of the period that followed."""
+
+    date: str
+    facts: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class BacktestRecord:
+    """What a backtest leaves behind; metrics are those of all periods together."""
+
+    kind: str
+    name: str
+    parameters: Mapping[str, str]
+    versions: Mapping[str, str]
+    metrics: Mapping[str, float]
+    steps: Sequence[BacktestStep]
+    files: Sequence[Path]
+    pictures: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -131,6 +156,36 @@ def record_decision(settings: Settings, what: DecisionRecord) -> str:
                 client.log_metric(run.info.run_id, name, number)
             client.log_artifact(run.info.run_id, str(what.document))
     return str(run.info.run_id)
+
+
+def record_backtest(settings: Settings, what: BacktestRecord) -> str:
+    """Log a backtest as one run with a nested run for each cut-off; return its id. Raises Conflict if the store cannot be used.
+
+    The parent holds the figures of all periods, and those of each cut-off as steps of the same name under `by_cutoff/`.
+    """
+    from mlflow.entities import Metric, Param
+
+    with _store(settings) as client:
+        experiment, now = _experiment(client, settings), int(time.time() * 1000)
+        tags = {"forewarn.kind": what.kind, **{f"data.{name}": version for name, version in what.versions.items()}}
+        run_id = str(client.create_run(experiment, run_name=what.name, tags=tags).info.run_id)
+        with _finished(client, run_id):
+            params = [Param(name, str(value)[:_LONGEST]) for name, value in what.parameters.items()]
+            metrics = [Metric(name, number, now, 0) for name, number in what.metrics.items()]
+            for step, one in enumerate(what.steps, start=1):
+                metrics += [Metric(f"by_cutoff/{name}", number, now, step) for name, number in one.metrics.items()]
+                nested = {**tags, "mlflow.parentRunId": run_id, "forewarn.cutoff": one.date}
+                child = str(client.create_run(experiment, run_name=f"from {one.date}", tags=nested).info.run_id)
+                with _finished(client, child):
+                    facts = [Param(name, str(value)[:_LONGEST]) for name, value in one.facts.items()]
+                    client.log_batch(child, [Metric(name, number, now, 0) for name, number in one.metrics.items()], facts)
+            for start in range(0, max(len(metrics), len(params)), _BATCH):
+                client.log_batch(run_id, metrics[start : start + _BATCH], params[start : start + _BATCH])
+            for name, text in what.pictures.items():
+                client.log_text(run_id, text, f"pictures/{name}")
+            for path in what.files:
+                client.log_artifact(run_id, str(path))
+    return run_id
 
 
 @contextmanager

@@ -44,11 +44,11 @@ def world(tmp_path, monkeypatch, told, table):
     past = SimpleNamespace(as_of=np.array([micros(moment.to_pydatetime()) for moment in table.as_of]))
     snapshot = SimpleNamespace(id="mill-20260430-0123456789ab", check_current=lambda: None, lake="lake")
 
-    def served(bundle, past, rows, threads):
-        return fleet.forecast(table, says[bundle.manifest.bundle_id])[rows]
+    def forecasts(bundle, past, rows, threads):
+        return {promote.SERVED: SimpleNamespace(p=fleet.forecast(table, says[bundle.manifest.bundle_id])[rows])}
 
     for name, value in (
-        ("open_snapshot", lambda home, name, kind: snapshot), ("outcomes", lambda past, lag: table), ("served", served),
+        ("open_snapshot", lambda home, name, kind: snapshot), ("outcomes", lambda past, lag: table), ("forecasts", forecasts),
         ("milliseconds", lambda *_: 0.3),
     ):  # fmt: skip
         monkeypatch.setattr(promote, name, value)

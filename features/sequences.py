@@ -157,6 +157,8 @@ class Windows:
     def __init__(self, kind: MachineKind, wanted: Layout, tapes: Tapes, entity: Ints, as_of: Ints, *, threads: int = 1) -> None:
         """entity: int64[n], a machine of the tapes or -1. as_of: int64[n], microseconds. Raises BadInput on another kind."""
         _check(kind, wanted)
+        if len(entity) != len(as_of) or (len(entity) and np.max(entity) >= len(tapes.readings.offsets) - 1):
+            raise ValueError("an entity is the place of a machine, one for each as_of")
         self.layout = wanted
         self._shape, self._tapes, self._threads = _shape(kind, wanted), tapes, threads
         self._entity = np.array(entity, dtype=np.int64)
@@ -172,7 +174,8 @@ class Windows:
     def take(self, rows: Ints, /, into: Batch | None = None) -> Batch:
         """The windows of some observations, in the order of `rows`. into: a batch of that size to write to, else a new one."""
         entity, as_of = self._entity[rows], self._as_of[rows]
-        batch = into or empty(self.layout, len(as_of))
+        batch = empty(self.layout, len(as_of)) if into is None else into
+        self._check_room(batch, len(as_of))
         cuts = np.linspace(0, len(as_of), self._threads + 1).astype(np.int64).tolist()
         if self._pool is None or len(as_of) < 2 * self._threads:
             cuts = [0, len(as_of)]
@@ -185,6 +188,14 @@ class Windows:
         # All are waited for: list() raises what a thread raised.
         list(map(part, pairwise(cuts)) if len(cuts) == 2 or self._pool is None else self._pool.map(part, pairwise(cuts)))
         return batch
+
+    def _check_room(self, batch: Batch, n: int) -> None:
+        # The kernel writes where it is told to.
+        shapes = (n, self.layout.steps, len(self.layout.names)), (n, len(self.layout.static))
+        if tuple(part.shape for part in batch) != shapes or any(part.dtype != np.float32 for part in batch):
+            raise ValueError(f"the batch to write to must be float32 of shapes {shapes}")
+        if not batch.steps.swapaxes(1, 2).flags.c_contiguous:
+            raise ValueError("the batch to write to must be made by `empty`")
 
     @property
     def held_bytes(self) -> int:

@@ -208,7 +208,7 @@ class Network(nn.Module):
 
 def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:
     """Means over the newest 1 / p of the window, for p in PARTS. sums, count: of the steps in each place, by the same share."""
-    newest = [-(-sums.shape[2] // part) for part in PARTS]
+    newest = [(sums.shape[2] + part - 1) // part for part in PARTS]  # of what is positive alone does ONNX divide alike
     return [sums[:, :, -n:].sum(dim=2) / count[:, :, -n:].sum(dim=2).clamp(min=1e-3) for n in newest]
 
 

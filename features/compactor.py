@@ -67,11 +67,17 @@ def compacted(lake_root: "Path") -> Compacted:
 
 
 def compact_log(
-    lake: "Lake", *, most_rows: int = MOST_ROWS, wait: Callable[[], bool] | None = None, now: datetime | None = None
+    lake: "Lake",
+    *,
+    most_rows: int = MOST_ROWS,
+    wait: Callable[[], bool] | None = None,
+    now: datetime | None = None,
+    until: int | None = None,
 ) -> RowAccount | None:
-    """One round: up to `most_rows` rows of each writer into the tables. Returns their account, None if nothing was waiting.
+    """One round: up to `most_rows` rows into the tables. Returns their account, None if nothing was waiting.
 
-    wait: see `Lake.writing`. Raises Conflict (the lake is being written and `wait` is not, or no longer, patient).
+    wait: see `Lake.writing`. until: records with a later stamp wait. Raises Conflict (the lake is being written and `wait` is
+    not, or no longer, patient).
     """
     if not Tail(lake.root, compacted(lake.root).positions).waiting_bytes():
         return None
@@ -80,7 +86,7 @@ def compact_log(
         died = _died(lake, before)
         tail = Tail(lake.root, before.positions)
         if died is None:
-            records = tail.read(most_rows, logs.stamp_now())
+            records = tail.read(most_rows, logs.stamp_now() if until is None else until)
             positions = tail.positions
         else:
             positions = before.positions | died.positions
@@ -114,7 +120,8 @@ def _up_to(positions: logs.Positions, tail: Tail, most_rows: int) -> list[Record
 
 def _batches(lake: "Lake", records: list[Record]) -> Iterator[Batch]:
     contracts: dict[str, Any] = {}
-    for record in records:
+    # Table by table, since the spill has the files of one of them open: within a table their order stays.
+    for record in sorted(records, key=lambda record: record.entry.table_name):
         entry = record.entry
         if entry.table_name not in contracts:
             contracts[entry.table_name] = lake.contract(entry.table_name)
@@ -170,12 +177,11 @@ def drain(
 
     wait: see `Lake.writing`. told: hears of each round. Raises Conflict.
     """
-    rows = MOST_ROWS
-    while rows >= MOST_ROWS and not (stop is not None and stop()):
-        account = compact_log(lake, wait=wait)
+    began = logs.stamp_now()
+    while not (stop is not None and stop()):
+        account = compact_log(lake, wait=wait, until=began)
         if account is None:
             return
-        rows = account.total.rows_in
         if told is not None:
             told(account)
         tidy(lake)

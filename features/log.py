@@ -9,12 +9,14 @@ a new segment.
 """
 
 import fcntl
+import heapq
 import logging
 import os
 import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,50 +163,43 @@ class Tail:
         self.positions: dict[str, Position] = dict(positions or {})
 
     def read(self, most_rows: int | None = None, until: int | None = None) -> list[Record]:
-        """New records in the order in which they count; at most `most_rows` rows of each writer, rounded up to a record.
+        """New records in the order in which they count; at most `most_rows` rows in all, rounded up to a record.
 
-        until: later stamps wait. Writers are read one after the other: without it a record may be found whose sender had heard
-        of one that is not. Raises FileNotFoundError if segments were removed that were not read yet: the tables hold them.
+        until: later stamps wait. Writers are looked at one after the other: without it a record may be found whose sender had
+        heard of one that is not. Raises FileNotFoundError if segments that were not read yet are gone: the tables hold them.
         """
         before = dict(self.positions)
+        found: list[Record] = []
+        rows = 0
         try:
-            found, cut = self._read(most_rows, until)
+            # One record of each writer is held beside those that are taken, so that nothing counts before what came earlier.
+            for record in heapq.merge(*map(self._new, writers(self._root)), key=lambda record: (record.stamp, record.writer)):
+                if until is not None and record.stamp > until:
+                    break
+                found.append(record)
+                self.positions[record.writer] = record.end
+                rows += record.entry.rows_in
+                if most_rows is not None and rows >= most_rows:
+                    break
         except FileNotFoundError:
             self.positions = before
             raise
-        found.sort(key=lambda record: (record.stamp, record.writer))
-        if cut is not None:
-            # What was not read to its end holds the others back: what comes later must not count before it.
-            for record in reversed(found):
-                if record.stamp > cut:
-                    self.positions[record.writer] = record.start
-            found = [record for record in found if record.stamp <= cut]
         return found
-
-    def _read(self, most_rows: int | None, cut: int | None) -> tuple[list[Record], int | None]:
-        """New records, writer after writer, and up to which stamp they are all there: `cut`, or less if a writer has more."""
-        found: list[Record] = []
-        for writer in writers(self._root):
-            rows = 0
-            for record in self._new(writer):
-                found.append(record)
-                rows += record.entry.rows_in
-                if most_rows is not None and rows >= most_rows:
-                    cut = record.stamp if cut is None else min(cut, record.stamp)
-                    break
-        return found, cut
 
     def waiting_bytes(self) -> int:
         """How much there is to read."""
-        return sum(
-            max((folder / _name(number)).stat().st_size - (at.offset if number == at.segment else 0), 0)
-            for writer in writers(self._root)
-            for folder, at in [(self._root / writer, self.positions.get(writer, START))]
-            for number in segments(folder)
-            if number >= at.segment
-        )
+        waiting = 0
+        for writer in writers(self._root):
+            folder, at = self._root / writer, self.positions.get(writer, START)
+            for number in segments(folder):
+                if number >= at.segment:
+                    with suppress(FileNotFoundError):  # in the tables, and removed just now
+                        size = (folder / _name(number)).stat().st_size
+                        waiting += max(size - (at.offset if number == at.segment else 0), 0)
+        return waiting
 
     def _new(self, writer: str) -> Iterator[Record]:
+        """A writer's records behind its position. Whoever takes one moves the position there before asking for the next one."""
         folder = self._root / writer
         position = self.positions.get(writer, START)
         while True:
@@ -212,23 +207,19 @@ class Tail:
             # Asked before the read: once there is a next segment, nothing is added to this one.
             later = (folder / _name(position.segment + 1)).exists()
             try:
-                with path.open("rb") as file:
-                    news = os.fstat(file.fileno()).st_size > position.offset
-                    file.seek(position.offset)
-                    content = memoryview(file.read() if news else b"")
+                file = path.open("rb")
             except FileNotFoundError:
                 if any(number > position.segment for number in segments(folder)):
                     raise
                 return
-            for start, stamp, payload in frames(content):
-                begin = Position(position.segment, position.offset + start)
-                end = Position(position.segment, begin.offset + HEADER_BYTES + len(payload))
-                self.positions[writer] = end
-                yield Record(writer, begin, end, stamp, decode(payload))
+            with file:
+                file.seek(position.offset)
+                for place, stamp, payload in frames(file):
+                    end = Position(position.segment, place + HEADER_BYTES + len(payload))
+                    yield Record(writer, Position(position.segment, place), end, stamp, decode(payload))
             if not later:
                 return
-            position = Position(position.segment + 1, 0)
-            self.positions[writer] = position
+            position = self.positions[writer] = Position(position.segment + 1, 0)
 
 
 def stamp_now() -> int:
@@ -260,12 +251,13 @@ def remove_before(lake_root: Path, positions: Positions) -> None:
             if number >= position.segment - 1:
                 break
             path = folder / _name(number)
-            content = path.read_bytes()
-            whole = sum(HEADER_BYTES + len(payload) for _, _, payload in frames(memoryview(content)))
-            if whole == len(content):
+            with path.open("rb") as file:
+                whole = sum(HEADER_BYTES + len(payload) for _, _, payload in frames(file))
+                torn = os.fstat(file.fileno()).st_size - whole
+            if not torn:
                 path.unlink()
             else:
-                log.warning("%s ends in %d bytes of a record that was never acknowledged", path, len(content) - whole)
+                log.warning("%s ends in %d bytes of a record that was never acknowledged", path, torn)
                 path.rename(path.with_suffix(".torn"))
 
 

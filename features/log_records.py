@@ -1,10 +1,12 @@
 """Records of the append log: a header (magic, length, checksum, stamp), then a batch as two Arrow streams."""
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -42,16 +44,18 @@ class Entry:
         return np.setdiff1d(everything, self.refused.column("row").to_numpy()) if self.refused.num_rows else everything
 
 
-def frames(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """(start, stamp, payload) of the whole records at the beginning of `content`."""
-    offset = 0
-    while offset + _HEADER.size <= len(content):
-        magic, length, checksum, stamp = _HEADER.unpack_from(content, offset)
-        payload = content[offset + _HEADER.size : offset + _HEADER.size + length]
-        if magic != _MAGIC or len(payload) < length or _checksum(zlib.crc32(payload), stamp) != checksum:
+def frames(file: BinaryIO) -> Iterator[tuple[int, int, memoryview]]:
+    """(place, stamp, payload) of the whole records from where `file` stands, one at a time, up to the size it has now."""
+    place, size = file.tell(), os.fstat(file.fileno()).st_size
+    while place + _HEADER.size <= size:
+        magic, length, checksum, stamp = _HEADER.unpack(file.read(_HEADER.size))
+        if magic != _MAGIC or place + _HEADER.size + length > size:
             return
-        yield offset, stamp, payload
-        offset += _HEADER.size + length
+        payload = memoryview(file.read(length))
+        if len(payload) < length or _checksum(zlib.crc32(payload), stamp) != checksum:
+            return
+        yield place, stamp, payload
+        place += _HEADER.size + length
 
 
 def encode(entry: Entry) -> memoryview:

@@ -61,6 +61,26 @@ def test_a_tail_goes_on_where_it_stopped_also_into_new_segments(tmp_path: Path, 
     writer.close()
 
 
+def test_a_segment_that_goes_meanwhile_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(tmp_path)
+    send(lake, writer, posts(2, 2))
+    waiting = Tail(tmp_path).waiting_bytes()
+    monkeypatch.setattr(log, "segments", lambda folder: [0, 1])
+    assert Tail(tmp_path).waiting_bytes() == waiting
+    writer.close()
+
+
+def test_a_record_is_read_when_its_turn_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = made_lake(tmp_path)
+    writer = Writer.open(tmp_path)
+    send(lake, writer, posts(2, 9))
+    read, decode = list[Any](), log.decode
+    monkeypatch.setattr(log, "decode", lambda payload: read.append(payload) or decode(payload))
+    assert len(Tail(tmp_path).read(most_rows=24)) == len(read) == 2
+    writer.close()
+
+
 @pytest.mark.parametrize("cut", [1, 12, 40, 400], ids=lambda cut: f"{cut} bytes gone")
 def test_a_torn_tail_is_left_out_and_the_next_process_goes_on_behind_it(tmp_path: Path, cut: int) -> None:
     lake = made_lake(tmp_path)

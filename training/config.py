@@ -136,8 +136,9 @@ class NetworksConfig(_Frozen):
 
     hours: of a window. fewest_steps: a window with fewer readings than this is left to the boosters. max_negatives: training
     rows without a failure, at most (those of the boosters are a part of them or the other way round). valid_share: of the
-    training machines, whose rows end the training of a network early. auxiliary_hours: each component's failure within so many
-    hours is learnt as well. max_judged_negatives: rows without a failure by which weights are fitted and decided on.
+    training machines, whose rows end the training of a network early. auxiliary_hours: ends of intervals in which each
+    component's own failure is learnt as well. max_judged_negatives: rows without a failure by which weights are fitted, and
+    the networks' entry is decided. device: where they are fitted; `auto` takes a GPU where there is one.
     """
 
     gru: NetworkConfig | None = None

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.clock import Micros
 from features.sequences import Batch, Windows
 from training.config import NetworksConfig, TrainConfig
 from training.hazard import Floats, interval_outcomes
@@ -26,8 +25,8 @@ _LOOKED_AT = 512  # windows by which it is told what a window always holds
 class Targets:
     """What networks learn: rows of the training period with float32[observations, 3 + auxiliary] outcomes and weights.
 
-    NaN: does not count. The first three are interval outcomes; then comes, component by component, whether it fails within
-    each of the auxiliary horizons.
+    NaN: does not count. The first three are interval outcomes; then come, component by component, those of the component alone
+    in the auxiliary intervals.
     """
 
     rows: Rows
@@ -46,19 +45,16 @@ def targets(config: TrainConfig, past: Past, period: Rows, known_until: int) -> 
     to_failure, followed = (labels[name].to_numpy() for name in ("hours_to_failure", "followed_hours"))
     near = np.where(to_failure <= HORIZON_HOURS[-1], to_failure, np.nan)
     columns = [interval_outcomes(near, followed)]
+    # Of an interval that had not passed by then failures alone would be known, survivors not.
+    ends = np.round(np.array(longer) * MICROS_PER_HOUR).astype(np.int64)
+    passed = past.as_of[:, None] + ends <= known_until - round(lag * MICROS_PER_HOUR)
     for component in components:
-        hours = labels[f"hours_to_{component}"].to_numpy()
-        columns += [_within(hours, horizon, past.as_of, known_until - round(lag * MICROS_PER_HOUR)) for horizon in longer]
+        own = interval_outcomes(labels[f"hours_to_{component}"].to_numpy(), followed, longer)
+        columns.append(np.where(passed, own, np.float32(np.nan)))
     outcomes = np.concatenate(columns, axis=1)
     weight = np.ones(len(outcomes))
     weight[chosen.rows] = chosen.weight
     return Targets(chosen.rows, outcomes, weight)
-
-
-def _within(hours: Floats, horizon: float, as_of: Micros, until: int) -> npt.NDArray[np.float32]:
-    """[n, 1]: a failure within the horizon, of rows whose horizon had passed: earlier ones would know of failures alone."""
-    passed = as_of + round(horizon * MICROS_PER_HOUR) <= until
-    return np.where(passed, (hours <= horizon).astype(np.float32), np.float32(np.nan))[:, None]
 
 
 def fit(

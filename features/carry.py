@@ -16,6 +16,9 @@ from features.merge import DUPLICATE, merge
 from features.schema import EVENT_TIME, MACHINES, RECORDED_AT, TIME, TableContract
 from features.view import View
 
+# What it takes to find one machine's rows in a batch, in bytes.
+PIECE_BYTES = 300
+
 
 class Indexed(NamedTuple):
     """A record of the log by machine: the places of a machine's rows are order[start:stop], in the order in which they came."""
@@ -24,6 +27,11 @@ class Indexed(NamedTuple):
     record: Record
     order: Micros
     bounds: dict[str, tuple[int, int]]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of memory, about."""
+        return int(self.record.entry.rows.nbytes + self.order.nbytes) + PIECE_BYTES * len(self.bounds)
 
 
 class Piece(NamedTuple):

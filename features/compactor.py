@@ -125,9 +125,9 @@ def _batches(lake: "Lake", records: list[Record]) -> Iterator[Batch]:
         entry = record.entry
         if entry.table_name not in contracts:
             contracts[entry.table_name] = lake.contract(entry.table_name)
-        refused = tuple(tuple(row.values()) for row in entry.refused.to_pylist())
         moment = _EPOCH + timedelta(microseconds=entry.received_at)
-        yield Batch(contracts[entry.table_name], entry.rows, record.place, entry.numbers(), refused, moment, entry.own_recorded)
+        about = {"received_at": moment, "own_recorded": entry.own_recorded, "refused_then": entry.refused}
+        yield Batch(contracts[entry.table_name], entry.rows, record.place, entry.numbers(), **about)
 
 
 def _died(lake: "Lake", before: Compacted) -> Compacted | None:

@@ -163,6 +163,9 @@ def _merged(
     for rows in state.spill.stretches(contract.name, bucket, MERGE_ROWS):
         state.progress(f"merging {contract.name}", rows.num_rows)
         _suspect(state, contract, rows)
+        if state.arrivals:  # acknowledged by now: their kind may declare codes that it did not ask for then
+            yield _merge_bucket(state, contract, rows, stored, bucket)
+            continue
         refusals = intake.check_references(rows, contract, state.kind_of, kinds)
         refused = refusals.table()
         if refused.num_rows:

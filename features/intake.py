@@ -109,8 +109,7 @@ def passed(batch: Batch) -> Checked:
         batch.table.column(field.name).cast(field.type) if field.name in names else pa.nulls(count, field.type)
         for field in batch.contract.arrow
     ]
-    refusals = [Refusal(*entry) for entry in batch.refused]
-    refused = _refusal_table([(one.row, one.column, one.reason, one.value) for one in refusals])
+    refused = REFUSED.empty_table() if batch.refused_then is None else batch.refused_then
     rows = pa.table(columns, schema=batch.contract.arrow)
     return Checked(rows, batch.rows, bool(batch.own_recorded), refused, count + refused.num_rows)
 

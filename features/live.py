@@ -58,7 +58,10 @@ class _Slot:
 
 
 class Live:
-    """The histories that were asked for last, within `most_bytes`. Threads may share it."""
+    """The histories that were asked for last, within `most_bytes`. Threads may share it.
+
+    waiting_bytes: of memory, for rows of the log that are not in the tables yet: they are held until they are.
+    """
 
     def __init__(self, lake: "Lake", *, most_bytes: int = 256 * 2**20) -> None:
         self.lake = lake
@@ -69,6 +72,7 @@ class Live:
         self._batches: list[Indexed] = []
         self._pieces: dict[str, list[Piece]] = {}
         self._count = 0
+        self.waiting_bytes = 0
         self._kind_of: dict[str, str] | None = None
         self._settled = compacted(lake.root)
         self._tail = Tail(lake.root, self._settled.positions)
@@ -127,6 +131,7 @@ class Live:
 
     def _hold(self, batch: Indexed) -> None:
         self._batches.append(batch)
+        self.waiting_bytes += batch.bytes
         for name, (start, stop) in batch.bounds.items():
             self._pieces.setdefault(name, []).append(Piece(batch, start, stop))
 
@@ -172,7 +177,7 @@ class Live:
         for name, number in missed.items():
             if self._slots[name].applied < number:
                 self._drop(name)
-        self._batches, self._pieces = [], {}
+        self._batches, self._pieces, self.waiting_bytes = [], {}, 0
         for batch in kept:
             self._hold(batch)
         positions = self._tail.positions

@@ -1,6 +1,5 @@
 """A batch of rows from outside, checked on receipt: what the log takes in, and what its sender is told."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -87,14 +86,14 @@ def _none_without_zone(refused: pa.Table) -> None:
 
 def told(entry: Entry) -> dict[str, Any]:
     """What became of a batch: rows taken and refused, and the reasons, the most frequent first, each with its first row."""
-    refused = entry.refused.to_pylist()
-    counts = Counter((row["column"], row["reason"]) for row in refused)
-    first = {(row["column"], row["reason"]): row for row in reversed(refused)}
+    refused = entry.refused.combine_chunks()
+    places = refused.append_column("place", pa.array(np.arange(refused.num_rows)))
+    found = places.group_by(["column", "reason"]).aggregate([("place", "count"), ("place", "min")])
+    most = found.sort_by([("place_count", "descending"), ("place_min", "ascending")]).slice(0, MOST_REASONS)
+    firsts = refused.take(most.column("place_min")).to_pylist()
     reasons = [
-        {"column": column, "reason": reason, "rows": count, "first_row": first[column, reason]["row"]}
-        | {"value": first[column, reason]["value"][:40]}
-        for (column, reason), count in counts.most_common(MOST_REASONS)
+        {"column": one["column"], "reason": one["reason"], "rows": count, "first_row": one["row"], "value": one["value"][:40]}
+        for one, count in zip(firsts, most.column("place_count").to_pylist(), strict=True)
     ]
-    return {"table": entry.table_name, "rows": entry.rows_in, "taken": entry.rows.num_rows, "refused": len(refused)} | {
-        "reasons": reasons
-    }
+    counts = {"rows": entry.rows_in, "taken": entry.rows.num_rows, "refused": refused.num_rows}
+    return {"table": entry.table_name, **counts, "reasons": reasons}

@@ -3,6 +3,8 @@
 import gc
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import anyio.to_thread
@@ -17,12 +19,35 @@ from features.settings import Settings
 from serving import metrics
 from serving.champion import Champion, Champions
 from serving.contracts import how_many_reasons
+from serving.errors import Unavailable
 from serving.evidence import lake_evidence, posted_evidence, stored
 from serving.posted import TOLERANCE, parse
 from serving.recorder import Recorder
 from serving.scoring import Result, answer, history_notes, posted_vector, score
 from serving.store import Store, StoredScore
 from serving.stream import Stream
+
+# Bodies of rows that are being received or worked on; of the large ones, which take several times their size, so many at once.
+MOST_RECEIVING = 256 * 2**20
+LARGE, LARGE_AT_ONCE = 2**20, 3
+
+
+class Room:
+    """Memory for the bodies of requests that are under way. For the threads of one event loop only, which are one."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._left = most_bytes
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Hold room for a body. Raises Unavailable if there is none."""
+        if size > self._left:
+            raise Unavailable("as many rows are being taken as this worker has room for; send them again later")
+        self._left -= size
+        try:
+            yield
+        finally:
+            self._left += size
 
 
 class Runtime:
@@ -31,6 +56,8 @@ class Runtime:
     def __init__(self, settings: Settings, champions: Champions, store: Store) -> None:
         self.home, self.champions, self.store = settings.home, champions, store
         self.recorder, self.stream = Recorder(store), Stream(settings)
+        self.room = Room(MOST_RECEIVING)
+        self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._stop = threading.Event()
 
     @classmethod
@@ -131,7 +158,8 @@ class Runtime:
 
     async def take(self, table_name: str, media_type: str, body: bytes) -> bytes:
         """The JSON answer to a batch of rows, once it is on the disk. Raises UserError, Unavailable."""
-        return orjson.dumps(await anyio.to_thread.run_sync(self.stream.take, table_name, media_type, body))
+        limiter = self._large if len(body) > LARGE else None
+        return orjson.dumps(await anyio.to_thread.run_sync(self.stream.take, table_name, media_type, body, limiter=limiter))
 
 
 def warm(champion: Champion) -> float:

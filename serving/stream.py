@@ -28,6 +28,7 @@ class Stream:
     def __init__(self, settings: Settings) -> None:
         self._root = settings.lake
         self._most_bytes = settings.live_mb * 2**20
+        self._most_waiting = log_bytes(settings)
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._writer: Writer | None = None
@@ -48,6 +49,9 @@ class Stream:
     def take(self, table_name: str, media_type: str, body: bytes) -> dict[str, Any]:
         """Check a posted batch, log it, and say what was taken. Raises UserError, Unavailable; nothing is taken then."""
         live = self.live()
+        if live.waiting_bytes > self._most_waiting:
+            why = "the log is not moved into the tables fast enough: see FOREWARN_COMPACT_SECONDS, or run `forewarn ingest`"
+            raise Unavailable(f"{live.waiting_bytes >> 20} MB of rows wait in the log; send these again later ({why})")
         entry = checked(live, table_name, media_type, body)
         try:
             self._log_of(live.lake).append(entry)
@@ -87,6 +91,11 @@ class Stream:
             self._compactor.close()
         if self._writer is not None:
             self._writer.close()
+
+
+def log_bytes(settings: Settings) -> int:
+    """How much memory rows may take that wait in the log."""
+    return settings.log_mb * 2**20
 
 
 def checked(live: Live, table_name: str, media_type: str, body: bytes) -> Entry:

@@ -98,8 +98,9 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
 
         async def taken() -> bytes:
             media_type = media_type_of(request.scope["headers"])
-            body = await body_of(request, most_bytes(media_type), too_large(media_type))
-            return await runtime().take(table, media_type, body)
+            most = most_bytes(media_type)
+            with runtime().room.taken(declared_bytes(request, most)):
+                return await runtime().take(table, media_type, await body_of(request, most, too_large(media_type)))
 
         return await guarded(taken())
 
@@ -210,6 +211,12 @@ def media_type_of(headers: Any) -> str:
     """The declared type of a body; JSON where nothing is declared."""
     kinds = [value for name, value in headers if name == b"content-type"]
     return str(kinds[0].partition(b";")[0].strip().lower().decode("latin-1")) if kinds else JSON
+
+
+def declared_bytes(request: Request, most: int) -> int:
+    """How long a body says it is; `most` where it says nothing that can be believed."""
+    length = request.headers.get("content-length", "")
+    return min(int(length), most) if length.isdecimal() and len(length) < 20 else most
 
 
 async def body_of(request: Request, most: int, too_large: Exception) -> bytes:

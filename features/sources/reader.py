@@ -33,7 +33,8 @@ class Batch:
     refused: rows that the reader already knows to be unusable; each is counted once and quarantined. A refused row may stand in
     `table` (it is taken out) or not (a line that did not even split into columns).
     received_at: when a batch came in that was checked then and has waited since; such batches count in the order in which they
-    are given. own_recorded: whether their `recorded_at` is the sender's own.
+    are given. own_recorded: whether their `recorded_at` is the sender's own. refused_then: what was refused of them, with its
+    numbers (intake.REFUSED); none of it stands in `table`.
     closes_part: no later batch brings rows of an entity that has come so far: a large import may be committed up to here.
     """
 
@@ -44,6 +45,7 @@ class Batch:
     refused: tuple[Refusal | tuple[int, str, str], ...] = ()
     received_at: datetime | None = None
     own_recorded: bool = False
+    refused_then: pa.Table | None = None
     closes_part: bool = False
 
 

@@ -26,7 +26,7 @@ from features.errors import Conflict
 from features.lake import Lake
 from features.log import Tail, Writer
 from features.receive import receive
-from features.schema import MACHINES
+from features.schema import EVENTS, MACHINES
 from tests.features.streams import (
     KIND,
     MACHINE_IDS,
@@ -114,6 +114,20 @@ def test_what_comes_in_meanwhile_does_not_keep_a_drain_going(tmp_path: Path) -> 
     assert told == [12]
     compactor.drain(lake)
     assert total(lake).rows_in == 24
+    writer.close()
+
+
+def test_what_was_acknowledged_is_stored_whatever_its_kind_has_come_to_declare(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path, create=True, buckets=1)
+    lake.put_kind(KIND.model_copy(update={"error_codes": ()}))
+    lake.append_rows(MACHINES, machines().append_column("recorded_at", [[START] * len(MACHINE_IDS)]), NOW, "fleet")
+    writer = Writer.open(tmp_path)
+    events = pa.table({"machine_id": ["m1"], "event_time": [hours(1)], "code": ["E7"], "severity": [1.0]})
+    send(lake, writer, [(EVENTS, events, NOW)])
+    lake.put_kind(KIND)
+    assert [term.code for term in lake.kind("press").error_codes] == ["E1"]
+    account = compact_log(lake)
+    assert account is not None and (account.total.accepted, account.total.quarantined) == (1, 0)
     writer.close()
 
 

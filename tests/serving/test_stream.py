@@ -4,6 +4,8 @@ import asyncio
 import errno
 import os
 import struct
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -27,7 +29,7 @@ from serving.arrow_sizes import unpacked_bytes
 from serving.errors import TooLarge, Unavailable, WrongMediaType
 from serving.explain import explain
 from serving.rows import ARROW, JSON, MOST_BYTES, read_rows
-from serving.runtime import Runtime
+from serving.runtime import LARGE, LARGE_AT_ONCE, Room, Runtime
 from serving.stream import checked
 from tests.serving.world import END, SENSORS, World, made_world
 
@@ -328,6 +330,61 @@ def test_a_full_disk_takes_nothing_and_says_so(runtime: Runtime, monkeypatch: py
     monkeypatch.undo()
     take(runtime, TABLE, readings("p08", END + timedelta(hours=3)))
     assert scored(runtime, "p08")["as_of"].startswith((END + timedelta(hours=3)).isoformat()[:19])
+
+
+def test_rows_that_nobody_moves_into_the_tables_are_taken_up_to_a_bound(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.stream.log_bytes", lambda _: 50_000)
+    runtime = Runtime.open(Settings(home=own_world.home, compact_seconds=0))
+    compact_log(own_world.lake)
+    taken = 0
+    with pytest.raises(Unavailable, match="MB of rows wait in the log.*FOREWARN_COMPACT_SECONDS, or run `forewarn ingest`"):
+        for hour in range(100):
+            take(runtime, TABLE, readings("p03", END + timedelta(hours=200 + 20 * hour), hours=20))
+            taken += 1
+    assert 5 < taken < 60
+    runtime.stream.live().renew()
+    compact_log(own_world.lake)
+    runtime.stream.live().renew()
+    assert runtime.stream.live().waiting_bytes == 0
+    take(runtime, TABLE, readings("p03", END + timedelta(hours=5000)))
+    runtime.close()
+
+
+def test_bodies_under_way_take_so_much_memory() -> None:
+    room = Room(100)
+    with room.taken(60):
+        with pytest.raises(Unavailable, match="as many rows are being taken as this worker has room for"), room.taken(50):
+            pass
+        with room.taken(40):
+            pass
+    with room.taken(100):
+        pass
+
+
+def test_a_few_large_bodies_are_worked_on_at_once(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, most = 0, 0
+    lock = threading.Lock()
+
+    def slow(*_: Any) -> dict[str, Any]:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+        return {}
+
+    async def together(body: bytes) -> None:
+        await asyncio.gather(*(runtime.take(TABLE, JSON, body) for _ in range(12)))
+
+    monkeypatch.setattr(runtime.stream, "take", slow)
+    asyncio.run(together(b" " * (LARGE + 1)))
+    assert most == LARGE_AT_ONCE
+    asyncio.run(together(b" "))
+    assert most > LARGE_AT_ONCE
 
 
 def test_without_a_lake_nothing_is_taken(tmp_path: Path) -> None:

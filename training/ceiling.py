@@ -4,7 +4,8 @@ The oracle states the true probability. It knows the wear of every part, and the
 so no model reaches it; a failure without any sign before it is no model's fault.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pandas as pd
 
 from training import alarms, metrics
 from training.alarms import Timeline
+from training.blend import BOOSTERS
 from training.intervals import Interval, draw, never_certain, ratio
 from training.metrics import Floats
 from training.slopes import calibration_line
@@ -24,13 +26,19 @@ HORIZONS = ("24", "48", "72")
 
 @dataclass(frozen=True)
 class Mode:
-    """A failure mode, or several together: failures in the test period, and the shares that model and oracle alarm."""
+    """A failure mode, or several together: failures in the test period, and the shares that model and oracle alarm.
+
+    singles: the shares of the models that the forecast is blended of. found: of the failures that its boosters miss, the share
+    that the blend alarms; None where there is nothing to compare, NaN where they miss none.
+    """
 
     name: str
     signs: str
     failures: int
     model: Interval
     oracle: Interval
+    singles: Mapping[str, Interval] = field(default_factory=dict)
+    found: Interval | None = None
 
     @property
     def share(self) -> float:
@@ -95,8 +103,9 @@ def against(
     line: Timeline,
     resamples: Floats,
     budget: float,
+    singles: Mapping[str, Floats] | None = None,
 ) -> Ceiling:
-    """The model and the oracle, both with alarms on one budget.
+    """The model and the oracle, both with alarms on one budget; and the models it is blended of, [n, 3] each.
 
     frame: low72, high72, y72 and `component`, the one that fails first within 72 h; machine [n]: codes; p [n, 3]: what the
     model said of its rows; line: of its ripe rows; resamples [B, machines].
@@ -105,14 +114,21 @@ def against(
     component = np.full(line.events, None, dtype=object)
     near = line.event >= 0
     component[line.event[near]] = frame["component"].to_numpy(object)[ripe][near]
-    alarmed = (alarms.alarms(line, one[ripe, -1], budget) for one in (p, truth.p))
+    single = dict(singles or {})
+    alarmed = (alarms.alarms(line, one[ripe, -1], budget) for one in (p, truth.p, *single.values()))
     found = [~np.isnan(alarms.longest_lead(line, alarm)) for alarm in alarmed]
+    missed = ~found[2 + list(single).index(BOOSTERS)] if BOOSTERS in single else None
 
     def mode(name: str, signs: str, own: npt.NDArray[np.bool_]) -> Mode:
-        events = alarms.by_machine(line, own.astype(np.float64))
-        shares = [draw(ratio(alarms.by_machine(line, (own & hit).astype(np.float64)), events), resamples) for hit in found]
-        machines = int((events > 0).sum())
-        return Mode(name, signs, int(own.sum()), *(never_certain(one.interval(), machines) for one in shares))
+
+        def share(hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Interval:
+            of = alarms.by_machine(line, among.astype(np.float64))
+            drawn = draw(ratio(alarms.by_machine(line, (among & hit).astype(np.float64)), of), resamples)
+            return never_certain(drawn.interval(), int((of > 0).sum()))
+
+        told = [share(hit, own) for hit in found]
+        rescued = None if missed is None else share(found[0], own & missed)
+        return Mode(name, signs, int(own.sum()), told[0], told[1], dict(zip(single, told[2:], strict=True)), rescued)
 
     modes = [mode(name, signs, component == name) for name, signs in truth.signs.items()]
     seen = np.isin(component.astype(str), [name for name, signs in truth.signs.items() if signs == WINDOWS])

@@ -4,7 +4,7 @@ Nothing here draws. All forecasts are judged on the same ripe rows and the same 
 paired. The first forecast is the model under test; the others are its rivals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,7 +97,7 @@ class Segment:
 class Evaluation:
     """What a run's report shows. `model` is the forecast under test, `names` all forecasts in order.
 
-    ceiling: where the truth is known; then the oracle is the last of the forecasts.
+    singles: those that it is blended of. ceiling: where the truth is known; then the oracle is the last of the forecasts.
     """
 
     model: str
@@ -114,11 +114,12 @@ class Evaluation:
     segments: tuple[Segment, ...]
     settings: Settings = field(default_factory=Settings)
     ceiling: Ceiling | None = None
+    singles: tuple[str, ...] = ()
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """The forecasts that anyone could have made: neither the model nor the oracle."""
-        return tuple(name for name in self.names if name not in (self.model, ORACLE))
+        """The forecasts that anyone could have made: neither the model, nor what it is blended of, nor the oracle."""
+        return tuple(name for name in self.names if name not in (self.model, ORACLE, *self.singles))
 
     def horizon(self, name: str) -> Horizon:
         return next(one for one in self.horizons if one.name == name)
@@ -130,12 +131,14 @@ def evaluate(
     settings: Settings | None = None,
     *,
     truth: Truth | None = None,
+    singles: Sequence[str] = (),
 ) -> Evaluation:
     """Judge forecasts on one out-of-time frame.
 
     frame: machine_id, as_of (aware), model, y24, y48, y72 (NaN = unripe), hours_to_failure, optional weight.
     forecasts: name -> probabilities [n, 3] at 24, 48, 72 h; the first is the model under test.
-    truth: of the frame's rows, where the fleet is simulated; the frame then has low72, high72 and component as well.
+    singles: forecasts that the model is blended of, no rivals. truth: of the frame's rows, where the fleet is simulated; the
+    frame then has low72, high72 and component as well.
     Raises ValueError if no ripe row or no failure is left to judge by.
     """
     settings = settings or Settings()
@@ -159,6 +162,7 @@ def evaluate(
         _horizon(str(hours), machine, machines, frame[f"y{hours}"].to_numpy(np.float64), weight, column, forecasts, resamples)
         for column, hours in enumerate(HORIZONS)
     ]
+    first, parts = settings.budgets[0], {name: np.asarray(forecasts[name]) for name in singles}
     late = np.where(frame["y48"].to_numpy(np.float64) == 0, frame["y72"].to_numpy(np.float64), np.nan)
     horizons.append(_horizon(THIRD_DAY, machine, machines, late, weight, 2, forecasts, resamples))
     return Evaluation(
@@ -175,9 +179,8 @@ def evaluate(
         lists={name: tuple(alarms.top_k(line, p, k) for k in settings.lists) for name, p in last.items()},
         segments=_segments(frame, machine, machines, weight, np.asarray(p)[:, 2], resamples, settings),
         settings=settings,
-        ceiling=None
-        if truth is None
-        else ceiling.against(frame, machine, np.asarray(p), truth, line, resamples, settings.budgets[0]),
+        ceiling=None if truth is None else ceiling.against(frame, machine, np.asarray(p), truth, line, resamples, first, parts),
+        singles=tuple(singles),
     )
 
 

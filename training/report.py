@@ -100,6 +100,7 @@ def context(run: Run, evaluation: Evaluation) -> dict[str, Any]:
         "segments": segment_table(evaluation),
         "ceiling": evaluation.ceiling,
         "mode_rows": [] if evaluation.ceiling is None else mode_rows(evaluation.ceiling, run.modes),
+        "rescued": evaluation.ceiling is not None and any(one.found is not None for one in evaluation.ceiling.modes),
         "truth_figure": None if evaluation.ceiling is None else truth_figure(evaluation.ceiling),
         "share_of": share_of,
         "number": number,
@@ -245,7 +246,13 @@ def mode_rows(ceiling: Ceiling, words: Mapping[str, Text]) -> list[dict[str, Any
     named = [(words.get(one.name, Text(one.name, "")), one) for one in ceiling.modes]
     if ceiling.windows is not None:
         named.append((ANNOUNCED, ceiling.windows))
-    return [{"words": text, "signs": SIGNS[one.signs], "mode": one, "sum": one is ceiling.windows} for text, one in named]
+    return [
+        {
+            "words": text, "signs": SIGNS[one.signs], "mode": one, "sum": one is ceiling.windows,
+            "figures": (one.model, *one.singles.values(), one.oracle),
+        }
+        for text, one in named
+    ]  # fmt: skip
 
 
 def truth_figure(ceiling: Ceiling) -> figures.Figure | None:

@@ -4,7 +4,7 @@ snapshot -> bundle -> rivals on the same rows -> evaluation -> report -> trackin
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from training import evaluation, report, rivals, tables, tracking, truth
 from training.bundle import Bundle
 from training.ceiling import ORACLE
 from training.config import TrainConfig
+from training.entry import Entry
 from training.evaluation import Evaluation
 from training.model import HazardModel
+from training.network_words import NAMES, entry_document, entry_words
 from training.report_notes import notes, period
 from training.report_words import Text, verdict
 from training.train import Training, train_machine
@@ -30,6 +32,7 @@ OWN = "forewarn"
 OWN_WORDS = Text("Forewarn", "本模型")
 WORDS: dict[str, Text] = {
     OWN: OWN_WORDS,
+    **NAMES,
     **{rival.name: rival.words for rival in rivals.RIVALS},
     ORACLE: Text("Oracle: the true probability", "理想预测（真实概率）"),
 }
@@ -46,10 +49,11 @@ class Outcome:
     report: Path
     evaluation: Evaluation
     registered: tracking.Registered
+    entry: Entry | None = None
 
     def verdict(self) -> list[Text]:
         """The run in a few sentences."""
-        return verdict(self.evaluation, WORDS)
+        return [*verdict(self.evaluation, WORDS), *([entry_words(self.entry)] if self.entry else [])]
 
     def document(self) -> dict[str, Any]:
         """The run as JSON."""
@@ -62,6 +66,7 @@ class Outcome:
             "version": self.registered.version,
             "table": tables.plain(tables.summary(self.evaluation, WORDS)),
             "metrics": tables.plain(tables.flat(self.evaluation)),
+            "networks": None if self.entry is None else entry_document(self.entry),
         }
 
 
@@ -91,18 +96,21 @@ def run_machine(
     say("write bundle and report")
     bundle = training.bundle.with_metrics(tables.flat(judged))
     path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
+    entry = training.panel.entry if training.panel else None
     page = describe(bundle, snapshot, judged)
+    if entry is not None:
+        page = replace(page, notes=[entry_words(entry), *page.notes])
     written = report.write(page, judged, settings.reports / f"{bundle.manifest.bundle_id}.html")
 
     say("register")
     registered = tracking.record(settings, _record(bundle, path, written, page, judged))
-    return Outcome(bundle, path, written, judged, registered)
+    return Outcome(bundle, path, written, judged, registered, entry)
 
 
 def judge(
     training: Training, config: TrainConfig, known: Truth | None = None, *, progress: Callable[[str], None] | None = None
 ) -> Evaluation:
-    """The bundle, its rivals and, of a simulated fleet, the oracle on the same out-of-time rows.
+    """The bundle, the models it is blended of, its rivals and, of a simulated fleet, the oracle on the same out-of-time rows.
 
     Raises BadInput if no failure falls among them.
     """
@@ -114,7 +122,8 @@ def judge(
     own = training.predictions[["p24", "p48", "p72"]].to_numpy(np.float64)
     say("evaluate")
     try:
-        return evaluation.evaluate(training.predictions, {OWN: own, **said}, truth=known)
+        forecasts = {OWN: own, **training.singles, **said}
+        return evaluation.evaluate(training.predictions, forecasts, truth=known, singles=tuple(training.singles))
     except ValueError as error:
         raise BadInput(str(error), where="test period", mend="test on a longer period, or bring in more history") from None
 

@@ -86,7 +86,7 @@ def summary(evaluation: Evaluation, words: Mapping[str, Text]) -> list[dict[str,
         row(words[name].en, {key: one.figures[name] for key, one in judged.items()}, budget.figures[name])
         for name in evaluation.names
     ]
-    for name in evaluation.rivals:
+    for name in (*evaluation.singles, *evaluation.rivals):
         gains = {key: one.gains[name] for key, one in judged.items()}
         table.append(row(f"gain over {words[name].en}", gains, budget.gains[name]))
     return table

@@ -58,7 +58,7 @@ def trained(monkeypatch):
     monkeypatch.setattr(runs.Lake, "open", lambda path: None)
     monkeypatch.setattr(runs, "train_machine", lambda config, snapshot, lake, progress: done)
     monkeypatch.setattr(rivals, "forecasts", lambda *a, **k: {"forest": fleet.forecast(table, 2.0)})
-    monkeypatch.setattr(runs.evaluation, "evaluate", lambda frame, said, truth: evaluate(frame, said, Judging(replicates=40)))
+    monkeypatch.setattr(runs.evaluation, "evaluate", lambda frame, said, **_: evaluate(frame, said, Judging(replicates=40)))
     return done
 
 

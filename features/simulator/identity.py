@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from features.errors import Conflict
 from features.lake import Lake
@@ -17,14 +18,16 @@ def guarded(source: Source, lake: Lake, fleet: Fleet) -> Source:
     """`source`, which notes its world in the lake under the writer's lock before its first row.
 
     Raises Conflict if the lake holds readings of the same kinds from anything but this world, seed and grid of readings. More
-    machines or more days of the same world are welcome: they continue what is there.
+    machines or more days of the same world are welcome: they continue what is there. Fewer are refused: they would add no row,
+    and leave their truth in the place of the larger fleet's.
     """
     check(lake, fleet)
 
     def batches() -> Iterator[Batch]:
         check(lake, fleet)
         draft = _path(lake).with_suffix(".draft")
-        draft.write_text(json.dumps(_identity(fleet), indent=1), encoding="utf-8")
+        about = _identity(fleet) | {"machines": fleet.machines, "days": fleet.days}
+        draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
         draft.replace(_path(lake))
         yield from source.batches()
 
@@ -37,16 +40,26 @@ def check(lake: Lake, fleet: Fleet) -> None:
     if not held:
         return
     found, wanted = _read(_path(lake)), _identity(fleet)
-    if found == wanted:
-        return
     if found is None:
         what = f"this lake holds {min(held)} that no simulation of this version made"
+    elif all(found.get(key) == value for key, value in wanted.items()):
+        _check_size(found, fleet, lake)
+        return
     else:
         differs = ", ".join(f"{key} {found.get(key)}, not {value}" for key, value in wanted.items() if found.get(key) != value)
         what = f"this lake holds another simulated fleet: {differs}"
     raise Conflict(
         what, where=str(lake.root), mend="simulate into another FOREWARN_HOME, or with the same world, seed and --every"
     )
+
+
+def _check_size(found: Mapping[str, Any], fleet: Fleet, lake: Lake) -> None:
+    machines, days = int(found.get("machines", 0)), int(found.get("days", 0))
+    if fleet.machines < machines or fleet.days < days:
+        wanted = f"{fleet.machines:,} over {fleet.days:,}"
+        what = f"this lake holds {machines:,} simulated machines over {days:,} days, more than {wanted}"
+        mend = "ask for at least as many of both, or simulate into another FOREWARN_HOME"
+        raise Conflict(what, where=str(lake.root), mend=mend)
 
 
 def _identity(fleet: Fleet) -> dict[str, object]:

@@ -141,7 +141,7 @@ class Writer:
 def writing(home: Path) -> Iterator[Writer]:
     """A writer into `home`'s truth; what it has is published if the block ends well, and dropped if not.
 
-    The truth is that of the last simulation: a smaller fleet after a larger one leaves the rows of the smaller.
+    The truth is that of the last simulation, which is no smaller than those before it into the same home (`identity`).
     """
     folder = home / FOLDER
     folder.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,17 @@ def test_the_same_fleet_changes_nothing_and_a_larger_one_continues_it(lake: Lake
     assert corrected == 0
 
 
+@pytest.mark.parametrize("smaller", [Fleet(WORLD, 2, 9, 6, 1), Fleet(WORLD, 9, 4, 6, 1)])
+def test_a_smaller_fleet_would_take_the_larger_ones_truth_away_and_is_refused(lake: Lake, smaller: Fleet) -> None:
+    with pytest.raises(
+        Conflict, match=r"holds 3 simulated machines over 5 days, more than \d over \d; ask for at least as many"
+    ):
+        enter(lake, smaller)
+    enter(lake, Fleet(WORLD, 9, 9, 6, 1))
+    with pytest.raises(Conflict, match="holds 9 simulated machines over 9 days"):
+        enter(lake, FIRST)
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from features import (
     drafts,
     engine,
+    equal_load,
     kernel,
     kernel_points,
     kernel_states,
@@ -75,8 +76,10 @@ def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Mat
     for plan in wanted.plans:
         if plan.kernel == "peers":
             peers.compare(wanted.kind, history, entity, as_of, plan.program, plan.target, out)
-            continue
-        _run(plan, wanted, history.series[plan.table], entity, as_of, out)
+        elif plan.kernel == "equal":
+            equal_load.compare(wanted.kind, history, entity, as_of, plan.windows, plan.program, plan.target, out)
+        else:
+            _run(plan, wanted, history.series[plan.table], entity, as_of, out)
     return out.T
 
 

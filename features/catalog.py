@@ -7,10 +7,11 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from features import environment, events, kernel, maintenance, operations, peers, sensors, static
+from features import environment, equal_load, events, kernel, maintenance, operations, peers, sensors, static
 from features import pooled as kind_free
 from features.errors import BadInput
 from features.history import HOUR, Ints, columns_of, vocabulary
+from features.kernel_equal import EQUAL_OPS
 from features.kernel_peers import PEER_OPS
 from features.kernel_points import POINT_OPS
 from features.kernel_states import STATE_OPS
@@ -20,7 +21,7 @@ from features.kinds import MachineKind
 from features.spec import FeatureSpec
 
 # The families of machines, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
-FAMILIES = (sensors, peers, operations, environment, events, maintenance, static)
+FAMILIES = (sensors, equal_load, peers, operations, environment, events, maintenance, static)
 # A window that reaches back to the beginning of all records.
 FOREVER = 1 << 61
 
@@ -105,6 +106,7 @@ class Catalog:
 STATIC_OPS = ("age", "observed", "age_at_start", "model", "make", "capacity", "season", "weekday", "date", "made")
 OPS = {
     "windows": WINDOW_OPS,
+    "equal": EQUAL_OPS,
     "steps": STEP_OPS,
     "points": POINT_OPS,
     "states": STATE_OPS,

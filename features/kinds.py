@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,6 +58,8 @@ class MachineKind(BaseModel):
     written when a value changes and hold until the next row (last value, change over a window, time since change).
     past_hours: the lookback that stands for a machine's own past; by default the longest window. Where it is given, the last
     values are also compared with the median of that past.
+    equal_load_hours: the machine's own pasts that sensors are compared with at equal load and ambient temperature; the longest
+    tells what these two do (`equal_load`). It takes several readings a day, and operations or the environment to be kept.
     calendar: moments whose calendar carries meaning for this kind.
     modes, shifts, actions: vocabularies of the operations table; any of them brings the features of operation and load.
     environment: the environment table is kept for this kind. hot_c: from which ambient temperature on it is hot.
@@ -75,6 +77,7 @@ class MachineKind(BaseModel):
     # Floats, as they come back from JSON: the digest sees the difference between 3 and 3.0.
     window_hours: tuple[float, ...] = (3.0, 12.0, 24.0, 72.0, 168.0)
     past_hours: float | None = Field(default=None, gt=0)
+    equal_load_hours: tuple[Annotated[float, Field(gt=0)], ...] = ()
     calendar: tuple[Literal["season", "weekday", "date", "made"], ...] = ()
     sensors: tuple[Sensor, ...]
     error_codes: tuple[Term, ...] = ()
@@ -101,6 +104,10 @@ class MachineKind(BaseModel):
     def _sensible(self) -> "MachineKind":
         if self.reference and self.sampling != "regular":
             raise ValueError("reference compares means of regular readings; leave it out where sampling is on_change")
+        if self.equal_load_hours and (self.sampling != "regular" or not (self.operated or self.environment)):
+            raise ValueError("equal_load_hours needs regular readings, and modes, shifts, actions or environment = true")
+        if len(set(self.equal_load_hours)) < len(self.equal_load_hours):
+            raise ValueError("equal_load_hours names a past twice")
         if self.hot_c is not None and not self.environment:
             raise ValueError("hot_c needs environment = true")
         return self
@@ -132,7 +139,9 @@ class MachineKind(BaseModel):
     @property
     def digest(self) -> str:
         """Twelve hex digits over the whole declaration."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        # A kind that does not declare what came later keeps the digits that its bundles and snapshots know it by.
+        later = set() if self.equal_load_hours else {"equal_load_hours"}
+        return hashlib.sha256(self.model_dump_json(exclude=later).encode()).hexdigest()[:12]
 
 
 def parse_kind(document: dict[str, Any], where: str) -> MachineKind:

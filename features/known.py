@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from features.catalog import FOREVER, Catalog
 from features.clock import in_order, known_at, micros, times
+from features.equal_load import past_hours
 from features.errors import NotFound
 from features.history import HOUR, READINGS, REFERENCE, TABLES, History, Series, from_tables, reference_series
 from features.kinds import MachineKind
@@ -109,6 +110,8 @@ def reach(wanted: Catalog) -> int | None:
     for plan in wanted.plans:
         if plan.kernel == "peers":
             spans.append(round(own_hours(wanted.kind) * HOUR))
+        elif plan.kernel == "equal":
+            spans.append(round(past_hours(wanted.kind) * HOUR))
         elif plan.table == READINGS and plan.kernel == "windows":
             spans.append(int(plan.windows.max(initial=0)))
         elif plan.table == READINGS:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features import kernel, sensors
+from features import equal_load, kernel, sensors
 from features.catalog import OPS, Catalog, catalog, kernel_of
 from features.errors import BadInput
 from features.kinds import MachineKind, Sensor, Term, load_kind
@@ -92,7 +92,8 @@ def test_a_new_sensor_is_a_declaration() -> None:
     noise = Sensor(name="noise", unit="dB", words_en="noise", words_zh="噪声")
     richer = REGULAR.model_copy(update={"sensors": (*REGULAR.sensors, noise)})
     added = [name for name in catalog(richer).names if name not in set(catalog(REGULAR).names)]
-    assert len(added) == len(sensors.specs(REGULAR)) / 2 + 1  # and its comparison with the peers
+    families = (sensors, equal_load)
+    assert len(added) == sum(len(family.specs(REGULAR)) / 2 for family in families) + 1  # and its comparison with the peers
     assert all(name.startswith("noise_") for name in added)
 
 

@@ -16,6 +16,7 @@ from features.catalog import Catalog
 from features.kinds import MachineKind
 from features.schema import EVENT_TIME, FIXED, MACHINE, RECORDED_AT, TableContract, readings, reference
 from features.spec import FeatureSpec
+from tests.oracles.polars_equal import EQUAL, equal
 from tests.oracles.polars_peers import PEERS, peers
 from tests.oracles.polars_points import POINTS, STATIC, points, static
 from tests.oracles.polars_pooled import put_together
@@ -25,8 +26,8 @@ from tests.oracles.polars_steps import FAULTS, ROWS, STEPS, all_rows, faults, st
 from tests.oracles.polars_windows import WINDOWED, windows
 
 FAMILIES = (
-    (WINDOWED, windows), (PEERS, peers), (STEPS, steps), (ROWS, all_rows), (FAULTS, faults), (STATES, states), (POINTS, points),
-    (STATIC, static),
+    (WINDOWED, windows), (EQUAL, equal), (PEERS, peers), (STEPS, steps), (ROWS, all_rows), (FAULTS, faults), (STATES, states),
+    (POINTS, points), (STATIC, static),
 )  # fmt: skip
 KEEPING = ["inspect", "inspection", "check", "clean", "lubricate", "adjust"]
 Tables = Mapping[str, pa.Table]

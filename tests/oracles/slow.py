@@ -11,6 +11,7 @@ from typing import Any
 from features.catalog import Catalog
 from features.kinds import MachineKind
 from features.schema import FIXED, MACHINE, TableContract, readings, reference
+from tests.oracles.slow_equal import EQUAL
 from tests.oracles.slow_look import Look, Operation, Row
 from tests.oracles.slow_peers import PEERS
 from tests.oracles.slow_points import POINTS, STATIC
@@ -19,7 +20,7 @@ from tests.oracles.slow_states import STATES
 from tests.oracles.slow_steps import STEPPED, TOGETHER
 from tests.oracles.slow_windows import WINDOWED
 
-OPERATIONS: dict[str, Operation] = WINDOWED | PEERS | STEPPED | TOGETHER | STATES | POINTS | STATIC
+OPERATIONS: dict[str, Operation] = WINDOWED | EQUAL | PEERS | STEPPED | TOGETHER | STATES | POINTS | STATIC
 # Actions of maintenance after which the same part goes on.
 KEEPING = {"inspect", "inspection", "check", "clean", "lubricate", "adjust"}
 

@@ -55,12 +55,14 @@ REGULAR = MachineKind(
     environment=True,
     hot_c=30.0,
     reference=True,
+    equal_load_hours=(48, 100),
 )
 ON_CHANGE = REGULAR.model_copy(
     update={
         "name": "counters",
         "sampling": "on_change",
         "reference": False,
+        "equal_load_hours": (),
         "sensors": (_sensor("plain"), _sensor("bad", fault=True), _sensor("packs", fault=True, packed=True)),
     }
 )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-VERSION = 5
+VERSION = 6
 NAN = np.nan
 HOUR = 3_600_000_000.0
 NEVER = np.iinfo(np.int64).max
@@ -50,6 +50,15 @@ def onward(event, low, high, moment, hint):  # type: ignore[no-untyped-def]
             return hint
         low = hint
     return after(event, low, high, moment)
+
+
+@inlined
+def most_rows(offsets):  # type: ignore[no-untyped-def]
+    """How many rows the machine has that has most."""
+    most = 0
+    for machine in range(len(offsets) - 1):
+        most = max(most, offsets[machine + 1] - offsets[machine])
+    return most
 
 
 @jit

@@ -14,11 +14,15 @@ state_min/max   of v over the window, the state that stood when it began include
 state_change    the state at as_of less the state at as_of - w, NaN where that is unknown
 state_changes   rows with event_time in the window whose state is another one than that before; the first row changes nothing;
                 NaN before the first row
+
+The beginnings of the windows cut time into stretches. Each is walked forward, its columns side by side; a window takes the sums
+of its stretches, the newest first.
 """
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, NEVER, inlined, jit, onward
+from features.kernel import HOUR, NAN, inlined, jit, most_rows, onward
+from features.lanes import LANES, choose, every, load, root, side_by_side, store, width_of
 
 STATE_OPS = (
     "state", "state_code", "held", "held_on",
@@ -26,9 +30,11 @@ STATE_OPS = (
 )  # fmt: skip
 # From here on an operation looks at a window.
 WINDOWED = 4
-OF_WINDOW = len(STATE_OPS) - WINDOWED
-HELD, HELD_ON, STD = 2, 3, 5
-NOTHING = np.int64(-NEVER)
+HELD, HELD_ON = 2, 3
+# Places in the sums of a stretch: time known, state times time, the same of the distance from the present state and of its
+# square, extremes, the state at its begin, changes.
+SUMS = 8
+KNOWN, WEIGHTED, S1, S2, LEAST, MOST, BEGAN, CHANGES = range(SUMS)
 
 
 @jit
@@ -36,101 +42,186 @@ def state_stats(  # type: ignore[no-untyped-def]
     offsets, event, known_from, known_to, values, entity, as_of, windows, program, target, out
 ):
     """States at each `as_of` and over nested windows. windows: int64[k] microseconds, ascending."""
-    n_columns, n_windows, n_specs = len(values), len(windows), len(program)
-    # Only who asks for it pays: windows looked at (-1: the column is not asked for), where a state began, standard deviations.
-    reach = np.full(n_columns, -1, dtype=np.int64)
-    asked = np.zeros((n_columns, len(STATE_OPS)), dtype=np.bool_)
+    n_columns, n_specs = len(values), len(program)
+    width = width_of(n_columns)
+    # Only who asks for it pays: windows looked at, columns of which it is asked since when a state holds.
+    n_windows = 0
+    asked = np.zeros((n_columns, WINDOWED), dtype=np.bool_)
     for j in range(n_specs):
-        op, c, k, _ = program[j]
-        reach[c] = max(reach[c], k + 1 if op >= WINDOWED else 0)
-        asked[c, op] = True
-    # Of each column what stands at as_of, then the operations of each window.
-    cells = np.full((n_columns, WINDOWED + n_windows * OF_WINDOW), NAN)
-    flat = cells.reshape(-1)
-    read = np.zeros(n_specs, dtype=np.int64)
+        if program[j, 0] >= WINDOWED:
+            n_windows = max(n_windows, program[j, 2] + 1)
+        else:
+            asked[program[j, 1], program[j, 0]] = True
+    # What stands at as_of, then the operations of each window, of all columns each.
+    cells = np.full((WINDOWED + (len(STATE_OPS) - WINDOWED) * n_windows) * width, NAN)
+    read = program[:, 0] * width + program[:, 1]
     for j in range(n_specs):
-        op, c, k, _ = program[j]
-        read[j] = c * cells.shape[1] + op + (k * OF_WINDOW if op >= WINDOWED else 0)
-    end = 0
+        if program[j, 0] >= WINDOWED:
+            read[j] = (WINDOWED + (program[j, 0] - WINDOWED) * n_windows + program[j, 2]) * width + program[j, 1]
+    most = most_rows(offsets) + 1
+    numbers, earlier = np.full(most * width, NAN), np.zeros(most * width, dtype=np.int64)
+    seen = np.zeros(most, dtype=np.int64)
+    bounds, ends = np.zeros(n_windows + 1, dtype=np.int64), np.zeros(n_windows, dtype=np.int64)
+    sums = np.zeros(SUMS * n_windows * width)
+    present, standing = np.full(width, NAN), np.full(width, NAN)
+    walked = -1
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
             for j in range(n_specs):
                 out[target[j], i] = NAN
             continue
-        first = offsets[machine]
-        end = onward(event, first, offsets[machine + 1], now, end)
+        first, stop = offsets[machine], offsets[machine + 1]
+        if machine != walked:
+            side_by_side(values, first, stop, width, numbers)
+            _link(values, first, stop, width, earlier)
+            walked = machine
+        bounds[0] = onward(event, first, stop, now, bounds[0])
+        for k in range(n_windows):
+            bounds[k + 1] = onward(event, first, bounds[k], now - windows[k], bounds[k + 1])
         for c in range(n_columns):
-            if reach[c] >= 0:
-                _walk(
-                    event, known_from, known_to, values[c], first, end, now, windows, reach[c],
-                    asked[c, HELD], asked[c, HELD_ON], asked[c, STD], cells[c],
-                )  # fmt: skip
+            row = _before(known_from, known_to, first, bounds[0], now, width, c, earlier)
+            state = numbers[(row - first) * width + c] if row >= 0 else NAN
+            present[c] = cells[c] = state
+            cells[width + c] = state if state >= 0.0 else NAN
+            for op in range(HELD, WINDOWED):
+                if asked[c, op]:
+                    cells[op * width + c] = _since(
+                        event, known_from, known_to, first, row, now, width, c, earlier, numbers, state, op == HELD
+                    )
+        if n_windows > 0:
+            for c in range(n_columns):
+                row = _before(known_from, known_to, first, bounds[n_windows], now, width, c, earlier)
+                standing[c] = numbers[(row - first) * width + c] if row >= 0 else NAN
+            _see(known_from, known_to, now, bounds, seen, ends)
+            for c in range(0, width, LANES):
+                _walk(event, numbers, first, width, c, now, windows, seen, ends, standing, present, sums)
+                _cells(sums, present, width, c, n_windows, cells)
         for j in range(n_specs):
-            out[target[j], i] = flat[read[j]]
+            out[target[j], i] = cells[read[j]]
+
+
+@inlined
+def _link(values, first, stop, width, earlier):  # type: ignore[no-untyped-def]
+    """For each row of a machine, and its end, the latest row before that has a number in a column, or -1."""
+    for c in range(len(values)):
+        at = c
+        earlier[at] = -1
+        for row in range(first, stop):
+            earlier[at + width] = earlier[at] if np.isnan(values[c, row]) else row
+            at += width
+
+
+@inlined
+def _before(known_from, known_to, first, row, now, width, c, earlier):  # type: ignore[no-untyped-def]
+    """The latest visible row before `row` that has a number in column c, or -1."""
+    row = earlier[(row - first) * width + c]
+    while row >= 0 and not (known_from[row] <= now < known_to[row]):
+        row = earlier[(row - first) * width + c]
+    return row
+
+
+@inlined
+def _since(  # type: ignore[no-untyped-def]
+    event, known_from, known_to, first, row, now, width, c, earlier, numbers, state, same
+):
+    """Hours since which the state that `row` brought holds (same), or one above zero does."""
+    since = NAN if same or row < 0 else 0.0
+    began = now + 1
+    while row >= 0:
+        # Of several at one moment the last counts.
+        if event[row] < began:
+            v = numbers[(row - first) * width + c]
+            if not (v == state if same else v > 0.0):
+                break
+            began = event[row]
+            since = (now - began) / HOUR
+        row = _before(known_from, known_to, first, row, now, width, c, earlier)
+    return since
+
+
+@inlined
+def _see(known_from, known_to, now, bounds, seen, ends):  # type: ignore[no-untyped-def]
+    """The visible rows of the longest window, the oldest first. ends: how many until the end of each stretch."""
+    n = 0
+    for k in range(len(ends) - 1, -1, -1):
+        for row in range(bounds[k + 1], bounds[k]):
+            if known_from[row] <= now < known_to[row]:
+                seen[n] = row
+                n += 1
+        ends[k] = n
 
 
 @inlined
 def _walk(  # type: ignore[no-untyped-def]
-    event, known_from, known_to, values, first, end, now, windows, reach, held, on, spread, cells
+    event, numbers, first, width, c, now, windows, seen, ends, standing, present, sums
 ):
-    """One column's states from the newest back to the one that stood when the longest window began.
+    """Some columns' sums over each stretch, the oldest first. standing: the states where the longest window begins.
 
-    held, on: whether it is asked since when the present state, or one above zero, holds; while they are True it still does.
+    A state counts when time goes on from its moment: of several at one moment the last.
     """
-    k = 0
-    later = now
-    x = least = most = present = NAN
-    began = now
-    held_since = on_since = NOTHING
-    weighted = s1 = s2 = changes = 0.0
-    for row in range(end - 1, first - 1, -1):
-        v = values[row]
-        if np.isnan(v) or not (known_from[row] <= now < known_to[row]):
-            continue
-        if np.isnan(present):
-            present = least = most = v
-        elif event[row] == began:
-            continue
-        else:
-            least = v if v < least else least
-            most = v if v > most else most
-            changes += v != x
-        began, x = event[row], v
-        held = held and v == present
-        held_since = began if held else held_since
-        on = on and v > 0.0
-        on_since = began if on else on_since
-        d = v - present
-        while k < reach and began <= now - windows[k]:
-            span = float(later - (now - windows[k]))
-            later = now - windows[k]
-            weighted, s1, s2 = weighted + v * span, s1 + d * span, s2 + d * d * span
-            _cells(cells, k, float(windows[k]), weighted, s1, s2, spread, least, most, present - v, changes)
-            k += 1
-        if k < reach:
-            span = float(later - began)
-            later = began
-            weighted, s1, s2 = weighted + v * span, s1 + d * span, s2 + d * d * span
-        elif not held and not on:
-            break
-    # Windows that begin before anything is known; where nothing ever is, nothing is known of them.
-    for w in range(k, reach):
-        _cells(cells, w, float(now - later), weighted, s1, s2, spread, least, most, NAN, NAN if np.isnan(present) else changes)
-    cells[0] = present
-    cells[1] = present if present >= 0.0 else NAN
-    cells[HELD] = (now - held_since) / HOUR if held_since != NOTHING else NAN
-    cells[HELD_ON] = (now - on_since) / HOUR if on_since != NOTHING else (NAN if np.isnan(present) else 0.0)
+    zero, one, nothing = every(0.0), every(1.0), every(np.inf)
+    about, x = load(present, c), load(standing, c)
+    j = 0
+    for k in range(len(ends) - 1, -1, -1):
+        at, size = k * width + c, len(ends) * width
+        store(sums, at + BEGAN * size, x)
+        known = weighted = s1 = s2 = changes = zero
+        least, most, before = nothing, zero - nothing, x
+        since, until = now - windows[k], now - windows[k - 1] if k > 0 else now
+        over = False
+        while not over:
+            over = j == ends[k]
+            moment = until if over else event[seen[j]]
+            if moment > since or over:
+                there = x == x
+                span = choose(there, every(float(moment - since)), zero)
+                v, d = choose(there, x, zero), choose(there, x - about, zero)
+                known += span
+                weighted += v * span
+                s1 += d * span
+                s2 += d * d * span
+                least = choose(x < least, x, least)
+                most = choose(x > most, x, most)
+                changes += choose((before == before) & (x != before), one, zero)
+                before, since = x, moment
+            if not over:
+                v = load(numbers, (seen[j] - first) * width + c)
+                x = choose(v == v, v, x)
+                j += 1
+        store(sums, at + KNOWN * size, known)
+        store(sums, at + WEIGHTED * size, weighted)
+        store(sums, at + S1 * size, s1)
+        store(sums, at + S2 * size, s2)
+        store(sums, at + LEAST * size, least)
+        store(sums, at + MOST * size, most)
+        store(sums, at + CHANGES * size, changes)
 
 
 @inlined
-def _cells(cells, k, known, weighted, s1, s2, spread, least, most, change, changes):  # type: ignore[no-untyped-def]
-    """One window's values, in the order of STATE_OPS; s1 and s2 are about the present state."""
-    at = WINDOWED + k * OF_WINDOW
-    cells[at] = weighted / known if known > 0.0 else NAN
-    if spread:
-        cells[at + 1] = np.sqrt(max(s2 / known - (s1 / known) * (s1 / known), 0.0)) if known > 0.0 else NAN
-    cells[at + 2] = least
-    cells[at + 3] = most
-    cells[at + 4] = change
-    cells[at + 5] = changes
+def _cells(sums, present, width, c, n_windows, cells):  # type: ignore[no-untyped-def]
+    """Some columns' values over each window, in the order of STATE_OPS."""
+    zero, nan = every(0.0), every(NAN)
+    now = load(present, c)
+    known = weighted = s1 = s2 = changes = zero
+    least = every(np.inf)
+    most = zero - least
+    size = n_windows * width
+    for k in range(n_windows):
+        at = k * width + c
+        known += load(sums, at + KNOWN * size)
+        weighted += load(sums, at + WEIGHTED * size)
+        s1 += load(sums, at + S1 * size)
+        s2 += load(sums, at + S2 * size)
+        changes += load(sums, at + CHANGES * size)
+        low, high = load(sums, at + LEAST * size), load(sums, at + MOST * size)
+        least, most = choose(low < least, low, least), choose(high > most, high, most)
+        to, any_time, any_state = WINDOWED * width + at, known > zero, now == now
+        mean = s1 / known
+        spread = s2 / known - mean * mean
+        store(cells, to, choose(any_time, weighted / known, nan))
+        store(cells, to + size, choose(any_time, root(choose(spread > zero, spread, zero)), nan))
+        store(cells, to + 2 * size, choose(any_state, least, nan))
+        store(cells, to + 3 * size, choose(any_state, most, nan))
+        store(cells, to + 4 * size, now - load(sums, at + BEGAN * size))
+        store(cells, to + 5 * size, choose(any_state, changes, nan))

@@ -12,10 +12,11 @@ from training.backtest import KEPT, RIVAL, Run
 from training.backtest_words import FIGURES, WORDS, notes, verdict
 from training.charts import Axis, Line, line_chart, period_axis, span_axis
 from training.comparison import Comparison
+from training.intervals import Interval
 from training.over_time import CHAMPION, OverTime
 from training.report import gain_text
 from training.report_figures import Figure, styles
-from training.report_words import Text, number, share_of, sign, span
+from training.report_words import Measure, Text, number, share_of, sign, span
 
 TEMPLATE = "backtest.html.j2"
 TITLE = Text("Backtest: retrained as it would have happened", "回测：按当时所知逐次重训")
@@ -111,7 +112,7 @@ def chart(name: str, dates: Sequence[str], found: OverTime) -> Figure:
     return svg, [(style[forecast], WORDS[forecast]) for forecast in seen]
 
 
-def _edge(figure: Any, end: str) -> float:
+def _edge(figure: Interval, end: str) -> float:
     edge = float(getattr(figure, end))
     return edge if np.isfinite(edge) else float(figure.value)
 
@@ -157,8 +158,7 @@ def _table(compared: Comparison, title: Text) -> dict[str, Any]:
             figure, gain = compared.figures[name][key], compared.gains.get(name, {}).get(key)
             cells.append({
                 "value": number(figure.value, measure.percent), "span": span(figure, measure.percent),
-                "gain": "" if gain is None else gain_text(gain, measure.percent),
-                "tone": "plain" if gain is None else sign(gain, measure.better),
+                **_gain(gain, measure),
             })  # fmt: skip
         rows.append({"words": WORDS[name], "own": name == compared.names[0], "cells": cells})
     size = Text(
@@ -175,9 +175,15 @@ def _period_row(date: str, compared: Comparison, own: str, others: Sequence[str]
     for key, measure in FIGURES.items():
         figure = compared.figures[own][key]
         gains = [compared.gains[name][key] for name in others if name in compared.gains and key in compared.gains[name]]
-        told = [{"text": gain_text(gain, measure.percent), "tone": sign(gain, measure.better)} for gain in gains]
+        told = [_gain(gain, measure) for gain in gains]
         cells.append({"value": number(figure.value, measure.percent), "span": span(figure, measure.percent), "gains": told})
     return {"date": date, "rows": f"{compared.rows:,}", "failures": compared.failures, "cells": cells}
+
+
+def _gain(gain: Interval | None, measure: Measure) -> dict[str, str]:
+    if gain is None or not np.isfinite(gain.value):
+        return {"gain": "", "tone": "plain"}
+    return {"gain": gain_text(gain, measure.percent), "tone": sign(gain, measure.better)}
 
 
 def _legend(others: Sequence[str]) -> Text:

@@ -51,12 +51,13 @@ class Outcome:
         return backtest_words.verdict(self.run, self.found)
 
     def table(self) -> list[dict[str, tables.Cell]]:
-        """One row for each forecast over all periods, then one for each cut-off's retrained model."""
+        """A row for each forecast over all periods, two (*) on the rows that the champion may be asked of, one for each cut-off."""
+        own = self.found.names[0]
         rows = [_row(backtest_words.WORDS[name].en, self.found.together, name) for name in self.found.together.names]
         if self.found.of_champion is not None:
             beside = self.found.of_champion
-            rows += [_row(f"{backtest_words.WORDS[name].en}, later than the champion", beside, name) for name in beside.names]
-        own = self.found.names[0]
+            words = {name: backtest_words.WORDS[name].en for name in (own, over_time.CHAMPION)}
+            rows += [_row(f"{text} *", beside, name) for name, text in words.items()]
         periods = zip(self.run.cutoffs, self.found.periods, strict=True)
         return [*rows, *(_row(f"from {cutoff.date}", one, own) for cutoff, one in periods if one is not None)]
 

@@ -52,6 +52,8 @@ def backtest_machine(
         typer.echo(json.dumps(tables.plain(made.document()), ensure_ascii=False))
         return
     typer.echo(tables.text_table(made.table(), terminal_width()))
+    if made.found.of_champion is not None:
+        typer.echo("* on the rows that are later than the champion was fitted on")
     typer.echo("")
     for sentence in made.verdict():
         typer.echo(f"- {sentence.en}")

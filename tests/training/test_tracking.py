@@ -68,6 +68,44 @@ def test_bundle_from_elsewhere_has_no_version_here(settings, registered):
     assert tracking.mark_champion(settings, "press", "b1") is None
 
 
+def test_forced_promotion_keeps_its_reason_with_the_version(settings, registered):
+    tracking.mark_champion(settings, "mill", "b2", reason="new line")
+    client = tracking._client(settings)
+    assert client.get_model_version("forewarn-machine-mill", "2").tags[tracking.FORCED_TAG] == "new line"
+
+
+def test_decision_is_a_run_with_its_document(settings, registered, tmp_path):
+    document = tmp_path / "decision.json"
+    document.write_text("{}")
+    facts = {"before": "b1", "snapshot": "mill-1"}
+    what = tracking.DecisionRecord("mill", "b2", "refused", document, facts, {"challenger_ap": 0.4})
+    client = tracking._client(settings)
+    run = client.get_run(tracking.record_decision(settings, what))
+    assert run.info.status == "FINISHED" and run.data.metrics == {"challenger_ap": 0.4}
+    assert run.data.tags["forewarn.decision"] == "refused" and run.data.tags["decision.before"] == "b1"
+    assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["decision.json"]
+
+
+def test_backtest_is_a_run_with_a_nested_run_for_each_cutoff(settings, registered, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("<p>")
+    steps = [tracking.BacktestStep(f"2024-0{n}-01", {"bundle": f"b{n}"}, {"ap": n / 10}) for n in (1, 2, 3)]
+    many = {f"p{number}": "1" for number in range(150)}  # more than the store takes at once
+    what = tracking.BacktestRecord(
+        "mill", "backtest-1", many, {"snapshot": "mill-1"}, {"ap": 0.25}, steps, (page,), {"ap.svg": "<svg/>"}
+    )
+    client = tracking._client(settings)
+    run = client.get_run(tracking.record_backtest(settings, what))
+    assert run.data.metrics["ap"] == 0.25 and len(run.data.params) == 150
+    assert [one.value for one in client.get_metric_history(run.info.run_id, "by_cutoff/ap")] == [0.1, 0.2, 0.3]
+    of = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    nested = client.search_runs([run.info.experiment_id], of)
+    assert sorted((one.info.run_name, one.data.params["bundle"], one.info.status) for one in nested) == [
+        ("from 2024-01-01", "b1", "FINISHED"), ("from 2024-02-01", "b2", "FINISHED"), ("from 2024-03-01", "b3", "FINISHED"),
+    ]  # fmt: skip
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"page.html", "pictures"}
+
+
 def test_failed_run_is_marked_failed(settings, registered, tmp_path):
     what = Record("mill", "b3", tmp_path / "none", tmp_path / "none.html", {}, {}, {}, {})
     with pytest.raises(OSError):

@@ -1,9 +1,11 @@
 """LightGBM and the sequence networks as one forecast: a weighted sum on the cloglog scale, and whether that is worth having.
 
-log H_k = level + sum over models of weight x log H_{model,k}, where H_{model,k} = -log(1 - h) is the hazard that a model states
-for interval k: the same weights for all intervals, none below zero. The hazards are summed again, so p24 <= p48 <= p72 holds
-whatever the weights; the one monotone map (training.calibration) follows. Weights and map are fitted on rows later than any of
-the models saw. Whether the networks enter is decided on the same rows, each machine judged by weights and map of the others.
+log H_k = level + sum over models of weight x log H_{model,k} + either x log mean H_{model,k}
+
+where H_{model,k} = -log(1 - h) is the hazard that a model states for interval k: the same weights for all intervals, none below
+zero. The last term is for what one model alone sees: in a sum of logarithms the other one outvotes it. The hazards are summed
+again, so p24 <= p48 <= p72 holds whatever the weights; the one monotone map (training.calibration) follows. Weights and map are
+fitted on rows later than any of the models saw.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,12 +28,13 @@ On = Literal["hazards", "cumulative", "total"]
 
 
 class Blend(BaseModel):
-    """Names of the models, the boosters first, their weights, the level, and the map that follows."""
+    """The models, the boosters first, their weights, that of their mean hazard, the level, and the map that follows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[str, ...] = Field(min_length=1)
     weights: tuple[float, ...]
+    either: float = 0.0
     level: float
     calibration: Calibration
 
@@ -40,6 +43,8 @@ class Blend(BaseModel):
         total = np.full(logs[0].shape, self.level)
         for weight, own in zip(self.weights, logs, strict=True):
             total = total + weight * held(own)
+        if self.either:
+            total = total + self.either * _mean(logs)
         return held(np.log(np.cumsum(np.exp(held(total)), axis=-1)))
 
     def calibrated(self, logs: Sequence[Floats]) -> Floats:
@@ -79,6 +84,14 @@ def logs_of_odds(raw: Floats) -> Floats:
     return held(np.log(np.maximum(np.logaddexp(0.0, raw), np.exp(LOWEST))))
 
 
+def _mean(logs: Sequence[Floats]) -> Floats:
+    """The log of the mean hazard of the models."""
+    total = np.exp(held(logs[0]))
+    for own in logs[1:]:
+        total = total + np.exp(held(own))
+    return np.asarray(np.log(total / len(logs)))
+
+
 def fit(rows: Judged, models: Sequence[str], config: CalibrationConfig | None = None, *, on: On = "total") -> Blend:
     """Weights by weighted maximum likelihood of the interval outcomes, then the map of the blended scores.
 
@@ -88,12 +101,13 @@ def fit(rows: Judged, models: Sequence[str], config: CalibrationConfig | None = 
 
     from training import calibration
 
-    logs = np.stack([held(one) for one in rows.of(models)], axis=-1)
+    columns = [held(one) for one in rows.of(models)]
+    logs = np.stack([*columns, _mean(columns)] if len(models) > 1 else columns, axis=-1)
     counts = ~np.isnan(rows.at_risk)
     s, y, w = logs[counts], rows.at_risk[counts].astype(np.float64), np.repeat(rows.weight[:, None], 3, axis=1)[counts]
-    start = np.zeros(1 + len(models))
+    start = np.zeros(1 + logs.shape[-1])
     start[1] = 1.0
-    precision = np.array([1 / _SD_LEVEL**2] + [1 / _SD_WEIGHT**2] * len(models))
+    precision = np.array([1 / _SD_LEVEL**2] + [1 / _SD_WEIGHT**2] * logs.shape[-1])
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         hazard = np.exp(held(theta[0] + s @ theta[1:]))
@@ -103,10 +117,11 @@ def fit(rows: Judged, models: Sequence[str], config: CalibrationConfig | None = 
         rate = w * (y * hazard * np.exp(-hazard) / p - (1 - y) * hazard)
         return value, precision * away - np.concatenate([[rate.sum()], s.T @ rate])
 
-    bounds = [(LOWEST, HIGHEST - LOWEST)] + [(0.0, _HEAVIEST)] * len(models)
+    bounds = [(LOWEST, HIGHEST - LOWEST)] + [(0.0, _HEAVIEST)] * logs.shape[-1]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-12})
-    weights = tuple(float(one) for one in found.x[1:])
-    plain = Blend(models=tuple(models), weights=weights, level=float(found.x[0]), calibration=calibration.IDENTITY)
+    weights, either = found.x[1 : 1 + len(models)].tolist(), float(found.x[1 + len(models) :].sum())
+    level = float(found.x[0])
+    plain = Blend(models=tuple(models), weights=weights, either=either, level=level, calibration=calibration.IDENTITY)
     monotone = calibration.fit(plain.scores(rows.of(models)), rows.outcomes, rows.weight, rows.machine, config, on=on)
     return plain.model_copy(update={"calibration": monotone})
 

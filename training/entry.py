@@ -22,13 +22,13 @@ _ROUNDING = 1e-8  # nats: where a network weighs nothing, two fits differ by les
 
 @dataclass(frozen=True)
 class Tried:
-    """One choice of networks beside the boosters: names and weights when fitted on all rows, and the gain in log loss.
+    """One choice of networks beside the boosters: the blend fitted on all rows, and the gain in log loss.
 
     gain: log loss of the boosters alone minus that of the blend, nats per row, cross-fitted, with its 95 % interval.
     """
 
     networks: tuple[str, ...]
-    weights: tuple[float, ...]
+    blend: Blend
     gain: Interval
 
     @property
@@ -47,34 +47,36 @@ class Entry:
 
 
 def decide(rows: Judged, config: CalibrationConfig | None = None, *, on: On = "total", seed: int = 0) -> Entry:
-    """Try each network beside the boosters and, of several, all together; the best gain enters if its interval is above zero.
+    """Try each network beside the boosters and, of several, all together. What enters has a gain whose interval is above zero.
 
-    A network that weighs next to nothing is left out of the blend that enters.
+    All together enter where their gain over the best one alone is above zero too; a network that weighs next to nothing does not.
     """
     names = tuple(name for name in rows.logs if name != BOOSTERS)
-    options = [*((name,) for name in names), *([names] if len(names) > 1 else [])]
     failing = _failing(rows)
     if not failing:
         return Entry(None, (), len(rows.weight), failing)
     fold = _folds(rows.machine, seed)
     alone = _cross_fitted(rows, (BOOSTERS,), fold, config, on)
-    tried, blends = [], []
-    for chosen in options:
-        models = (BOOSTERS, *chosen)
-        gain = alone - _cross_fitted(rows, models, fold, config, on)
-        blends.append(fit(rows, models, config, on=on))
-        tried.append(Tried(chosen, blends[-1].weights, _paired(gain, rows, seed)))
-    best = max(range(len(tried)), key=lambda place: tried[place].gain.value, default=None)
-    blend = None
-    if best is not None and tried[best].better:
-        blend = _worth_having(rows, blends[best], config, on)
+    losses = [_cross_fitted(rows, (BOOSTERS, *chosen), fold, config, on) for chosen in _options(names)]
+    tried = [
+        Tried(chosen, fit(rows, (BOOSTERS, *chosen), config, on=on), _paired(alone - loss, rows, seed))
+        for chosen, loss in zip(_options(names), losses, strict=True)
+    ]
+    best = max(range(len(names)), key=lambda place: tried[place].gain.value)
+    if len(names) > 1 and Tried(names, tried[-1].blend, _paired(losses[best] - losses[-1], rows, seed)).better:
+        best = len(names)
+    blend = _worth_having(rows, tried[best].blend, config, on) if tried[best].better else None
     return Entry(blend, tuple(tried), len(rows.weight), failing)
 
 
+def _options(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Each on its own, then all of several."""
+    return [*((name,) for name in names), *([names] if len(names) > 1 else [])]
+
+
 def _worth_having(rows: Judged, blend: Blend, config: CalibrationConfig | None, on: On) -> Blend | None:
-    kept = [
-        name for name, weight in zip(blend.models, blend.weights, strict=True) if name == BOOSTERS or weight >= LEAST_WEIGHT
-    ]
+    weights = dict(zip(blend.models, blend.weights, strict=True))
+    kept = [name for name in blend.models if name == BOOSTERS or weights[name] + blend.either >= LEAST_WEIGHT]
     if len(kept) == 1:
         return None
     return blend if len(kept) == len(blend.models) else fit(rows, kept, config, on=on)

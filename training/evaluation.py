@@ -162,7 +162,7 @@ def evaluate(
         _horizon(str(hours), machine, machines, frame[f"y{hours}"].to_numpy(np.float64), weight, column, forecasts, resamples)
         for column, hours in enumerate(HORIZONS)
     ]
-    first, parts = settings.budgets[0], {name: np.asarray(forecasts[name]) for name in singles}
+    first, parts = settings.budgets[0], {name: np.asarray(forecasts[name], dtype=np.float64) for name in singles}
     late = np.where(frame["y48"].to_numpy(np.float64) == 0, frame["y72"].to_numpy(np.float64), np.nan)
     horizons.append(_horizon(THIRD_DAY, machine, machines, late, weight, 2, forecasts, resamples))
     return Evaluation(

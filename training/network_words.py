@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.blend import BOOSTERS
+from training.blend import BOOSTERS, Blend
 from training.entry import Entry, Tried
 from training.intervals import Interval
 from training.panel import BLENDED
@@ -28,9 +28,9 @@ def entry_words(entry: Entry) -> Text:
     on_en = f"{entry.rows:,} rows of the calibration period with {entry.failing:,} failing machines"
     on_zh = f"校准期 {entry.rows:,} 行、{entry.failing:,} 台故障机器"
     if entry.blend is not None:
+        names = [*(NAMES[name].en.removesuffix(" alone") for name in entry.blend.models), "their mean hazard"]
         weights = ", ".join(
-            f"{NAMES[name].en.removesuffix(' alone')} {weight:.2f}"
-            for name, weight in zip(entry.blend.models, entry.blend.weights, strict=True)
+            f"{name} {weight:.2f}" for name, weight in zip(names, [*entry.blend.weights, entry.blend.either], strict=True)
         )
         return Text(
             f"The networks have entered: on {on_en} the blend's log loss is lower by {_nats(best.gain)}, cross-fitted and "
@@ -51,13 +51,17 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     blend = entry.blend
     return {
         "entered": blend is not None,
-        "weights": dict(zip(blend.models, blend.weights, strict=True)) if blend else None,
+        "weights": _weights(blend) if blend else None,
         "tried": [
-            {"networks": list(one.networks), "weights": list(one.weights), "gain": plain(one.gain)} for one in entry.tried
+            {"networks": list(one.networks), "weights": _weights(one.blend), "gain": plain(one.gain)} for one in entry.tried
         ],
         "rows": entry.rows,
         "failing_machines": entry.failing,
     }
+
+
+def _weights(blend: Blend) -> dict[str, float]:
+    return {**dict(zip(blend.models, blend.weights, strict=True)), "either": blend.either}
 
 
 def _named(one: Tried) -> str:

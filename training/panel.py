@@ -84,8 +84,7 @@ def decided(config: TrainConfig, rows: Judged, model: HazardModel, calibration: 
     if not entry.failing:
         return Panel(model, calibration, windows, {}, None, entry)
     single = {name: fit(rows, (name,), how, on=on) for name in windows.facts.seeds}
-    best = max(entry.tried, key=lambda one: one.gain.value)
-    tried = entry.blend or fit(rows, (BOOSTERS, *best.networks), how, on=on)
+    tried = entry.blend or max(entry.tried, key=lambda one: one.gain.value).blend
     return Panel(model, calibration, windows, single, tried, entry)
 
 

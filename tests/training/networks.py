@@ -36,7 +36,7 @@ def fresh(kind: MachineKind, batch: Batch, families=("gru",), seeds=1, hours=168
                 data[family].append(to_onnx(Fitted(network.eval(), wanted, (), 0)))
     facts = facts_of(wanted, batch.steps, fewest_steps, dict.fromkeys(families, seeds))
     models = (BOOSTERS, *families)
-    blend = Blend(models=models, weights=(0.8, *(0.5 for _ in families)), level=-0.3, calibration=MAP)
+    blend = Blend(models=models, weights=(0.8, *(0.5 for _ in families)), either=0.2, level=-0.3, calibration=MAP)
     return Networks(WindowModel(facts, data), blend, (batch.steps[:3].copy(), batch.static[:3].copy()))
 
 

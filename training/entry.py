@@ -49,7 +49,7 @@ class Entry:
 def decide(rows: Judged, config: CalibrationConfig | None = None, *, on: On = "total", seed: int = 0) -> Entry:
     """Try each network beside the boosters and, of several, all together. What enters has a gain whose interval is above zero.
 
-    All together enter where their gain over the best one alone is above zero too; a network that weighs next to nothing does not.
+    All together enter where their gain over the best one is above zero too; a network that weighs next to nothing does not.
     """
     names = tuple(name for name in rows.logs if name != BOOSTERS)
     failing = _failing(rows)

@@ -123,7 +123,7 @@ class _Training:
         self.always: Rows = task.train if whole else task.train[failed]
         self.sampled: Rows = task.train[:0] if whole else task.train[~failed]
         self.drawn = 0 if whole or drawn is None else drawn
-        self.steps = loop.epochs * -(-(len(self.always) + self.drawn) // loop.batch)
+        self.steps = loop.epochs * len(cuts(len(self.always) + self.drawn, loop.batch))
         # Mean weight 1, so that a learning rate means the same whatever the prior.
         self.scale = 1.0 / float(self.task.weight[task.train].mean())
 
@@ -137,7 +137,7 @@ class _Training:
         started = time.monotonic()
         torch.manual_seed(self.seed * 100_003 + standing.epoch)
         rows, factor = self._rows(np.random.default_rng([self.seed, standing.epoch]))
-        order = [slice(start, start + self.loop.batch) for start in range(0, len(rows), self.loop.batch)]
+        order = cuts(len(rows), self.loop.batch)
         self.model.train()
         total = 0.0
         each = self.steps // self.loop.epochs
@@ -201,6 +201,12 @@ class _Training:
             standing.best, standing.best_loss, standing.best_epoch = _copied(self.averaged), judged, standing.epoch
 
 
+def cuts(rows: int, batch: int) -> list[slice]:
+    """Batches of so many rows. A last row on its own joins the batch before: it has no spread to be levelled by."""
+    starts = [start for start in range(0, rows, batch) if rows - start > 1 or start == 0]
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
+
+
 def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:
     """The mean loss of rows. raw, target [n, k], NaN = does not count; weight [n].
 
@@ -230,7 +236,7 @@ def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Net
     layout, targets, weight = source.layout, task.targets[task.train], task.weight[task.train]
     model = build(config, layout, targets.shape[1])
     chosen = task.train[:: max(1, len(task.train) // _FITTED_ON)]
-    fit_inputs(model, layout, *source.take(chosen))
+    fit_inputs(model, *source.take(chosen))
     counts = np.where(np.isnan(targets), 0.0, weight[:, None])
     mean = (np.nan_to_num(targets) * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9)
     with torch.no_grad():
@@ -246,8 +252,8 @@ def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Net
 
 
 def _check(source: Source, task: _Task, config: NetworkConfig) -> None:
-    if not len(task.train):
-        raise BadInput("no rows to train on", where="network training", mend="widen the training period")
+    if len(task.train) < 2:
+        raise BadInput(f"{len(task.train)} rows to train on", where="network training", mend="widen the training period")
     if len(task.targets) != len(source) or len(task.weight) != len(source):
         raise ValueError(f"{len(source)} windows need as many targets and weights")
     if config.head == "hazards":

@@ -21,59 +21,58 @@ from training.windows import Layout, Steps
 
 INTERVALS = 3
 PARTS = (1, 2, 4)  # the bank is counted over the whole window, its newest half and quarter
-_TOO_LARGE = 1e30  # also infinite: no reading
 _FITTED_ON = 200_000  # steps
 _SHUT = 1e3  # an update gate's log-odds on a step that is padding
 
 
 class Standardised(nn.Module):
-    """Raw values to standard ones: log(1 + x) where told, robust centre and scale, 0 where missing.
+    """Raw values to standard ones: log(1 + x) where told, robust centre and scale, held to +-clip, 0 where missing.
 
-    Buffers are fitted on training windows alone. A channel that was never known there is ignored; one that was constant counts
-    in its own units. masked: the channels whose presence is told beside their value.
+    Fitted on training windows alone. A channel that was never known there is ignored; one that was constant counts in its own
+    units; an infinite value counts as the largest, and where a logarithm is taken a negative one as missing.
+    told: the channels whose presence the network is told; it may be missing elsewhere too, and is 0 there.
     """
 
     centre: Tensor
-    scale: Tensor
-    seen: Tensor
+    factor: Tensor
     logged: Tensor
-    masked: Tensor
+    told: Tensor
 
-    def __init__(self, channels: int, clip: float) -> None:
+    def __init__(self, channels: int, clip: float, logged: npt.NDArray[np.bool_]) -> None:
         super().__init__()
         self.clip = clip
-        for name, value in (("centre", 0.0), ("scale", 1.0), ("seen", 1.0), ("logged", 0.0), ("masked", 1.0)):
-            self.register_buffer(name, torch.full((channels,), value))
+        self.register_buffer("centre", torch.zeros(channels))
+        self.register_buffer("factor", torch.ones(channels))
+        self.register_buffer("told", torch.ones(channels))
+        self.register_buffer("logged", torch.as_tensor(np.flatnonzero(logged)))
 
-    def fit(self, values: Steps, logged: npt.NDArray[np.bool_]) -> None:
-        """values: float32[m, channels] of known steps; NaN = missing. logged: bool[channels]."""
+    def fit(self, values: Steps) -> None:
+        """values: float32[m, channels] of known steps; NaN = missing."""
         if not values.size:
             return
-        rows = np.where(np.abs(values) < _TOO_LARGE, values, np.nan).astype(np.float64)
-        rows[:, logged] = np.log1p(np.maximum(rows[:, logged], 0.0))
+        rows = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+        logged = self.logged.numpy()
+        rows[:, logged] = np.log1p(np.where(rows[:, logged] < 0, np.nan, rows[:, logged]))
         known = ~np.isnan(rows)
         seen = known.any(axis=0)
         rows[:, ~seen] = 0.0
-        centre = np.nanmedian(rows, axis=0)
+        centre, around = np.nanmedian(rows, axis=0), np.nanstd(rows, axis=0)
         low, high = np.nanpercentile(rows, [25, 75], axis=0)
-        spread = (high - low) / 1.349
         # Counts and flags are mostly 0: their middle half says nothing, so the standard deviation stands in.
-        scale = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(centre)), np.maximum(spread, 0.2 * np.nanstd(rows, axis=0)), 0)
-        scale = np.where(scale > 0, scale, np.nanstd(rows, axis=0))
+        scale = np.where(high > low, np.maximum((high - low) / 1.349, 0.2 * around), around)
         scale = np.where(scale > 1e-6 * np.maximum(1.0, np.abs(centre)), scale, 1.0)
-        for buffer, found in (
-            (self.centre, centre), (self.scale, scale), (self.seen, seen),
-            (self.logged, logged), (self.masked, ~known.all(axis=0) & seen),
-        ):  # fmt: skip
+        for buffer, found in ((self.centre, centre), (self.factor, seen / scale), (self.told, ~known.all(axis=0) & seen)):
             buffer.copy_(torch.as_tensor(found.astype(np.float32)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[..., channels] raw to standard values and 1 where known, else 0."""
-        known = (x.abs() < _TOO_LARGE) & (self.seen > 0)
-        x = torch.where(known, x, torch.zeros_like(x))
-        x = torch.where(self.logged > 0, torch.log1p(x.clamp(min=0.0)), x)
-        x = ((x - self.centre) / self.scale).clamp(-self.clip, self.clip)
-        return torch.where(known, x, torch.zeros_like(x)), known.to(x.dtype)
+        """[..., channels] raw to standard values and to 1 where known, else 0."""
+        known = (x == x).to(x.dtype)  # false for NaN alone
+        standard = torch.addcmul(-self.centre * self.factor, x, self.factor)
+        if len(self.logged):
+            size = torch.log1p(x.index_select(-1, self.logged))
+            size = (size - self.centre[self.logged]) * self.factor[self.logged]
+            standard.index_copy_(-1, self.logged, size)
+        return torch.nan_to_num(standard.clamp(-self.clip, self.clip), nan=0.0), known
 
 
 class Causal(nn.Module):
@@ -124,24 +123,19 @@ class Recurrent(nn.Module):
 
 
 class Bank(nn.Module):
-    """Filters over the recent past of each reading on its own, after what other channels say of it was subtracted.
+    """Filters over the recent past of each reading on its own. [n, t, readings] to [n, t, readings * filters].
 
     A reading's own filters are few enough to be learnt from some hundred failures; over all channels at once they are not.
-    [n, t, channels] to [n, readings * filters, t].
+    Without constants: nothing is found where nothing is.
     """
 
-    def __init__(self, channels: int, readings: Sequence[int], filters: int, kernel: int) -> None:
+    def __init__(self, readings: int, filters: int, kernel: int) -> None:
         super().__init__()
-        self.clear = nn.Linear(channels, len(readings), bias=False)
         self.past = kernel - 1
-        self.conv = nn.Conv1d(len(readings), len(readings) * filters, kernel, groups=len(readings))
-        with torch.no_grad():  # at first each reading as it is
-            self.clear.weight.mul_(0.1)
-            for row, channel in enumerate(readings):
-                self.clear.weight[row, channel] += 1.0
+        self.conv = nn.Conv1d(readings, readings * filters, kernel, groups=readings, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.conv(functional.pad(self.clear(x).transpose(1, 2), (self.past, 0))))
+        return cast(Tensor, self.conv(functional.pad(x.transpose(1, 2), (self.past, 0)))).transpose(1, 2)
 
 
 class Network(nn.Module):
@@ -154,13 +148,24 @@ class Network(nn.Module):
     target_centre: Tensor
     target_scale: Tensor
 
-    def __init__(self, config: NetworkConfig, channels: int, static: int, readings: Sequence[int], outputs: int) -> None:
+    def __init__(self, config: NetworkConfig, layout: Layout, outputs: int) -> None:
         super().__init__()
         self.config = config
-        width, found = config.width, len(readings) * config.filters
-        self.steps_in, self.static_in = Standardised(channels, config.clip), Standardised(static, config.clip)
-        self.bank = Bank(channels, readings, config.filters, config.filter_steps) if found else None
-        self.mix = nn.Linear(2 * channels + 1, config.mix)
+        channels, static, width = len(layout.names), len(layout.static), config.width
+        readings = np.flatnonzero(named(layout.names, config.readings)).tolist() or list(range(channels))
+        banked = len(readings) if config.filters else 0
+        found = banked * config.filters
+        self.steps_in = Standardised(channels, config.clip, named(layout.names, config.logged))
+        self.static_in = Standardised(static, config.clip, named(layout.static, config.logged))
+        self.bank = Bank(banked, config.filters, config.filter_steps) if banked else None
+        # What is present is the constant, so that padding stays 0.
+        self.mix = nn.Linear(2 * channels + 1, config.mix, bias=False)
+        # What other channels say of a reading is subtracted from it before the bank; at first each reading as it is.
+        self.clear = nn.Linear(channels, banked, bias=False)
+        with torch.no_grad():
+            self.clear.weight.mul_(0.1)
+            for row, channel in enumerate(readings[:banked]):
+                self.clear.weight[row, channel] += 1.0
         entering = 2 * found + config.mix
         self.trunk: Dilated | Recurrent = (
             Dilated(entering, width, config.layers, config.kernel, config.dropout)
@@ -179,23 +184,28 @@ class Network(nn.Module):
 
     def forward(self, steps: Tensor, static: Tensor) -> Tensor:
         x, known = self.steps_in(steps)
+        present = known.amax(dim=2, keepdim=True)
         if self.config.input_dropout > 0:
             x = self.drop_channels(x.transpose(1, 2)).transpose(1, 2)
-        present = known.amax(dim=2, keepdim=True)
-        mixed = functional.relu(self.mix(torch.cat([x, known * self.steps_in.masked, present], dim=2))).transpose(1, 2)
-        present = present.transpose(1, 2)
-        coarse = partial(_coarser, stride=self.config.stride)
-        entering, sizes, count = [coarse(mixed * present)], [], coarse(present)
+        coarse, count = partial(_coarser, stride=self.config.stride), _coarser(present, self.config.stride)
+        share = count.clamp(min=0.5 / self.config.stride)
+        entering, sizes = [coarse(functional.relu(self._mixed(x, known, present)))], []
         if self.bank is not None:
-            found = self.bank(x) * present
+            found = self.bank(self.clear(x))
             size = coarse(found.abs())
             entering, sizes = [coarse(found), size, *entering], _parts(size, count)
-        x = torch.cat(entering, dim=1) / count.clamp(min=0.5 / self.config.stride)
-        present = (count > 0).to(x.dtype)
-        pools = [*sizes, *self._pools(self.trunk(x, present), present)]
+        x = torch.cat(entering, dim=2) / share
+        there = (count > 0).to(x.dtype).transpose(1, 2)
+        pools = [*sizes, *self._pools(self.trunk(x.transpose(1, 2), there), there)]
         pooled = torch.cat([*pools, *(self.static_in(static) if static.shape[1] else ())], dim=1)
         raw = self.out(self.drop(functional.relu(self.hidden(self.drop(self.level(pooled))))))
         return cast(Tensor, raw * self.target_scale + self.target_centre)
+
+    def _mixed(self, x: Tensor, known: Tensor, present: Tensor) -> Tensor:
+        """The mix of values, of the presence of those whose presence is told, and of the constant."""
+        channels, weight = x.shape[2], self.mix.weight
+        told = functional.linear(known, weight[:, channels:-1] * self.steps_in.told)
+        return functional.linear(x, weight[:, :channels]) + told + present * weight[:, -1]
 
     def _pools(self, x: Tensor, present: Tensor) -> list[Tensor]:
         """Last state, mean and maximum over the known steps, and their mean by attention."""
@@ -208,21 +218,22 @@ class Network(nn.Module):
 
 def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:
     """Means over the newest 1 / p of the window, for p in PARTS. sums, count: of the steps in each place, by the same share."""
-    newest = [(sums.shape[2] + part - 1) // part for part in PARTS]  # of what is positive alone does ONNX divide alike
-    return [sums[:, :, -n:].sum(dim=2) / count[:, :, -n:].sum(dim=2).clamp(min=1e-3) for n in newest]
+    # (a + b - 1) // b: the exporter cuts a negative quotient off instead of rounding it down.
+    newest = [(sums.shape[1] + part - 1) // part for part in PARTS]
+    return [sums[:, -n:].sum(dim=1) / count[:, -n:].sum(dim=1).clamp(min=1e-3) for n in newest]
 
 
 def _coarser(x: Tensor, stride: int) -> Tensor:
-    """Means of `stride` steps each, counted back from the last one; steps before the first count as 0."""
-    return x if stride == 1 else functional.avg_pool1d(functional.pad(x, (-x.shape[2] % stride, 0)), stride)
+    """[n, t, c] to means of `stride` steps each, counted back from the last one; steps before the first count as 0."""
+    if stride == 1:
+        return x
+    x = functional.pad(x, (0, 0, stride - 1 - (x.shape[1] + stride - 1) % stride, 0))
+    return x.reshape(x.shape[0], x.shape[1] // stride, stride, x.shape[2]).mean(dim=2)
 
 
 def build(config: NetworkConfig, layout: Layout, outputs: int = INTERVALS) -> Network:
     """A network for windows of a layout, with fresh weights from torch's generator."""
-    readings = np.flatnonzero(named(layout.names, config.readings))
-    if not len(readings):  # a layout with names of its own: all channels are readings
-        readings = np.arange(len(layout.names))
-    return Network(config, len(layout.names), len(layout.static), readings.tolist(), outputs)
+    return Network(config, layout, outputs)
 
 
 def named(names: Sequence[str], patterns: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -230,11 +241,11 @@ def named(names: Sequence[str], patterns: Sequence[str]) -> npt.NDArray[np.bool_
     return np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in names], dtype=bool)
 
 
-def fit_inputs(network: Network, layout: Layout, steps: Steps, static: Steps) -> None:
+def fit_inputs(network: Network, steps: Steps, static: Steps) -> None:
     """Fit the input layer on training windows: steps float32[n, t, c], static float32[n, s]."""
     flat = steps.reshape(-1, steps.shape[2])
     flat = flat[~np.isnan(flat).all(axis=1)]
     if not len(flat):
         flat = np.full((1, steps.shape[2]), np.nan, dtype=np.float32)
-    network.steps_in.fit(flat[:: 1 + len(flat) // _FITTED_ON], named(layout.names, network.config.logged))
-    network.static_in.fit(static, named(layout.static, network.config.logged))
+    network.steps_in.fit(flat[:: 1 + len(flat) // _FITTED_ON])
+    network.static_in.fit(static)

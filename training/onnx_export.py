@@ -52,7 +52,7 @@ def difference(fitted: Fitted, content: bytes, *, windows: int = 16, seed: int =
     steps, static = random_windows(windows, layout.steps, len(layout.names), len(layout.static), seed=seed)
     # Like those of training: around each channel's centre.
     inside = fitted.network.steps_in
-    steps = steps * inside.scale.numpy() + inside.centre.numpy()
+    steps = steps / np.where(inside.factor > 0, inside.factor, 1.0).astype(np.float32) + inside.centre.numpy()
     with torch.inference_mode():
         torchs = fitted.network(torch.from_numpy(steps), torch.from_numpy(static)).double().numpy()
     found = OnnxNetwork(content).raw(steps, static)

@@ -35,7 +35,11 @@ def _ingest(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until interrupted, every FOREWARN_COMPACT_SECONDS.")] = False,
     json_: Json = False,
 ) -> None:
-    """Take what waits in the log into the tables; with files, log their rows first, as a sender's rows are."""
+    """Take what waits in the log into the tables; with files, log their rows first, as a sender's rows are.
+
+    With --follow what is known of the machines together is published too, once a day, as the service does.
+    """
+    from features.compactor import publish_peers
     from features.receive import open_contract
 
     if table is not None and not files:
@@ -53,8 +57,10 @@ def _ingest(
     lines = [f"{one['file']}: {one['rows']:,} x {one['column']}: {one['reason']} (first '{one['value']}')" for one in refused]
     say(rows | {"logged": logged}, "\n".join([text, *lines]), json_)
     while follow:
+        began = datetime.now(UTC)
         with row_progress() as progress:
             _compacted(lake, progress)
+        publish_peers(lake, began)
         time.sleep(settings().compact_seconds or 1.0)
 
 

@@ -135,25 +135,26 @@ def _commit(
     removes = [RemoveAction(file.path, data_change, now, file.size, {BUCKET: str(file.bucket)}) for file in removed]
     datafiles.settle(path, added)
     try:
-        _log(path, schema.append(_BUCKET), adds, removes, properties)
+        version = _log(path, schema.append(_BUCKET), adds, removes, properties)
     except DeltaError as error:
         if "No space left" in str(error) or "os error 28" in str(error):
             raise OSError(errno.ENOSPC, "No space left on device") from None
         raise
     log = path / "_delta_log"
-    datafiles.sync(max(log.glob("*.json")))
+    datafiles.sync(log / f"{version:020d}.json")
     datafiles.sync(log)
 
 
 def _log(
     path: Path, schema: pa.Schema, adds: list[AddAction], removes: list[RemoveAction], properties: CommitProperties
-) -> None:
+) -> int:
+    """Write the commit; its version."""
     if not logged(path):
         create_table_with_add_actions(
             str(path), Schema.from_arrow(schema), adds,
             partition_by=[BUCKET], configuration=_KEPT, commit_properties=properties,
         )  # fmt: skip
-        return
+        return 0
     table = DeltaTable(path)
     known = pa.schema(table.schema().to_arrow()).names
     grown = pa.schema([field for field in schema if field.name not in known])
@@ -161,11 +162,14 @@ def _log(
         table.alter.add_columns(Schema.from_arrow(grown).fields, commit_properties=properties)
         table = DeltaTable(path)
     table.create_write_transaction([*adds, *removes], "append", schema, [BUCKET], commit_properties=properties)
+    return int(table.version())
 
 
 # What was done to a table
 
 VACUUMED = "vacuum"
+# Delta's own retention of a log: what a cleaning leaves.
+LOG_HOURS = 30 * 24
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,12 @@ def history(path: Path) -> list[Commit]:
 
 
 def _told(entry: Mapping[str, Any]) -> Commit:
-    operation = {"VACUUM START": "vacuum begun", "VACUUM END": VACUUMED, "ADD COLUMN": "new column"}.get(entry["operation"])
+    operation = {
+        "VACUUM START": "vacuum begun",
+        "VACUUM END": VACUUMED,
+        "ADD COLUMN": "new column",
+        "SET TBLPROPERTIES": "vacuum set up",
+    }.get(entry["operation"])
     metrics = entry.get("operationMetrics", {})
     rows = int(entry.get(ROWS, metrics.get("num_added_rows", 0))) if operation is None else 0
     at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
@@ -213,11 +222,17 @@ def said(path: Path, at_version: int) -> dict[str, str] | None:
 
 
 def vacuum(path: Path, hours: int) -> int:
-    """Remove the files that no version of the last `hours` needs, and those that no version names; how many it were."""
+    """Remove the files that no version of the last `hours` needs, and those that no version names; how many it were.
+
+    Commits older than LOG_HOURS, if those are no fewer, go too, up to the checkpoint that is made of every hundred: each is a
+    file, and all of them are listed at every look.
+    """
     datafiles.remove_drafts(path)
     table = DeltaTable(path)
     properties = CommitProperties(custom_metadata={ORIGIN: VACUUMED})
     gone = table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=properties)
+    if hours <= LOG_HOURS:
+        DeltaTable(path).cleanup_metadata()
     return len(gone)
 
 

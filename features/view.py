@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from features import delta
 from features.clock import in_order
 from features.datafiles import Ids, Span, Where, ranges
+from features.errors import NotFound
 from features.schema import MACHINE, MACHINES, RECORDED_AT, TEXT, TableContract
 
 if TYPE_CHECKING:
@@ -78,9 +79,16 @@ class View:
         return [str(one) for one in pc.unique(ids).to_pylist()]
 
     def vacuumed(self) -> list[str]:
-        """The tables some of whose files are no longer there at these versions."""
-        tables = [(name, self._table(name)) for name in self.versions if delta.exists(self._lake.path(name))]
-        return [name for name, table in tables if table and not all((table.path / file.path).exists() for file in table.files)]
+        """The tables that are no longer there at these versions, or some of whose files are not."""
+
+        def whole(name: str) -> bool:
+            try:
+                table = self._table(name)
+            except NotFound:
+                return False
+            return table is None or all((table.path / file.path).exists() for file in table.files)
+
+        return [name for name in self.versions if delta.exists(self._lake.path(name)) and not whole(name)]
 
     def groups(self, table_name: str, bucket: int, rows: int) -> list[Ids]:
         """Ranges of the entities of a bucket, ascending, each of at most `rows` rows of a table (or of one entity)."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_mistakes_are_one_line(lake: Lake, tmp_path: Path) -> None:
         with pytest.raises(error, match=line):
             CliRunner().invoke(cli_log.ingest, list(arguments), catch_exceptions=False)
     assert lake.read(READINGS.name).num_rows == 0
+
+
+def test_following_publishes_peers(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    monkeypatch.setattr("features.compactor.publish_peers", lambda lake, now: told.append(f"{now:%Y}"))
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_log.time, "sleep", stop)
+    CliRunner().invoke(cli_log.ingest, ["--follow"])
+    assert told == [f"{datetime.now(UTC):%Y}"]
 
 
 def test_following_goes_on_until_it_is_interrupted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import os
 import threading
 import time
 from datetime import timedelta
@@ -13,13 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from features import cli_lake, compaction, datafiles, delta
+from features.build import build
 from features.errors import BadInput, Conflict, NotFound
 from features.kinds import Sensor
 from features.lake import Lake
+from features.observations import Grid
 from features.schema import MACHINES, readings
+from features.settings import settings
 from features.sources.reader import Source
 from tests.features.plant import KIND, NOW, READINGS, aged, machine, reading, source
 
@@ -216,6 +221,35 @@ def test_a_vacuumed_version_says_so(lake: Lake) -> None:
     (lake.path("readings_press") / files(lake)[0].path).unlink()
     with pytest.raises(BadInput, match=r"part-.*parquet: a data file of the table is gone; restore it from a copy"):
         lake.read("readings_press")
+
+
+def test_vacuum_ends_the_log_of_old_versions_too(
+    tmp_path: Path, lake: Lake, typed: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path))
+    settings.cache_clear()
+    made = build(lake, "press", Grid(every_hours=1), home=tmp_path)
+    log, before = lake.path("readings_press") / "_delta_log", lake.read("readings_press")
+
+    def lost(days: int) -> list[str]:
+        said = typed.invoke(
+            cli_lake.lake, ["compact", "--table", "readings_press", "--vacuum-days", str(days), "--json"]
+        ).stdout
+        return list(json.loads(said)["snapshots_without_their_rows"])
+
+    DeltaTable(log.parent).create_checkpoint()
+    assert lost(30) == [] and (log / f"{5:020d}.json").exists()
+    aged(lake, days=40)
+    for path in log.iterdir():
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    assert lost(60) == [] and (log / f"{0:020d}.json").exists()
+    assert lost(7) == [made.id]
+    settings.cache_clear()
+    assert not (log / f"{0:020d}.json").exists()
+    with pytest.raises(NotFound, match="no version 1 of table readings_press"):
+        lake.read("readings_press", version=1)
+    assert lake.read("readings_press").equals(before)
+    assert lake.at().vacuumed() == []
 
 
 @pytest.fixture

@@ -157,6 +157,7 @@ def row_progress(of_machines: int | None = None) -> Iterator[Callable[[str, int]
         yield advance
 
 
+SHOWN = ("name", "family", "table", "unit", "words_en", "words_zh")
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 Moment = Annotated[datetime | None, typer.Option(formats=FORMATS, help="UTC unless it names its zone.")]
 
@@ -206,6 +207,43 @@ def features_list(json_: Json = False) -> None:
         for one in found
     ]
     say(found, columns(names, rows) if rows else "No snapshot yet.", json_)
+
+
+@features.command("catalog")
+def features_catalog(
+    kinds: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Kinds of the lake, TOML files that declare one, or pooled; by default all of the lake.", show_default=False
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """The features that kinds have, counted by family; with --json each of them with its words."""
+    from collections import Counter
+
+    from features.catalog import catalog
+    from features.kinds import load_kind
+    from features.pooled import EVERY
+
+    made = []
+    for name in kinds if kinds else open_lake().kinds():
+        own = EVERY if name == EVERY.name else load_kind(Path(name)) if name.endswith(".toml") else open_lake().kind(name)
+        made.append(catalog(own))
+    document = [
+        {
+            "kind": one.kind.name,
+            "hash": one.hash,
+            "features": len(one.specs),
+            "families": dict(Counter(spec.family for spec in one.specs)),
+            "specs": [{name: getattr(spec, name) for name in SHOWN} for spec in one.specs],
+        }
+        for one in made
+    ]
+    counted = [(one, [*Counter(spec.family for spec in one.specs).items(), ("all", len(one.specs))]) for one in made]
+    rows = [(one.kind.name, family, str(count)) for one, counts in counted for family, count in counts]
+    shown = columns(("kind", "family", "features"), rows)
+    say(document, shown if rows else "No kind declared yet.", json_)
 
 
 @features.command("diff")

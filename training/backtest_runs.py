@@ -51,7 +51,7 @@ class Outcome:
         return backtest_words.verdict(self.run, self.found)
 
     def table(self) -> list[dict[str, tables.Cell]]:
-        """A row for each forecast over all periods, two (*) on the rows that the champion may be asked of, one for each cut-off."""
+        """A row for each forecast over all periods, two (*) where the champion may be asked, one for each cut-off."""
         own = self.found.names[0]
         rows = [_row(backtest_words.WORDS[name].en, self.found.together, name) for name in self.found.together.names]
         if self.found.of_champion is not None:

@@ -48,7 +48,8 @@ def verdict(run: Run, found: OverTime) -> list[Text]:
     ]
     if len(run.cutoffs) > 1:
         said.append(_against(together, KEPT, "the first model, kept without retraining", "不再重训的首个模型"))
-    said += [_against(together, name, WORDS[name].en, WORDS[name].zh) for name in together.names[2:]]
+    others = [name for name in together.names[2:] if any(one.low or one.high for one in together.gains[name].values())]
+    said += [_against(together, name, WORDS[name].en, WORDS[name].zh) for name in others]  # not what is served by another name
     if found.of_champion is not None:
         said.append(_against(found.of_champion, CHAMPION, f"the champion ({found.champion})", f"现役模型（{found.champion}）"))
     return [*said, _calibration(run, found)]

@@ -1,4 +1,4 @@
-"""The words of the operations table that every simulated kind shares: shifts and operator actions."""
+"""What every simulated kind declares alike: shifts, operator actions, from when it is hot, what sensors are compared with."""
 
 from features.kinds import Action, Term
 
@@ -16,3 +16,5 @@ ACTIONS = (
     Action(code="calibration", words_en="calibration of the sensors", words_zh="传感器校准"),
 )
 HOT_C = 30.0
+# The pasts that sensors at equal load are compared with.
+EQUAL_LOAD_HOURS = (168.0, 720.0)

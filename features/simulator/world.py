@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from features import documents
 from features.errors import BadInput
 from features.kinds import MachineKind, Sensor, Term
-from features.simulator.vocabulary import ACTIONS, HOT_C, SHIFTS
+from features.simulator.vocabulary import ACTIONS, EQUAL_LOAD_HOURS, HOT_C, SHIFTS
 
 DEFAULT = Path(__file__).with_name("fleet.toml")
 Floats = npt.NDArray[np.float64]
@@ -185,6 +185,7 @@ class KindWorld(Strict):
             hot_c=HOT_C,
             calendar=("season",),
             reference=True,
+            equal_load_hours=EQUAL_LOAD_HOURS,
             models=tuple(sorted(make.name for make in self.makes)),
         )
 

@@ -53,13 +53,15 @@ class Piece(NamedTuple):
         return self.entry.rows.take(pa.array(self.batch.order[self.start : self.stop]))
 
 
-def loaded(view: View, machine_id: str, pieces: list[Piece], kept: Callable[[str], int | None]) -> KnownMachine:
-    """A machine's history from the tables, carried on by `pieces`. Raises NotFound."""
+def loaded(
+    view: View, machine_id: str, pieces: list[Piece], kept: Callable[[str], int | None], kind_name: str | None = None
+) -> KnownMachine:
+    """A machine's history from the tables, carried on by `pieces`. kind_name: see `known_machine`. Raises NotFound."""
     by_table = _by_table(pieces)
     machines, added = _merged(MACHINES, view.read(MACHINES.name, machine_ids=[machine_id]), by_table.get(MACHINES.name, []))
     if not machines.num_rows:
         raise unknown(machine_id)
-    kind_name = kind_of(machines)
+    kind_name = kind_name or kind_of(machines)
     tables, all_added = {MACHINES.name: machines}, {MACHINES.name: added}
     for name in (*OF_MACHINE, f"readings_{kind_name}"):
         if name != MACHINES.name:

@@ -60,7 +60,8 @@ class MachineKind(BaseModel):
     values are also compared with the median of that past.
     equal_load_hours: the machine's own pasts that sensors are compared with at equal load and ambient temperature; the longest
     tells what these two do (`equal_load`). It takes several readings a day, and operations or the environment to be kept.
-    calendar: moments whose calendar carries meaning for this kind.
+    calendar: moments whose calendar carries meaning for this kind; `season` and `date` can stand for a date in less than two
+    years of history, see features/sources/mapped.py.
     modes, shifts, actions: vocabularies of the operations table; any of them brings the features of operation and load.
     environment: the environment table is kept for this kind. hot_c: from which ambient temperature on it is hot.
     reference: machines are compared with their peers and told their base rates, through the dated table `reference_<kind>`.

@@ -75,10 +75,14 @@ class KnownMachine:
         return self.whole_since is None or (back is not None and micros(as_of) - back >= self.whole_since)
 
     def check_known_at(self, as_of: datetime) -> None:
-        """Raises NotFound if nobody knew of the machine yet."""
-        if not known_at(self.tables["machines"], MACHINES, as_of, ordered=True).num_rows:
+        """Raises NotFound if nobody knew of the machine yet, or as one of another kind."""
+        known, where = known_at(self.tables["machines"], MACHINES, as_of, ordered=True), f"machine {self.machine_id}"
+        if not known.num_rows:
             what = f"was not known at {as_of.isoformat()}"
-            raise NotFound(what, where=f"machine {self.machine_id}", mend="choose a later moment or import its machines row")
+            raise NotFound(what, where=where, mend="choose a later moment or import its machines row")
+        if (kind := kind_of(known)) != self.kind_name:
+            what = f"was of kind {kind} at {as_of.isoformat()}, and is of kind {self.kind_name} since"
+            raise NotFound(what, where=where, mend="choose a moment after the change")
 
     def end(self) -> datetime:
         """The last moment the lake knows of the machine (`end_of`). Raises NotFound if it has no reading."""
@@ -119,12 +123,17 @@ def reach(wanted: Catalog) -> int | None:
     return None if max(spans) >= FOREVER else max(spans)
 
 
-def known_machine(view: View, machine_id: str, added: Mapping[str, pa.Table] = _NOTHING) -> KnownMachine:
-    """Read one machine whole, with `added` rows that the view does not hold. Raises NotFound for an unknown machine."""
+def known_machine(
+    view: View, machine_id: str, added: Mapping[str, pa.Table] = _NOTHING, kind_name: str | None = None
+) -> KnownMachine:
+    """Read one machine whole, with `added` rows that the view does not hold. Raises NotFound for an unknown machine.
+
+    kind_name: as a machine of which kind, should it have been of several; the last one by default.
+    """
     machines = _with(view, "machines", machine_id, added)
     if not machines.num_rows:
         raise unknown(machine_id)
-    kind_name = kind_of(machines)
+    kind_name = kind_name or kind_of(machines)
     names = [*(name for name in OF_MACHINE if name != "machines"), f"readings_{kind_name}"]
     tables = {"machines": machines} | {name: _with(view, name, machine_id, added) for name in names}
     return KnownMachine(machine_id, kind_name, tables, view.versions, Shared(view), added)

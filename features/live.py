@@ -222,12 +222,12 @@ class Live:
                         self._weigh(slot, machine_id)
                 return slot.shown
 
-    def whole(self, machine_id: str) -> KnownMachine:
-        """As `machine`, with all its readings; read anew, and not held."""
+    def whole(self, machine_id: str, kind_name: str | None = None) -> KnownMachine:
+        """As `machine`, with all its readings; read anew, and not held. kind_name: see `known_machine`."""
         self.pull()
         with self._lock:
             pieces, view = list(self._pieces.get(machine_id, ())), self._view
-        return loaded(view, machine_id, pieces, lambda _: None)
+        return loaded(view, machine_id, pieces, lambda _: None, kind_name)
 
     def reference(self, kind: MachineKind) -> tuple[Series, dict[str, int]]:
         """The reference table of a kind as arrays, and its version by name; empty where none was published."""

@@ -8,6 +8,9 @@ rate_of_kind    the same of all machines of the kind
 The peers are the machines of the same model if at least 5 of them had a 24 h mean, else all machines of the kind. NaN where
 even those are fewer than 5, where their spread is 0, or where the newest row is older than 7 days. A kind without readings
 every day is compared by its own period in place of the 24 h.
+
+The rates of the kind are the same for all machines at a moment: over a short history they can stand for a date (see
+features/sources/mapped.py). What tells machines apart is the rate of the model.
 """
 
 import numpy as np

@@ -44,11 +44,14 @@ def posted_of(evidence: bytes) -> tuple[bytes, dict[str, Any] | None]:
     return (body, orjson.loads(head)) if found and head.startswith(b'{"lake":') else (evidence, None)
 
 
-def machine_of(evidence: bytes, lake: Lake, machine_id: str, score_id: str) -> KnownMachine:
-    """The machine as a score from the lake saw it. Raises NotFound if that was another lake, or its versions are gone."""
+def machine_of(evidence: bytes, lake: Lake, machine_id: str, kind_name: str, score_id: str) -> KnownMachine:
+    """The machine as a score from the lake saw it, as of that kind.
+
+    Raises NotFound if that was another lake, or its versions are gone.
+    """
     document = orjson.loads(evidence)
     view = _view(document, lake, score_id)
-    return known_machine(view, machine_id, rows_of_document(document.get("added", {}), view))
+    return known_machine(view, machine_id, rows_of_document(document.get("added", {}), view), kind_name)
 
 
 def peers_of(document: Mapping[str, Any], lake: Lake, kind: MachineKind, score_id: str) -> Series:

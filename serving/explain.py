@@ -109,7 +109,7 @@ def evidence_of(home: Path, champion: Champion, stored: StoredScore) -> Seen:
         reference = peers_of(peers, Lake.open(home / "lake"), posted.kind, stored.score_id) if peers is not None else None
         return Seen(online.history_from_request(posted.kind, posted.payload, reference), posted.contract_tables())
     if stored.source in ("lake", "batch"):
-        machine = machine_of(evidence, Lake.open(home / "lake"), stored.entity_id, stored.score_id)
+        machine = machine_of(evidence, Lake.open(home / "lake"), stored.entity_id, stored.kind, stored.score_id)
         return Seen(machine.history(champion.kind), machine.tables)
     raise BadInput(f"evidence of unknown source {stored.source!r}", where=f"score {stored.score_id}", mend="update Forewarn")
 
@@ -129,7 +129,7 @@ def later_than(home: Path, champion: Champion, stored: StoredScore, seen: Seen) 
     """What is known by now of the time before the score: of a posted history only what was posted with it."""
     tables = seen.tables
     if stored.source != "posted":
-        tables = Live(Lake.open(home / "lake")).whole(stored.entity_id).tables
+        tables = Live(Lake.open(home / "lake")).whole(stored.entity_id, stored.kind).tables
     return known_later(champion, tables, seen.history, stored.as_of)
 
 

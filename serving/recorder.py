@@ -28,11 +28,14 @@ class Recorder:
     def __init__(self, store: Store, *, capacity: int = CAPACITY) -> None:
         self._store = store
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(capacity)
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="evidence-writer", daemon=True)
         self._thread.start()
 
     async def record(self, row: StoredScore) -> None:
         """Return when `row` is committed; its evidence is deflated on the way. Raises Unavailable."""
+        if self._closed:
+            raise Unavailable("the service is going down; try again")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         try:
@@ -42,6 +45,8 @@ class Recorder:
         await done
 
     def close(self, timeout_seconds: float = 30.0) -> None:
+        """Write what waits; what comes later is refused."""
+        self._closed = True
         self._queue.put(None)
         self._thread.join(timeout_seconds)
 

@@ -144,9 +144,9 @@ class Runtime:
         live = self.stream.live()
         live.whole_kinds = frozenset(one.kind.name for one in self.champions.all() if one.reads_windows)
         machine = live.machine(machine_id)
-        champion = self.champions.get(machine.kind_name)
         moment = (as_of or machine.end()).astimezone(UTC)
         machine.check_known_at(moment)
+        champion = self.champions.get(machine.kind_name)
         if not machine.covers(champion.catalog, moment) or (champion.reads_windows and machine.whole_since is not None):
             machine = known_machine(live.lake.at(machine.versions), machine_id, machine.added)
         history = machine.history(champion.kind)

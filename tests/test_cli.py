@@ -1,12 +1,14 @@
 """The command line answers at once, imports lazily, and ends a user's error in one line."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import forewarn
@@ -18,12 +20,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_answers_within_half_a_second() -> None:
+    def used() -> float:  # processor time: others may keep the processors busy
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime
+
     run("--help")
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = used()
         done = run("--help")
-        seconds.append(time.perf_counter() - start)
+        seconds.append(used() - start)
         assert done.returncode == 0
         assert all(verb in done.stdout for verb in forewarn.VERBS)
     assert min(seconds) < 0.5
@@ -72,3 +78,22 @@ def test_the_demonstration_answers_one_document(monkeypatch: pytest.MonkeyPatch,
     assert done.exit_code == 0, done.output
     step = {"command": "forewarn features list", "result": []}
     assert json.loads(done.stdout) == {"home": str(tmp_path), "steps": [step, step]}
+
+
+@pytest.mark.parametrize("arguments", [["--no-serve"], ["--no-serve", "--json"]])
+def test_the_demonstration_ends_where_a_promotion_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def refuse(json_: bool = typer.Option(False, "--json")) -> None:
+        typer.echo("refused: too few failures")
+        raise typer.Exit(1)
+
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "refusing", SimpleNamespace(app=app))  # type: ignore[arg-type]
+    monkeypatch.setitem(forewarn.VERBS, "refuse", ("refusing", "app", ""))
+    monkeypatch.setattr(forewarn, "demo_steps", lambda machines, days: [["refuse"], ["features", "list"]])
+    done = CliRunner().invoke(forewarn.demo, arguments)
+    assert done.exit_code == 1 and done.stdout == "refused: too few failures\n"

@@ -27,6 +27,10 @@ What a [kind] declares decides which features there are: sensors, error_codes an
 `actions` (codes of the operations table; an action may say `state = "running"` or `"stopped"`) those of operation and load;
 `environment = true` (and `hot_c`) those of the ambient air; `reference = true` the comparison with peers and their base rates;
 `calendar = ["season"]` the day of the year. By default all of these are off.
+
+The calendar and the base rates of the kind are the same for all machines at a moment, so that a model can read them as a date:
+it learns how much failed in each part of its history and expects the same of a time that it never saw. Ask for the season where
+the history holds two of each, and look at `base_rate_kind_*` among the reasons before you trust a test by time.
 """
 
 from collections.abc import Iterator, Mapping

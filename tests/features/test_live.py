@@ -24,8 +24,9 @@ from features.lake import Lake
 from features.live import Live
 from features.log import Writer
 from features.online import vector
+from features.receive import receive
 from features.reference import publish
-from features.schema import MACHINES
+from features.schema import MACHINES, readings
 from tests.features.streams import KIND, MACHINE_IDS, NOW, READINGS, Post, entry_of, hours, machines, made_lake, posts, send
 
 WANTED = catalog(KIND)
@@ -215,10 +216,29 @@ def test_a_new_machine_of_the_log_is_known_with_its_rows(lake: Lake, writer: Wri
 
 
 def entry_of_known(live: Live, post: Post) -> object:
-    from features.receive import receive
-
     contract, table, moment = post
     return receive(contract, table, moment, live.kinds_of, live.lake.kinds())
+
+
+def test_a_machine_that_changes_its_kind_in_the_log_is_followed(lake: Lake, writer: Writer) -> None:
+    other = KIND.model_copy(update={"name": "other"})
+    lake.put_kind(other)
+    live = Live(lake)
+    send(lake, writer, [reading("m1", 1, 10.0)])
+    assert live.machine("m1").kind_name == "press"
+    columns = {"machine_id": ["m1"], "event_time": [hours(5)], "recorded_at": [hours(5)]}
+    send(lake, writer, [(MACHINES, pa.table(columns | {"kind": ["other"], "model": ["A"]}), NOW)])
+    assert live.kinds_of(["m1"]) == {"m1": "other"}
+    later = pa.table({"machine_id": ["m1"], "event_time": [hours(6)], "oil": [70.0], "force": [1.0]})
+    writer.append(receive(readings(other), later, NOW, live.kinds_of, lake.kinds()))
+    for _ in range(2):
+        for found in (live.machine("m1"), Live(lake).machine("m1"), live.whole("m1")):
+            assert (found.kind_name, found.tables["readings_other"]["oil"].to_pylist()) == ("other", [70.0])
+            found.check_known_at(hours(5))
+            with pytest.raises(NotFound, match=r"machine m1: was of kind press at 2026-01-01T04:00:00.*is of kind other since"):
+                found.check_known_at(hours(4))
+        compact_log(lake)
+        live.renew()
 
 
 def test_memory_is_bounded(lake: Lake, writer: Writer) -> None:

@@ -100,3 +100,11 @@ def test_close_writes_what_waits() -> None:
     asyncio.run(leave())
     recorder.close()
     assert sum(store.groups) == 5
+
+
+def test_who_comes_after_the_end_is_refused_and_waits_for_nothing(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+        recorder = Recorder(store)
+        recorder.close()
+        with pytest.raises(Unavailable, match="is going down"):
+            asyncio.run(asyncio.wait_for(recorder.record(ROW), 5))

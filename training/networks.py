@@ -57,9 +57,9 @@ class Standardised(nn.Module):
         seen = known.any(axis=0)
         rows[:, ~seen] = 0.0
         centre, around = np.nanmedian(rows, axis=0), np.nanstd(rows, axis=0)
-        low, high = np.nanpercentile(rows, [25, 75], axis=0)
+        least, low, high, most = np.nanpercentile(rows, [2, 25, 75, 98], axis=0)
         # Counts and flags are mostly 0: their middle half says nothing, so the standard deviation stands in.
-        scale = np.where(high > low, np.maximum((high - low) / 1.349, 0.2 * around), around)
+        scale = np.where(high > low, np.maximum((high - low) / 1.349, (most - least) / 16.0), around)
         scale = np.where(scale > 1e-6 * np.maximum(1.0, np.abs(centre)), scale, 1.0)
         for buffer, found in ((self.centre, centre), (self.factor, seen / scale), (self.told, ~known.all(axis=0) & seen)):
             buffer.copy_(torch.as_tensor(found.astype(np.float32)))
@@ -107,19 +107,24 @@ class Dilated(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """GRU layers. On padding the update gate is held shut, so the state stays 0 until the first known step."""
+    """GRU layers. On padding each one's update gate is held shut, so its state stays 0 until the first known step."""
 
     def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.gru = nn.GRU(inputs + 1, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        sizes = [inputs, *[width] * (layers - 1)]
+        self.layers = nn.ModuleList(nn.GRU(size + 1, width, batch_first=True) for size in sizes)
+        self.drop = nn.Dropout(dropout)
         with torch.no_grad():
-            first = cast(Tensor, self.gru.weight_ih_l0)
-            first[:, -1] = 0.0
-            first[width : 2 * width, -1] = _SHUT
+            for layer in self.layers:
+                weight = cast(Tensor, layer.weight_ih_l0)
+                weight[:, -1] = 0.0
+                weight[width : 2 * width, -1] = _SHUT
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        padded = torch.cat([x, 1.0 - present], dim=1).transpose(1, 2)
-        return cast(Tensor, self.gru(padded)[0]).transpose(1, 2) * present
+        padding, x = 1.0 - present.transpose(1, 2), x.transpose(1, 2)
+        for number, layer in enumerate(self.layers):
+            x = layer(torch.cat([self.drop(x) if number else x, padding], dim=2))[0]
+        return x.transpose(1, 2) * present
 
 
 class Bank(nn.Module):
@@ -160,12 +165,7 @@ class Network(nn.Module):
         self.bank = Bank(banked, config.filters, config.filter_steps) if banked else None
         # What is present is the constant, so that padding stays 0.
         self.mix = nn.Linear(2 * channels + 1, config.mix, bias=False)
-        # What other channels say of a reading is subtracted from it before the bank; at first each reading as it is.
-        self.clear = nn.Linear(channels, banked, bias=False)
-        with torch.no_grad():
-            self.clear.weight.mul_(0.1)
-            for row, channel in enumerate(readings[:banked]):
-                self.clear.weight[row, channel] += 1.0
+        self.clear = _first_as_it_is(channels, readings[:banked]) if banked else None
         entering = 2 * found + config.mix
         self.trunk: Dilated | Recurrent = (
             Dilated(entering, width, config.layers, config.kernel, config.dropout)
@@ -190,7 +190,7 @@ class Network(nn.Module):
         coarse, count = partial(_coarser, stride=self.config.stride), _coarser(present, self.config.stride)
         share = count.clamp(min=0.5 / self.config.stride)
         entering, sizes = [coarse(functional.relu(self._mixed(x, known, present)))], []
-        if self.bank is not None:
+        if self.bank is not None and self.clear is not None:
             found = self.bank(self.clear(x))
             size = coarse(found.abs())
             entering, sizes = [coarse(found), size, *entering], _parts(size, count)
@@ -214,6 +214,16 @@ class Network(nn.Module):
         weight = torch.softmax(self.attend(x) - away, dim=2) * present
         mean = (x * present).sum(dim=2) / present.sum(dim=2).clamp(min=1.0)
         return [x[:, :, -1], mean, largest, (x * weight).sum(dim=2)]
+
+
+def _first_as_it_is(channels: int, readings: Sequence[int]) -> nn.Linear:
+    """Each reading less what other channels say of it: at first next to nothing."""
+    clear = nn.Linear(channels, len(readings), bias=False)
+    with torch.no_grad():
+        clear.weight.mul_(0.1)
+        for row, channel in enumerate(readings):
+            clear.weight[row, channel] += 1.0
+    return clear
 
 
 def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:

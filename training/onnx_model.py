@@ -34,8 +34,9 @@ class OnnxNetwork:
         except Exception as error:  # onnxruntime raises whatever its reader stumbles over
             what = f"not a network: {str(error).splitlines()[0][:200]}"
             raise BadInput(what, where=where, mend="train and export it again") from None
+        # An exporter leaves out an input that has no columns.
         self.static = int(shapes[STATIC][1]) if STATIC in shapes else 0
-        self._takes_static = STATIC in shapes
+        self.outputs = int(self._session.get_outputs()[0].shape[1])
         self.content = content
 
     def raw(self, steps: Steps, static: Steps) -> Floats:
@@ -43,11 +44,14 @@ class OnnxNetwork:
         if steps.shape[1:] != (self.steps, self.channels):
             what = f"the network reads windows of {self.steps} steps x {self.channels} channels, not {steps.shape[1:]}"
             raise BadInput(what, where="windows", mend="gather them by the bundle's layout")
+        if static.shape != (len(steps), self.static):
+            what = f"the network reads {self.static} static covariates of each window, not {static.shape[1:]}"
+            raise BadInput(what, where="windows", mend="gather them by the bundle's layout")
         steps, static = np.ascontiguousarray(steps, dtype=np.float32), np.ascontiguousarray(static, dtype=np.float32)
-        found = []
+        found = np.empty((len(steps), self.outputs))
         for row in range(len(steps)):
             feed = {STEPS: steps[row : row + 1]}
-            if self._takes_static:
+            if self.static:
                 feed[STATIC] = static[row : row + 1]
-            found.append(self._session.run(None, feed)[0])
-        return np.concatenate(found).astype(np.float64) if found else np.empty((0, 0))
+            found[row] = self._session.run(None, feed)[0][0]
+        return found

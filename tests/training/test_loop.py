@@ -1,0 +1,276 @@
+"""The training loop: it learns what it should, the same by seed and after a kill, and stops on what it cannot learn from."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from features.errors import BadInput
+from tests.training.windows import NAMES, STATIC, knocking, random_windows
+from training import checkpoint, loop
+from training.hazard import INTERVAL_ENDS, interval_outcomes
+from training.network_config import LoopConfig, NetworkConfig
+from training.networks import build
+from training.windows import Arrays, batches
+
+SMALL = NetworkConfig(width=6, layers=1, filters=3, filter_steps=5, mix=4, stride=3, hidden=8)
+SHORT = LoopConfig(epochs=3, batch=64, patience=None)
+FAMILIES = ("gru", "tcn")
+ROWS = np.arange(300)
+
+
+def made(n=300, seed=0):
+    """Windows and interval outcomes: the level of the first sensor tells how soon."""
+    steps, static = random_windows(n, 18, seed)
+    steps[:, :, 1] += np.random.default_rng(seed).standard_normal((n, 1))
+    hours = 60.0 * np.exp(-steps[:, :, 1].mean(axis=1).astype(float))
+    hours[hours > 72] = np.nan
+    return Arrays(steps, static, NAMES, STATIC), interval_outcomes(hours, np.full(n, 72.0))
+
+
+def fitted(source, targets, network=SMALL, config=SHORT, rows=ROWS, valid=ROWS[:0], weight=None, **more):
+    weight = np.ones(len(source)) if weight is None else weight
+    return loop.fit(source, targets, weight, rows, valid, network, config, seed=more.pop("seed", 1), **more)
+
+
+def weights(one):
+    return {name: value.numpy() for name, value in one.network.state_dict().items()}
+
+
+def same(one, other):
+    a, b = weights(one), weights(other)
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_learns_hazards(family):
+    source, targets = made(900)
+    config = LoopConfig(epochs=8, batch=64, learning_rate=1e-2)
+    one = fitted(source, targets, SMALL.model_copy(update={"family": family}), config, np.arange(600), np.arange(600, 800))
+    said = loop.predict(one, source, np.arange(800, 900))
+    truth = targets[800:, 0]
+    assert said.shape == (100, 3) and said.dtype == np.float64
+    assert said[truth == 1, 0].mean() > said[truth == 0, 0].mean() + 1
+    assert one.history[one.best_epoch - 1][1] == min(valid for _, valid in one.history)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_learns_a_remaining_life_in_its_own_units(family):
+    source, _ = made(900)
+    life = (200 + 40 * source.take(np.arange(900))[0][:, :, 1].mean(axis=1)).astype(np.float32)[:, None]
+    network = SMALL.model_copy(update={"family": family, "head": "life"})
+    one = fitted(source, life, network, LoopConfig(epochs=8, batch=64, learning_rate=1e-2), np.arange(600), np.arange(600, 800))
+    error = loop.predict(one, source, np.arange(800, 900)) - life[800:]
+    assert np.sqrt((error**2).mean()) < 0.5 * life.std()
+
+
+def test_it_learns_what_only_the_order_of_readings_tells():
+    """No level, spread or other summary of single readings differs; see tests.training.windows.knocking."""
+    source, ordered = knocking()
+    targets = np.where(ordered, 1.0, 0.0).astype(np.float32)[:, None].repeat(3, axis=1)
+    config = LoopConfig(epochs=10, batch=64, learning_rate=1e-2)
+    one = fitted(source, targets, SMALL, config, np.arange(800), np.arange(800, 1000))
+    said = loop.predict(one, source, np.arange(1000, 1200))[:, 0]
+    assert ((said > 0) == ordered[1000:]).mean() > 0.9
+
+
+def test_the_loss_is_the_survival_likelihood():
+    """Minus the log-likelihood of each row's interval hazards, by hand; a censored interval says nothing."""
+    raw = torch.tensor([[-1.0, -2.0, -3.0], [0.5, -1.0, 0.0], [1.0, 1.0, 1.0]])
+    outcomes = interval_outcomes(np.array([30.0, np.nan, np.nan]), np.array([72.0, 72.0, 30.0]), INTERVAL_ENDS)
+    h = 1 / (1 + np.exp(-raw.numpy().astype(float)))
+    by_hand = [
+        np.log(1 - h[0, 0]) + np.log(h[0, 1]),
+        np.log(1 - h[1]).sum(),
+        np.log(1 - h[2, 0]),
+    ]
+    model = fitted(*made(), config=LoopConfig(epochs=1, patience=None)).network
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    found = loop.loss_of(model, raw, torch.from_numpy(outcomes), weight, SHORT)
+    assert float(found) == pytest.approx(-(by_hand[0] + 2 * by_hand[1] + 3 * by_hand[2]) / 3, rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    source, targets = made()
+    one = fitted(source, targets)
+    assert same(one, fitted(source, targets))
+    assert not same(one, fitted(source, targets, seed=2))
+
+
+def test_training_leaves_torchs_random_state_and_threads_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    before = torch.get_num_threads()
+    fitted(*made())
+    assert torch.equal(torch.rand(3), expected) and torch.get_num_threads() == before
+
+
+def test_drawn_rows_are_weighted_back_to_the_prior():
+    source, targets = made(600)
+    targets = np.where(np.nan_to_num(targets) > 0, np.nan, targets)
+    targets[:30, 0] = 1.0
+    seen = []
+    task = loop._Task(targets, np.ones(600), np.arange(600), np.arange(0))
+    training = loop._Training(build(SMALL, source.layout), task, LoopConfig(rows_per_epoch=95), 1, "cpu")
+    for epoch in range(3):
+        rows, factor = training._rows(np.random.default_rng(epoch))
+        assert len(rows) == 125 and set(range(30)) <= set(rows.tolist())
+        assert factor[np.isin(rows, np.arange(30))].tolist() == [1.0] * 30
+        assert factor.sum() == pytest.approx(600)
+        seen.append(frozenset(rows.tolist()))
+    assert len(set(seen)) == 3
+
+
+def test_a_lone_last_row_joins_the_batch_before():
+    assert [len(range(9)[cut]) for cut in loop.cuts(9, 4)] == [4, 5]
+    assert [len(range(8)[cut]) for cut in loop.cuts(8, 4)] == [4, 4]
+    assert [len(range(10)[cut]) for cut in loop.cuts(10, 4)] == [4, 4, 2]
+    source, targets = made()
+    fitted(source, targets, rows=np.arange(65))
+
+
+def test_early_stopping_keeps_the_best_weights():
+    source, targets = made(400)
+    random = np.random.default_rng(0)
+    noise = np.where(np.isnan(targets), np.nan, random.permutation(np.nan_to_num(targets))).astype(np.float32)
+    noise[:200] = targets[:200]
+    config = LoopConfig(epochs=30, batch=32, learning_rate=3e-2, patience=2, warmup=0.02)
+    one = fitted(source, noise, config=config, rows=np.arange(200), valid=np.arange(200, 400))
+    assert len(one.history) == one.best_epoch + 2 < 30
+
+
+def test_a_run_that_was_killed_goes_on_to_the_identical_result(tmp_path):
+    """A real process, killed hard in the midst of an epoch."""
+    path = tmp_path / "network.checkpoint"
+    code = f"""
+from pathlib import Path
+from tests.training import test_loop as here
+import time
+def slowly(text):
+    print(text, flush=True)
+    time.sleep(0.1)
+here.resumable(Path({str(path)!r}), slowly)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ})
+    for _ in range(3):
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    standing = checkpoint.Standing(**torch.load(path, weights_only=True))
+    assert 2 <= standing.epoch < 6
+    resumed = []
+    one = resumable(path, resumed.append)
+    assert len(resumed) == 6 - standing.epoch
+    whole = resumable(None, None)
+    assert same(one, whole) and one.history == whole.history
+
+
+def resumable(path, progress):
+    source, targets = made()
+    network = SMALL.model_copy(update={"dropout": 0.3})
+    config = LoopConfig(epochs=6, batch=64, patience=None, rows_per_epoch=80, ema=0.9)
+    return fitted(source, targets, network, config, np.arange(250), np.arange(250, 300), checkpoint=path, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"layout": "other"}, "layout"),
+        ({"network": "{}"}, "network"),
+        ({"rows": "0"}, "rows"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, named):
+    source, targets = made()
+    path = tmp_path / "network.checkpoint"
+    fitted(source, targets, checkpoint=path)
+    standing = checkpoint.Standing(**torch.load(path, weights_only=True))
+    standing.run |= change
+    checkpoint.write(path, standing)
+    with pytest.raises(BadInput, match=f"another {named}"):
+        fitted(source, targets, checkpoint=path)
+
+
+def test_a_checkpoint_of_another_layout_is_refused(tmp_path):
+    source, targets = made()
+    path = tmp_path / "network.checkpoint"
+    fitted(source, targets, checkpoint=path)
+    steps, static = source.take(np.arange(300))
+    with pytest.raises(BadInput, match="another layout"):
+        fitted(
+            Arrays(steps, static, ("gap_hours", "sensor:a", "sensor:c", "load", "error:e"), STATIC), targets, checkpoint=path
+        )
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    path = tmp_path / "network.checkpoint"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(BadInput, match="not a checkpoint") as error:
+        fitted(*made(), checkpoint=path)
+    assert str(path) in str(error.value)
+
+
+def test_windows_of_another_layout_are_refused_when_predicting():
+    source, targets = made()
+    one = fitted(source, targets)
+    steps, static = source.take(np.arange(3))
+    with pytest.raises(BadInput, match="layout"):
+        loop.predict(one, Arrays(steps, static), np.arange(3))
+
+
+def test_a_loss_that_is_no_number_stops_with_its_place():
+    source, targets = made()
+    weight = np.ones(300)
+    weight[7] = np.nan
+    with pytest.raises(BadInput, match="the loss is nan in epoch 1, batch"):
+        fitted(source, targets, weight=weight)
+
+
+def test_nothing_to_learn_from():
+    source, targets = made()
+    with pytest.raises(BadInput, match="rows to train on"):
+        fitted(source, targets, rows=np.arange(1))
+    with pytest.raises(BadInput, match="event of target 2"):
+        fitted(source, np.where(targets == 1, np.float32(0), targets) + np.array([1, 0, 0], dtype=np.float32))
+
+
+def test_progress_tells_loss_and_rate():
+    said = []
+    fitted(*made(), valid=np.arange(10), progress=said.append)
+    assert len(said) == 3
+    assert said[0].startswith("epoch 1 of 3: loss ") and ", validation " in said[0] and said[0].endswith(" windows/s")
+
+
+def test_batches_are_gathered_ahead():
+    gathered = []
+
+    class Slow:
+        def take(self, rows):
+            gathered.append(rows.tolist())
+            return rows, rows
+
+    parts = [np.array([k]) for k in range(4)]
+    coming = batches(Slow(), parts)
+    next(coming)
+    time.sleep(0.2)
+    assert gathered == [[0], [1]]
+    assert [int(one[0][0]) for one in coming] == [1, 2, 3]
+    assert list(batches(Slow(), [])) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cuda_learns_as_the_processor_does(family):
+    source, targets = made(900)
+    network, config = SMALL.model_copy(update={"family": family}), LoopConfig(epochs=8, batch=64, learning_rate=1e-2)
+    rows, valid = np.arange(600), np.arange(600, 900)
+    here, there = (fitted(source, targets, network, config, rows, valid, device=one) for one in ("cpu", "cuda"))
+    best = [min(loss for _, loss in one.history) for one in (here, there)]
+    assert best[1] == pytest.approx(best[0], rel=0.2)

@@ -57,7 +57,7 @@ MOST_STEPS = 100_000
 # Numbers of a sensor that make up the machine's own level.
 BASELINE = 10
 # Readings that are loaded at a time.
-READINGS_AT_A_TIME = 120_000
+READINGS_AT_A_TIME = 60_000
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,8 @@ def windows(
     threads = settings().threads if threads is None else threads
     names = sorted(str(one) for one in pc.unique(observations.column(MACHINE)).to_pylist())
     loaded: list[str] = []
+    # As in `build`: Arrow's own pools keep what threads free, group after group.
+    pa.set_memory_pool(pa.system_memory_pool())
 
     def parts() -> Iterator[Tapes]:
         for ids, tapes in engine.run(lambda group: _load(view, kind, *group), _groups(view, kind, names), threads=threads):

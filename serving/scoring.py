@@ -96,7 +96,7 @@ def history_notes(kind: MachineKind, history: History, as_of: datetime) -> tuple
     if not len(events):
         return ("no reading by as_of",)
     notes = []
-    longest = max(kind.window_hours)
+    longest = max((*kind.window_hours, *kind.equal_load_hours))
     covered = (micros(as_of) - int(events[0])) / HOUR
     silent = (micros(as_of) - int(events[-1])) / HOUR
     if kind.sampling == "regular":

@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from features.errors import BadInput, NotFound
+from features.history import from_tables
 from features.settings import Settings
 from serving.runtime import Runtime, warm
-from tests.serving.world import END, World, point_at, posted
+from serving.scoring import history_notes
+from tests.serving.world import END, PUMP, World, point_at, posted
 
 
 @pytest.fixture
@@ -83,3 +85,6 @@ def test_a_short_history_is_scored_and_said_to_be_short(runtime: Runtime, world:
     assert answer["notes"] == ["short history: 24 of 168 h; features of longer windows rest on less"]
     full = orjson.loads(asyncio.run(runtime.score_posted(orjson.dumps(posted(world, "p03", END)))))
     assert full["notes"] == []
+    month = PUMP.model_copy(update={"equal_load_hours": (720.0,)})
+    notes = history_notes(month, from_tables(month, world.tables, ["p03"]), END)
+    assert any(" of 720 h; features of longer windows rest on less" in note for note in notes)

@@ -89,6 +89,8 @@ def promote_machine(
 
 def _decision_text(decision: "Decision") -> str:
     """The outcome, then a line for each gate, the failed ones marked."""
+    from training.promote import decisions
+
     before = decision.before or "none"
     head = {
         "promoted": f"promoted: {decision.bundle} is champion of {decision.kind}; before: {before}",
@@ -104,4 +106,6 @@ def _decision_text(decision: "Decision") -> str:
         judged = decision.judged
         days = f"{judged['first'][:10]} to {judged['last'][:10]}"
         lines.append(f"  judged on {judged['rows']:,} observations of {days}, {judged['failures']:,} failures")
+    if decision.outcome != "unchanged":
+        lines.append(f"decision {decisions(settings().home, decision.kind) / decision.id}.json")
     return "\n".join(lines)

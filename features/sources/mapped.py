@@ -26,7 +26,8 @@ delay_hours = 6                       # known so long after it happened; or reco
 What a [kind] declares decides which features there are: sensors, error_codes and components theirs; `modes`, `shifts` and
 `actions` (codes of the operations table; an action may say `state = "running"` or `"stopped"`) those of operation and load;
 `environment = true` (and `hot_c`) those of the ambient air; `reference = true` the comparison with peers and their base rates;
-`calendar = ["season"]` the day of the year. By default all of these are off.
+`equal_load_hours = [168, 720]` each sensor with load and ambient air taken out, against the last week and month of the machine
+itself; `calendar = ["season"]` the day of the year. By default all of these are off.
 
 The calendar and the base rates of the kind are the same for all machines at a moment, so that a model can read them as a date:
 it learns how much failed in each part of its history and expects the same of a time that it never saw. Ask for the season where

@@ -41,6 +41,7 @@ def receive(
     kind_of: the kinds of those of the given machines that are known. Raises BadInput for an unknown or missing column, a column
     of another type, a time without zone.
     """
+    table = _without_views(table)
     moment = pa.scalar(received_at, TIME)
     own = RECORDED_AT in table.column_names
     stamped = _filled(table, moment) if own else table
@@ -59,6 +60,19 @@ def receive(
         rows = rows.filter(pa.array(~refusals.bad))
     refused = pa.concat_tables([checked.refused, refused.cast(intake.REFUSED)])
     return Entry(contract.name, rows, refused.sort_by("row"), own, micros(received_at))
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Texts as most of Arrow's functions know them; Polars writes views."""
+    for place, field in enumerate(table.schema):
+        coded = pa.types.is_dictionary(field.type)
+        if pa.types.is_string_view(field.type.value_type if coded else field.type):
+            chunks = [
+                chunk.dictionary.cast(pa.string()).take(chunk.indices) if coded else chunk.cast(pa.string())
+                for chunk in table.column(place).chunks
+            ]
+            table = table.set_column(place, field.name, pa.chunked_array(chunks, pa.string()))
+    return table
 
 
 def _filled(table: pa.Table, moment: pa.Scalar) -> pa.Table:

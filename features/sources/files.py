@@ -219,7 +219,8 @@ def _block(
 def plain(column: pa.Array) -> pa.Array:
     """Decode a dictionary column, and text that its writer left as bytes."""
     column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return column.cast(pa.string()) if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) else column
+    loose = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string_view, pa.types.is_binary_view)
+    return column.cast(pa.string()) if any(is_(column.type) for is_ in loose) else column
 
 
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -74,6 +74,19 @@ def test_refused_rows_keep_their_numbers_and_reasons_come_by_how_many_they_meet(
     ]
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_texts_as_polars_writes_them(coded: bool) -> None:
+    def view(*texts: str | None) -> pa.Array:
+        found = pa.array(texts, pa.string_view())
+        return pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), found) if coded else found
+
+    entry = received(
+        machine_id=view("m1", "m2", None), oil=view("1", "x", "2"), event_time=view("2026-01-02T00:00:00Z", "soon", "")
+    )
+    assert entry.rows.column("oil").to_pylist() == [1.0]
+    assert entry.refused.column("row").to_pylist() == [2, 3]
+
+
 def test_one_time_without_zone_refuses_the_batch() -> None:
     with pytest.raises(BadInput, match="row 2, event_time: time without zone; write it as"):
         received(event_time=[hours(1).isoformat(), "2026-01-01T02:00:00"])

@@ -189,6 +189,8 @@ def test_an_arrow_stream_is_read_as_json_is() -> None:
     assert read_rows(ARROW, arrow(pa.table(columns))).equals(read_rows(JSON, orjson.dumps(columns)))
     coded = pa.table({"machine_id": pa.array(["a", "a"]).dictionary_encode()})
     assert read_rows(ARROW, arrow(coded)).num_rows == 2
+    views = pa.table({"machine_id": pa.array(["a", None, "b"], pa.string_view())})
+    assert read_rows(ARROW, arrow(views)).num_rows == 3
     for body, line in (
         (b"nothing", "not readable as an Arrow stream"),
         (arrow(coded)[:-40], "not readable as an Arrow stream|no rows"),
@@ -339,7 +341,7 @@ def test_rows_that_nobody_moves_into_the_tables_are_taken_up_to_a_bound(
     runtime = Runtime.open(Settings(home=own_world.home, compact_seconds=0))
     compact_log(own_world.lake)
     taken = 0
-    with pytest.raises(Unavailable, match="MB of rows wait in the log.*FOREWARN_COMPACT_SECONDS, or run `forewarn ingest`"):
+    with pytest.raises(Unavailable, match=r"MB of rows wait in the log.*FOREWARN_COMPACT_SECONDS, or run `forewarn ingest`"):
         for hour in range(100):
             take(runtime, TABLE, readings("p03", END + timedelta(hours=200 + 20 * hour), hours=20))
             taken += 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.sequences import Windows
 from training import sequence_fit
 from training.blend import BOOSTERS, Blend, Judged, fit, logs_of_scores
 from training.bundle import Bundle
@@ -13,7 +14,7 @@ from training.calibration import Calibration
 from training.config import TrainConfig
 from training.entry import Entry, decide
 from training.hazard import Floats, from_cloglog, interval_outcomes
-from training.model import HazardModel
+from training.model import HazardModel, Matrix
 from training.prediction import Prediction, alone, joined
 from training.rows import Past, Rows, gather
 from training.sequence_fit import gathered
@@ -114,6 +115,27 @@ def forecasts(bundle: Bundle, past: Past, rows: Rows, *, panel: Panel | None = N
     if bundle.networks is None:  # the boosters are what is served
         parts = [{name: one for name, one in part.items() if name != BOOSTERS} for part in parts]
     return {name: joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def spoken(
+    panel: Panel, model: HazardModel, calibration: Calibration, x: Matrix, source: Windows, *, threads: int = 1
+) -> dict[str, Floats]:
+    """Probabilities [n, 3] by name, what would be served first, of rows x [n, features] and their windows.
+
+    model, calibration: boosters to speak for the panel's, say such as were fitted again on more rows.
+    """
+    boosters = model.point_scores(x, threads=threads)
+    alone_ = from_cloglog(calibration.apply(boosters))
+    if panel.tried is None:
+        return {SERVED: alone_}
+    logs, enough = sequence_fit.logs(panel.windows, source, np.arange(len(x)))
+    each = {BOOSTERS: logs_of_scores(boosters), **logs}
+    blend = from_cloglog(panel.tried.calibrated([each[name] for name in panel.tried.models]))
+    blend = np.where(enough[:, None], blend, alone_)
+    singles = {name: from_cloglog(own.calibrated([each[name]])) for name, own in panel.alone.items()}
+    if panel.entry.blend is None:
+        return {SERVED: alone_, **singles, BLENDED: blend}
+    return {SERVED: blend, BOOSTERS: alone_, **singles}
 
 
 def _plain(score: Floats) -> Prediction:

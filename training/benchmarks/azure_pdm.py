@@ -6,6 +6,9 @@ judged on as_of 2015-09-01 to 2015-12-28. January is history only: the rhythm of
 says anything. Features, boosters, this start, and to do without a calibration map were chosen on rolling origins inside the
 training period.
 
+Networks are fitted on the first three quarters of the training days; the last quarter decides whether they enter beside the
+boosters, which then know all days. Figures of each network alone are told in any case.
+
 With a folder to predict, every machine and day of it is written: `machineID` int64, `as_of` as the publisher writes times
 (timestamp[us] without zone, UTC is meant), p24, p48, p72; the table is that of its test days.
 
@@ -14,7 +17,7 @@ import -> snapshot -> labels -> boosters -> features of the days to judge -> riv
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,9 +31,11 @@ from features.build import Snapshot, build
 from features.catalog import Catalog
 from features.clock import micros
 from features.errors import BadInput
+from features.history import HOUR
 from features.lake import Lake
 from features.observations import AS_OF, Grid
 from features.schema import MACHINE
+from features.sequences import windows
 from features.settings import settings
 from features.sources import azure_pdm
 from training import evaluation, report, rivals
@@ -41,6 +46,8 @@ from training.evaluation import THIRD_DAY, Evaluation
 from training.gbm import TrainingRows
 from training.intervals import Interval
 from training.model import Matrix
+from training.network_words import entry_document, entry_words
+from training.panel import SERVED, Panel, judged, spoken
 from training.report_notes import AZURE
 from training.report_words import Text
 from training.rows import TARGETS, Past
@@ -56,6 +63,7 @@ TESTED = Grid(start=datetime(2015, 9, 1, tzinfo=UTC), end=datetime(2015, 12, 28,
 EVERY_DAY = Grid()
 TITLE = Text("Benchmark: Azure PdM, failure within 72 hours", "基准测试：Azure PdM，72 小时内故障")
 BUDGET = 0.05
+DECIDING, GAP = 0.25, 72 * HOUR  # the last training days, and what lies before them
 COLUMNS = ("p24", "p48", "p72")
 
 Floats = npt.NDArray[np.float64]
@@ -72,16 +80,17 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
         progress("features and labels of the training days")
         snapshot = build(lake, kind, TRAINED, home=home)
         bundle, rows = fitted(config, snapshot, lake, progress)
+        panel = with_networks(config, snapshot, lake, progress)
         if predict is None or out is None:
-            days = scored(bundle, Fleet(lake, bundle.catalog, TESTED), config, progress)
-            return _judged(days, bundle, rows, snapshot, config, progress)
+            days = scored(bundle, panel, Fleet(lake, bundle.catalog, TESTED), config, progress)
+            return _judged(days, bundle, panel, rows, snapshot, config, progress)
         other, found = imported(predict, home / "predict", progress)
         if found != kind:
             where, mend = str(predict), f"give a folder of the form of {train}"
             raise BadInput(f"machines of kind {found}, the model is for {kind}", where=where, mend=mend)
-        days = scored(bundle, Fleet(other, bundle.catalog, EVERY_DAY), config, progress)
+        days = scored(bundle, panel, Fleet(other, bundle.catalog, EVERY_DAY), config, progress)
         write(days.frame, out)
-        return replace(_judged(days.during(TESTED), bundle, rows, snapshot, config, progress), predictions=out)
+        return replace(_judged(days.during(TESTED), bundle, panel, rows, snapshot, config, progress), predictions=out)
 
 
 def imported(folder: Path, root: Path, say: Say) -> tuple[Lake, str]:
@@ -103,19 +112,37 @@ def fitted(config: TrainConfig, snapshot: Snapshot, lake: Lake, say: Say) -> tup
     return learned.bundle, learned.rows
 
 
+def with_networks(config: TrainConfig, snapshot: Snapshot, lake: Lake, say: Say) -> Panel | None:
+    """The networks of the experiment, decided on the last training days beside boosters that did not see them either."""
+    if config.network is None:
+        return None
+    past, cut = Past.of(snapshot, lake), micros(_bound(TESTED.start))
+    first, last = int(past.as_of.min()), int(past.as_of.max())
+    later = last - round((last - first) * DECIDING)
+    train = np.flatnonzero(past.as_of <= later - GAP)
+    periods = Periods(train, np.flatnonzero(past.as_of >= later), train[:0], later, cut)
+    early = learn(config.model_copy(update={"network": None}), past, replace(periods, calibration=train[:0]), progress=say)
+    return judged(config, past, periods, early.bundle.model, early.bundle.calibration, progress=say)
+
+
 @dataclass(frozen=True)
 class Days:
-    """Observations with features, labels and the model's probabilities: frame as `evaluation` wants it, x [n, features]."""
+    """Observations with features, labels and the model's probabilities: frame as `evaluation` wants it, x [n, features].
+
+    singles: probabilities [n, 3] of each single model, where networks were fitted.
+    """
 
     frame: pd.DataFrame
     x: Matrix
+    singles: Mapping[str, Floats] = field(default_factory=dict)
 
     def during(self, grid: Grid) -> "Days":
         inside = self.frame[AS_OF].between(_bound(grid.start), _bound(grid.end)).to_numpy()
-        return Days(self.frame[inside].reset_index(drop=True), self.x[inside])
+        singles = {name: p[inside] for name, p in self.singles.items()}
+        return Days(self.frame[inside].reset_index(drop=True), self.x[inside], singles)
 
 
-def scored(bundle: Bundle, fleet: Fleet, config: TrainConfig, say: Say) -> Days:
+def scored(bundle: Bundle, panel: Panel | None, fleet: Fleet, config: TrainConfig, say: Say) -> Days:
     """Every observation of a fleet, by machine and time. The features are those of the bundle, whatever lake they come from."""
     say("features of the days to predict")
     models = dict(zip(fleet.ids, fleet.machines.column("model").to_pylist(), strict=True))
@@ -129,9 +156,15 @@ def scored(bundle: Bundle, fleet: Fleet, config: TrainConfig, say: Say) -> Days:
         raise BadInput("no machine is under observation on any day to predict", where="folder", mend="check its dates")
     say("predict")
     x = np.ascontiguousarray(np.concatenate(matrices))
-    said = bundle.predict(x, ranges=False, threads=config.threads).p
-    frame = pd.concat(frames, ignore_index=True).assign(**{name: said[:, place] for place, name in enumerate(COLUMNS)})
-    return Days(frame, x)
+    frame = pd.concat(frames, ignore_index=True)
+    said = {SERVED: bundle.predict(x, ranges=False, threads=config.threads).p}
+    if panel is not None:
+        kind, hours = fleet.catalog.kind, panel.windows.facts.hours
+        keys = pa.table({MACHINE: pa.array(frame[MACHINE], pa.string()), AS_OF: pa.array(frame[AS_OF])})
+        source = windows(fleet.lake.at(), kind, keys, hours=hours, threads=config.threads)
+        said = spoken(panel, bundle.model, bundle.calibration, x, source, threads=config.threads)
+    own = said.pop(SERVED)
+    return Days(frame.assign(**{name: own[:, place] for place, name in enumerate(COLUMNS)}), x, said)
 
 
 def write(frame: pd.DataFrame, out: Path) -> None:
@@ -146,20 +179,29 @@ def write(frame: pd.DataFrame, out: Path) -> None:
 # Figures
 
 
-def _judged(days: Days, bundle: Bundle, rows: TrainingRows, snapshot: Snapshot, config: TrainConfig, say: Say) -> Result:
+def _judged(
+    days: Days, bundle: Bundle, panel: Panel | None, rows: TrainingRows, snapshot: Snapshot, config: TrainConfig, say: Say
+) -> Result:
     if not (days.frame["y72"] == 1).any():
         return Result(NAME, [], notes=("No failure in the test days of the folder: nothing to judge by.", AZURE.en))
     own = days.frame[list(COLUMNS)].to_numpy(np.float64)
     said = _rivals(days, rows, bundle.catalog, config, say)
     say("figures and report")
-    judged = evaluation.evaluate(days.frame, {OWN: own, **said}, evaluation.Settings(budgets=(BUDGET, 0.01)))
+    forecasts, how = {OWN: own, **days.singles, **said}, evaluation.Settings(budgets=(BUDGET, 0.01))
+    found = evaluation.evaluate(days.frame, forecasts, how, singles=tuple(days.singles))
     parted = [f"{target[1:]} h" for place, target in enumerate(TARGETS) if separated(days.frame[target], own[:, place])]
-    notes = [*NOTES, *map(_separated, parted), *_seen_early_only(days.frame, judged.failures)]
-    page = describe(bundle, snapshot, judged)
+    notes = [
+        *([entry_words(panel.entry)] if panel else []),
+        *NOTES,
+        *map(_separated, parted),
+        *_seen_early_only(days.frame, found.failures),
+    ]
+    page = describe(bundle, snapshot, found)
     page = replace(page, title=TITLE, notes=[*page.notes, *notes])
-    path = report.write(page, judged, settings().reports / f"{NAME}.html")
+    path = report.write(page, found, settings().reports / f"{NAME}.html")
     said_en = tuple(note.en for note in (AZURE, *notes))
-    return Result(NAME, table(judged), report=path, notes=said_en, facts=_facts(judged, parted, days.frame))
+    facts = _facts(found, parted, days.frame) | ({"networks": entry_document(panel.entry)} if panel else {})
+    return Result(NAME, table(found), report=path, notes=said_en, facts=facts)
 
 
 def _rivals(days: Days, rows: TrainingRows, wanted: Catalog, config: TrainConfig, say: Say) -> dict[str, Floats]:
@@ -184,6 +226,7 @@ def table(judged: Evaluation) -> list[Row]:
         return {
             "forecast": title,
             "AP 72 h": rows["72"]["ap"],
+            "log loss 72 h": rows["72"]["log_loss"],
             "AUC 48 h": rows["48"]["auc"],
             "AP third day": rows[THIRD_DAY]["ap"],
             f"alarmed at {share}": alarm["event_recall"],

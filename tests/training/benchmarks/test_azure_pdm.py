@@ -78,7 +78,7 @@ def small() -> TrainConfig:
     third = config.gbm.third_day
     assert third is not None
     gbm = {"rounds": 30, "members": 2, "min_data_in_leaf": 10, "third_day": third.model_copy(update={"rounds": 30})}
-    return config.model_copy(update={"gbm": config.gbm.model_copy(update=gbm)})
+    return config.model_copy(update={"gbm": config.gbm.model_copy(update=gbm), "network": None})
 
 
 @pytest.fixture(scope="module", autouse=True)

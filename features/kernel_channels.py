@@ -3,6 +3,7 @@
 window: float32[channels, steps], in which one channel lies along the steps, so that it is written at one go. Its real steps
 begin at `base`; `when` has the time of each of them, the last one is `as_of`. at: the first channel of the sort.
 """
+# Numba's cache sees changes of the caller's own file only: after a change here, clear that of `kernel_sequences`.
 
 import numpy as np
 

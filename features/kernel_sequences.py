@@ -96,10 +96,9 @@ def settle(readings, wanted, level, begun, ready):  # type: ignore[no-untyped-de
         begun[machine] = readings.event[first] if first >= 0 else NEVER
         for c in range(columns):
             level[machine, c] = sums[c] / counts[c] if counts[c] else NAN
-        full = np.all(counts == wanted) or end - readings.offsets[machine] >= SEARCH * wanted
-        ready[machine] = readings.event[end - 1] if full and first >= 0 else NEVER
+        ready[machine] = readings.event[end - 1] if first >= 0 else NEVER
         for k in range(readings.odd_offsets[machine], readings.odd_offsets[machine + 1]):
-            if full and readings.odd[k] < end:
+            if first >= 0 and readings.odd[k] < end:
                 ready[machine] = max(ready[machine], readings.odd_from[k])
                 if readings.odd_to[k] != NEVER:
                     ready[machine] = max(ready[machine], readings.odd_to[k])

@@ -3,6 +3,7 @@
 float32, row after row, so that the steps of a window lie side by side; a span of knowledge for odd rows alone (late or
 corrected), for any other row is known from its own time on. The rules are those of `kernel`.
 """
+# Numba's cache sees changes of the caller's own file only: after a change here, clear that of `kernel_sequences`.
 
 from typing import NamedTuple
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from numba import njit
 
-from features import sequences
+from features import kernel_tapes, sequences
 from features.errors import BadInput
 from features.history import from_tables
 from features.kinds import MachineKind, Term, load_kind
@@ -317,3 +318,22 @@ def test_memory_stays_below_one_and_a_half_times_the_raw_series(lake: Lake, monk
 def raw_columns() -> dict[str, int]:
     """Numbers (or one code) in a row of each table that windows are made of."""
     return {HOURLY.readings_table: 4, "events": 1, "maintenance": 1, "failures": 1, "operations": 4, "environment": 2}
+
+
+def test_rows_are_found_by_guess_as_by_halving() -> None:
+    """Times in clusters, twice at one moment, with gaps of years: the guess may be far off."""
+
+    @njit
+    def found(event: np.ndarray, moments: np.ndarray, low: int, high: int, into: np.ndarray) -> None:
+        for k in range(len(moments)):
+            into[0, k] = kernel_tapes.upto(event, low, high, moments[k])
+            into[1, k] = kernel_tapes.back(event, low, high, moments[k])
+
+    random = np.random.default_rng(3)
+    for n in (0, 1, 2, 3, 50, 400):
+        event = np.sort(np.concatenate([random.integers(0, 9, n), random.integers(10**6, 10**6 + 90, n), [5, 10**15]])) - 4
+        moments = np.concatenate([event, event - 1, event + 1, [-(10**15), 2 * 10**15]])
+        low, high = n // 3, len(event) - n // 5
+        into = np.empty((2, len(moments)), dtype=np.int64)
+        found(event, moments, low, high, into)
+        assert (into == low + np.searchsorted(event[low:high], moments, side="right")).all()

@@ -7,6 +7,7 @@ under home/backtests/parts and taken from there by any later run with the same s
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,7 +210,7 @@ def save(part: Part, path: Path) -> None:
     for name, p in part.said.items():
         columns |= {f"{name}.{horizon}": pa.array(p[:, k]) for k, horizon in enumerate(HORIZONS)}
     table = pa.table(columns).replace_schema_metadata({"said": json.dumps(list(part.said)), "facts": json.dumps(part.facts)})
-    half = path.with_name(f".{path.name}.part")
+    half = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, half)
     half.replace(path)
 

@@ -1,4 +1,4 @@
-"""The verbs train and benchmark: output, JSON, and errors in one line."""
+"""The verbs of training: output, JSON, and errors in one line."""
 
 import json
 import sys
@@ -52,6 +52,8 @@ def trained(monkeypatch):
         train_labels=pd.DataFrame(),
         train_weight=None,
         test_x=None,
+        singles={},
+        panel=None,
     )
     snapshot = SimpleNamespace(lake="lake", manifest={"grid": {"every_hours": 24.0}})
     monkeypatch.setattr(runs, "open_snapshot", lambda home, name, kind: snapshot)
@@ -130,6 +132,14 @@ def test_benchmark_as_json(pretend):
         (["train", "machine", "--kind", "mill", "--config", "nothing"], "no such experiment"),
         (["promote", "machine", "--kind", "mill"], "no bundle of kind mill"),
         (["promote", "machine", "--kind", "mill", "--bundle", "x"], "no bundle x"),
+        (["promote", "machine", "--kind", "mill", "--gates", "strict"], "no such gates"),
+        (["promote", "machine", "--kind", "mill", "--gates", "none.toml"], "none.toml: no such file"),
+        (["promote", "machine", "--kind", "mill", "--force", " "], "forced for a reason"),
+        (["promote", "machine", "--kind", "mill", "--rollback"], "no champion of kind mill"),
+        (["promote", "machine", "--kind", "mill", "--rollback", "--bundle", "x"], "takes no other option"),
+        (["backtest", "machine", "--kind", "mill"], "no snapshot of kind mill yet"),
+        (["backtest", "machine", "--kind", "mill", "--config", "nothing"], "no such experiment"),
+        (["backtest", "machine", "--kind", "mill", "--first", "soon"], "Invalid value for '--first'"),
         (["benchmark", "nothing", "--train", "."], "no benchmark 'nothing'"),
         (["benchmark", "pretend", "--train", "missing"], "no such folder"),
         (["benchmark", "pretend", "--train", ".", "--predict", "."], "belong together"),

@@ -1,9 +1,7 @@
 """Observations x history -> features, bucket by bucket. `compute` is the one definition, offline and online."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,24 +25,13 @@ from features import (
     static,
 )  # fmt: skip
 from features.catalog import STATIC_OPS, Catalog, Plan, catalog
-from features.datafiles import Ids
 from features.differences import diff
 from features.errors import BadInput
-from features.history import (
-    REPLACEMENTS,
-    STATIC,
-    TABLES,
-    History,
-    Ints,
-    Series,
-    ever_of_kind,
-    from_tables,
-    of_kind,
-    vocabulary,
-)  # fmt: skip
+from features.groups import Group, Grouping, tables_of
+from features.history import STATIC, History, Ints, Series, ever_of_kind, of_kind, vocabulary
 from features.kernel_steps import FAULT, PACKED
 from features.kinds import MachineKind
-from features.observations import Grid, entities, observations, while_of_kind
+from features.observations import Grid, observations, while_of_kind
 from features.schema import MACHINE
 from features.settings import settings
 from features.snapshots import Snapshot, list_snapshots, open_snapshot
@@ -54,25 +41,28 @@ if TYPE_CHECKING:
     from features.lake import Lake
 
 Matrix = npt.NDArray[np.float32]
+Room = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
-# What is held in memory at a time by each thread: readings loaded, observations computed and written. Both are part of what
-# makes two builds byte-identical. The latter are an odd number of cache lines (16 numbers each): a power of two would put all
-# the places that a kernel writes for one observation into the same cache set.
-READINGS_AT_A_TIME = 120_000
+# Observations computed and written at a time by each thread. Part of what makes two builds byte-identical. They are an odd
+# number of cache lines (16 numbers each): a power of two would put all the places that a kernel writes for one observation into
+# the same cache set.
 ROWS_AT_A_TIME = 16 * 1023
 
 
-def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> Matrix:
+def compute(wanted: Catalog, history: History, entity: Ints, as_of: Ints, room: Room | None = None) -> Matrix:
     """Features of observations, float32[observations, features], NaN missing; stored feature by feature.
 
-    entity: index into `history.machine_ids`, or -1 (every feature missing). as_of: microseconds.
+    entity: index into `history.machine_ids`, or -1 (every feature missing). as_of: microseconds. room: float32[n] that the
+    matrix (of a pooled catalog that of its base) is put into, if it is large enough.
     """
     if wanted.base is not None:
-        matrix = compute(wanted.base, history, entity, as_of)
+        matrix = compute(wanted.base, history, entity, as_of, room)
         return pooled.put_together(wanted.kind, wanted.specs, wanted.base.names, matrix)
     entity = np.ascontiguousarray(entity, dtype=np.int64)
     as_of = np.array(as_of, dtype=np.int64)
-    out = np.empty((len(wanted.specs), len(as_of)), dtype=np.float32)
+    size = len(wanted.specs) * len(as_of)
+    room = np.empty(size, dtype=np.float32) if room is None or len(room) < size else room[:size]
+    out = room.reshape(len(wanted.specs), len(as_of))
     for plan in wanted.plans:
         if plan.kernel == "peers":
             peers.compare(wanted.kind, history, entity, as_of, plan.program, plan.target, out)
@@ -115,87 +105,9 @@ def _static(plan: Plan, rows: Series, kind: MachineKind, entity: Ints, as_of: In
         out[target] = np.where(row_of < 0, np.nan, found)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Machines of one bucket that are computed together, by the first and last id (None: no machine), and their observations.
-
-    number: counts the groups of a bucket.
-    """
-
-    bucket: int
-    number: int
-    between: Ids | None
-    observations: pa.Table
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A group's history, and its observations as indices."""
-
-    history: History
-    observations: pa.Table
-    entity: Ints
-    as_of: Ints
-
-    def chunks(self, size: int) -> Iterator[tuple["Loaded", slice]]:
-        for start in range(0, len(self.as_of), size):
-            yield self, slice(start, min(start + size, len(self.as_of)))
-
-    def computed(self, wanted: Catalog, cut: slice) -> tuple[pa.Table, Matrix]:
-        matrix = compute(wanted, self.history, self.entity[cut], self.as_of[cut])
-        return self.observations.slice(cut.start, cut.stop - cut.start), matrix
-
-
-def tables_of(wanted: Catalog) -> list[str]:
-    """The lake tables that the catalog's features look at."""
-    used = {plan.table for plan in wanted.plans}
-    if REPLACEMENTS in used:
-        used |= {"maintenance", "failures"}
-    names = [*(name for name in TABLES if name in used or name == "machines"), wanted.kind.readings_table]
-    return [*names, wanted.kind.reference_table] if wanted.kind.reference else names
-
-
-def load(view: View, wanted: Catalog, bucket: int, between: Ids | None = None) -> dict[str, pa.Table]:
-    """Every table of the kind, of one bucket or of its machines `between` two ids; machines that were ever of it."""
-    # Of the reference table every machine may look at any group, whatever bucket the group is in.
-    everywhere = wanted.kind.reference_table
-    tables = {
-        name: view.read(name) if name == everywhere else view.read(name, buckets=[bucket], between=between)
-        for name in tables_of(wanted)
-    }
-    tables["machines"] = ever_of_kind(tables["machines"], wanted.kind)
-    return tables
-
-
-def history_of(wanted: Catalog, tables: Mapping[str, pa.Table]) -> History:
-    """The History of the machines in `tables["machines"]`."""
-    machines = tables.get("machines")
-    ids = [] if machines is None else pc.unique(machines.column(MACHINE)).to_pylist()
-    return from_tables(wanted.kind, tables, ids)
-
-
-def grouped(view: View, wanted: Catalog, bucket: int, table: pa.Table) -> Iterator[Group]:
-    """The observations of a bucket by groups of machines, by id, whose readings fit into memory together.
-
-    Observations of machines that the bucket does not have come with the first group.
-    """
-    machines = view.read("machines", buckets=[bucket])
-    known = machines.filter(pc.equal(machines.column("kind"), wanted.kind.name)).column(MACHINE)
-    ids = sorted(set(known.to_pylist()))
-    highs = [high for _, high in view.groups(wanted.kind.readings_table, bucket, READINGS_AT_A_TIME)][:-1]
-    cuts = [0, *(bisect_right(ids, high) for high in highs), len(ids)]
-    spans = [(low, high) for low, high in pairwise(cuts) if low < high]
-    if len(spans) < 2:
-        yield Group(bucket, 0, (ids[0], ids[-1]) if ids else None, table)
-        return
-    place = np.maximum(entities(table, ids)[0], 0)
-    for number, (low, high) in enumerate(spans):
-        yield Group(bucket, number, (ids[low], ids[high - 1]), table.filter(pa.array((low <= place) & (place < high))))
-
-
-def _loaded(view: View, wanted: Catalog, group: Group) -> Loaded:
-    history = history_of(wanted, load(view, wanted, group.bucket, group.between))
-    return Loaded(history, group.observations, *entities(group.observations, history.machine_ids))
+def _computed(wanted: Catalog, group: Group, cut: slice, room: Room | None = None) -> tuple[pa.Table, Matrix]:
+    matrix = compute(wanted, group.history, group.entity[cut], group.as_of[cut], room)
+    return group.observations.slice(cut.start, cut.stop - cut.start), matrix
 
 
 def stream(
@@ -215,11 +127,11 @@ def stream(
     """
     view = view or lake.at()
     numbers = range(lake.buckets) if buckets is None else buckets
-    groups = (group for bucket in numbers for group in grouped(view, wanted, bucket, watch(bucket)))
-    loaded = engine.prefetch(lambda group: _loaded(view, wanted, group), groups)
-    tasks = (task for one in loaded for task in one.chunks(rows_at_a_time))
+    grouping = Grouping(view, wanted)
+    groups = (group for bucket in numbers for group in grouping.groups(bucket, watch(bucket)))
+    tasks = ((group, cut) for group in groups for cut in group.cuts(rows_at_a_time))
     threads = settings().threads if threads is None else threads
-    return engine.run(lambda task: task[0].computed(wanted, task[1]), tasks, threads=threads)
+    return engine.run(lambda task: _computed(wanted, *task), tasks, threads=threads)
 
 
 def watched(view: View, wanted: Catalog, bucket: int, grid: Grid) -> pa.Table:
@@ -272,15 +184,27 @@ def fill(
     """
 
     def groups() -> Iterator[tuple[int, Catalog, Group]]:
+        grouping = None
         for number, bucket, wanted in places:
-            for group in grouped(view, wanted, bucket, watched(view, wanted, bucket, grid)):
+            if grouping is None or grouping.wanted is not wanted:
+                grouping = Grouping(view, wanted)
+            for group in grouping.groups(bucket, watched(view, wanted, bucket, grid)):
                 if group.observations.num_rows:
                     yield number, wanted, group
 
+    # Memory that is fresh for every chunk would have to be cleared by the system every time.
+    rooms = threading.local()
+
+    def room(wanted: Catalog) -> Room:
+        size = len((wanted.base or wanted).specs) * ROWS_AT_A_TIME
+        if len(getattr(rooms, "room", ())) < size:
+            rooms.room = np.empty(size, dtype=np.float32)
+        found: Room = rooms.room
+        return found
+
     def part(task: tuple[int, Catalog, Group]) -> drafts.Part:
         number, wanted, group = task
-        loaded = _loaded(view, wanted, group)
-        chunks = (held.computed(wanted, cut) for held, cut in loaded.chunks(ROWS_AT_A_TIME))
+        chunks = (_computed(wanted, group, cut, room(wanted)) for cut in group.cuts(ROWS_AT_A_TIME))
         return work.write(number, group.number, chunks)
 
     # Arrow's own pools keep what threads free, group after group; what the system's keeps is a fifth less memory in all.

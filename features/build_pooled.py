@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features import drafts, reference
-from features.build import Progress, fill, tables_of
+from features.build import Progress, fill
 from features.catalog import catalog, pooled
 from features.errors import NotFound
+from features.groups import tables_of
 from features.observations import Grid
 from features.pooled import EVERY
 from features.snapshots import Snapshot

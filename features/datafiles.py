@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.clock import times
+from features.clock import micros, times
 from features.schema import EVENT_TIME, TEXT
 
 BUCKET = "bucket"
@@ -124,6 +125,16 @@ class Where:
             return table.slice(int(found[0]), len(found))
         return table.filter(pa.array(keep))
 
+    def parted(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """The rows of the entities `between`, and those of later ones, which hold on to nothing else."""
+        column, (low, high) = table.column(self.entity).combine_chunks(), self.between or ("", "")
+        place = np.array(pc.greater(column.dictionary, high), np.int8) - np.array(pc.less(column.dictionary, low), np.int8)
+        side = place[column.indices.to_numpy()]
+        if np.any(side[1:] < side[:-1]):
+            return table.filter(pa.array(side == 0)), table.filter(pa.array(side > 0))
+        first, end = (int(at) for at in np.searchsorted(side, [0, 1]))
+        return table.slice(first, end - first), table.filter(pa.array(side > 0)) if end < len(side) else table.slice(end)
+
 
 class Reader:
     """One file, whose statistics are looked at once. Threads may share it. Raises OSError or ArrowInvalid if it is damaged."""
@@ -146,7 +157,7 @@ class Reader:
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             ids, span = (_bounds(group.column(place).statistics) for place in (entity, moment))
-            stamps = None if span is None else (_micros(span[0]), _micros(span[1]))
+            stamps = None if span is None else (micros(span[0].replace(tzinfo=UTC)), micros(span[1].replace(tzinfo=UTC)))
             found.append((group.num_rows, ids, stamps))
         return found
 
@@ -172,7 +183,7 @@ class Reader:
             asked = present if where.entity in present else [where.entity, *present]
             if where.times is not None and EVENT_TIME not in asked:
                 asked = [*asked, EVENT_TIME]
-            table = file.read_row_groups(chosen, columns=asked)
+            table = file.read_row_groups(chosen, columns=asked, use_threads=False)
         table = where.rows(table.unify_dictionaries().combine_chunks())
         for field in schema:
             if field.name not in present and field.name != where.entity:
@@ -182,10 +193,6 @@ class Reader:
 
 def _bounds(statistics: Any) -> Any:
     return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
-
-
-def _micros(moment: Any) -> int:
-    return int(np.datetime64(moment.replace(tzinfo=None), "us").astype(np.int64))
 
 
 def write(root: Path, bucket: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> DataFile | None:

@@ -1,6 +1,6 @@
 """A Delta table at one version, read by bucket, entity and time. Its log is read once; its files tell what they hold."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ import pyarrow.fs as fs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from features.datafiles import BUCKET, DataFile, Reader, Where
+from features.datafiles import BUCKET, DataFile, Ids, Reader, Where
 from features.errors import BadInput, NotFound
 from features.schema import TEXT
 
@@ -98,6 +98,28 @@ class Frozen:
             if (buckets is None or file.bucket in buckets) and where.may_hold(file.ids, file.span):
                 with self._watched(file):
                     yield self._reader(file).read(schema, where)
+
+    def onward(self, schema: pa.Schema, entity: str, bucket: int, ranges: Iterable[Ids]) -> Iterator[list[pa.Table]]:
+        """As `read` for one range of entities after the other, which ascend: each row group is decoded once."""
+        held: dict[str, pa.Table] = {}
+        decoded: dict[str, set[int]] = {}
+        for low, high in ranges:
+            where, found = Where(entity, between=(low, high)), []
+            for file in self.files:
+                if file.bucket == bucket and where.may_hold(file.ids, file.span):
+                    with self._watched(file):
+                        reader, done = self._reader(file), decoded.setdefault(file.path, set())
+                        groups = [group for group in reader.chosen(where) if group not in done]
+                        rows = [held.pop(file.path)] if file.path in held else []
+                        if groups:
+                            rows.append(reader.read(schema, Where(entity), groups))
+                            done.update(groups)
+                    inside = [where.parted(part) for part in rows]
+                    found += [part for part, _ in inside]
+                    later = [part for _, part in inside if part.num_rows]
+                    if later:
+                        held[file.path] = pa.concat_tables(later).unify_dictionaries().combine_chunks()
+            yield found
 
     def counts(self, bucket: int, entity: str, files: Sequence[DataFile] | None = None) -> tuple[list[str], list[int]]:
         """The entities of a bucket (or of some of its files), ascending by bytes, and how many rows each has."""

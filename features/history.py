@@ -130,6 +130,11 @@ def from_tables(kind: MachineKind, tables: Mapping[str, pa.Table], machine_ids: 
     return History(ids, found)
 
 
+def readings_series(kind: MachineKind, table: pa.Table, machine_ids: Sequence[str]) -> Series:
+    """The readings of a kind as a Series of machines in ascending order."""
+    return _series_of(kind, READINGS, readings(kind), table, list(machine_ids))
+
+
 def of_kind(machines: pa.Table, kind: MachineKind) -> npt.NDArray[np.bool_]:
     """Which rows of the machines table are of the kind."""
     return np.array(pc.equal(machines.column("kind"), kind.name), dtype=bool)
@@ -203,8 +208,12 @@ def _is_ordered(table: pa.Table, contract: TableContract, entity: Codes) -> bool
 
 
 def _index_in(column: pa.ChunkedArray, names: list[str]) -> Codes:
-    index = pc.index_in(column, value_set=pa.array(names, type=pa.string()))
-    return np.array(pc.fill_null(index, -1), dtype=np.int32)
+    value_set = pa.array(names, type=pa.string())
+    if not pa.types.is_dictionary(column.type):
+        return np.array(pc.fill_null(pc.index_in(column, value_set=value_set), -1), dtype=np.int32)
+    coded = column.unify_dictionaries().combine_chunks()
+    places = np.array(pc.fill_null(pc.index_in(coded.dictionary, value_set=value_set), -1), dtype=np.int32)
+    return np.asarray(places[coded.indices.to_numpy()], dtype=np.int32)
 
 
 def _numbers(table: pa.Table, column: str) -> Floats:

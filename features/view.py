@@ -1,6 +1,6 @@
 """A frozen view of the lake: every table at one version, for readers who look more than once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -43,12 +43,14 @@ class View:
         machine_ids: Sequence[str] | None = None,
         between: Ids | None = None,
         times: Span | None = None,
+        coded: bool = False,
     ) -> pa.Table:
         """All versions of the rows of a table, in the order of `clock.in_order`.
 
         buckets, machine_ids: only these (ids read only the buckets they fall into). columns: only these, in this order.
         between: only entities from the first id to the second, both included; of a compacted table nothing else is decoded.
         times: only rows whose event time lies in this span (microseconds), both ends included.
+        coded: the entity as a dictionary.
         Raises NotFound for an unknown table or version, BadInput for a damaged one.
         """
         contract = self.contract(table_name)
@@ -67,7 +69,16 @@ class View:
         parts = list(table.read(schema, Where(contract.entity, ids, between, times), buckets=buckets))
         if not parts:
             return schema.empty_table().select(names)
-        return in_order(pa.concat_tables(parts), contract).cast(schema).select(names)
+        found = in_order(pa.concat_tables(parts), contract)
+        return (found if coded else found.cast(schema)).select(names)
+
+    def onward(self, table_name: str, bucket: int, ranges: Sequence[Ids]) -> Iterator[pa.Table]:
+        """As `read` with each of some ascending ranges as `between`, the entity as a dictionary; nothing is decoded twice."""
+        contract = self.contract(table_name)
+        table = self._table(table_name)
+        each = ([] for _ in ranges) if table is None else table.onward(contract.arrow, contract.entity, bucket, ranges)
+        for parts in each:
+            yield in_order(pa.concat_tables(parts), contract) if parts else contract.arrow.empty_table()
 
     def buckets_of(self, machine_ids: Sequence[str]) -> npt.NDArray[np.int32]:
         """The bucket of each machine, known or not."""

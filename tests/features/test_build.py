@@ -15,8 +15,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from features import build as features_build
-from features import cli, drafts, online
+from features import cli, drafts, groups, online
 from features.build import build, stream
 from features.catalog import catalog
 from features.differences import diff, diff_text
@@ -143,7 +142,7 @@ def test_groups_of_machines_are_the_whole_bucket(
     lake: Lake, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However few readings are held at a time, the values, their order and the machines without readings are the same."""
-    monkeypatch.setattr(features_build, "READINGS_AT_A_TIME", 2 * HOURS)
+    monkeypatch.setattr(groups, "READINGS_AT_A_TIME", 2 * HOURS)
     small = build(lake, "regular", GRID, home=tmp_path, threads=2)
     assert len(small.manifest["parts"]) > len(snapshot.manifest["parts"])
     assert small.observations().to_pylist() == snapshot.observations().to_pylist()
@@ -151,7 +150,7 @@ def test_groups_of_machines_are_the_whole_bucket(
     view, wanted = lake.at(), catalog(REGULAR)
     for bucket in range(lake.buckets):
         asked = at([*IDS, "nobody"], START + timedelta(days=7))
-        parts = [group.observations for group in features_build.grouped(view, wanted, bucket, asked)]
+        parts = [group.observations for group in groups.Grouping(view, wanted).groups(bucket, asked)]
         assert sorted(pa.concat_tables(parts).column(MACHINE).to_pylist()) == sorted([*IDS, "nobody"])
     whole = {key: row for table, x in stream(lake, wanted, lambda bucket: asked) for key, row in keyed(table, x)}
     monkeypatch.undo()

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.build import compute, tables_of
+from features.build import compute
 from features.catalog import Catalog, catalog, pooled
 from features.clock import micros
+from features.groups import tables_of
 from features.history import from_tables
 from features.kinds import MachineKind
 from features.online import vector

@@ -47,7 +47,7 @@ def test_each_machine_is_scored_at_its_latest_observation_as_from_the_lake(
 def test_a_bucket_in_several_files_is_read_whole(
     world: World, champion: Champion, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.build.READINGS_AT_A_TIME", 1000)
+    monkeypatch.setattr("features.groups.READINGS_AT_A_TIME", 1000)
     cut = build(world.lake, "pump", Grid(every_hours=24.0), home=tmp_path, threads=1)
     assert len(cut.manifest["parts"]) > len(snapshot.manifest["parts"])
     parts, whole = score_snapshot(world.lake, champion, cut), score_snapshot(world.lake, champion, snapshot)

@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from features import build, compaction, drafts, reference, snapshots
+from features import build, compaction, drafts, groups, reference, snapshots
 from features.catalog import catalog
 from features.history import from_tables
 from features.lake import Lake
@@ -179,7 +179,7 @@ def floor(root: Path, args: argparse.Namespace) -> Figures:
     draft = drafts.Draft.of(wanted, view.versions, GRID, lake_root=lake.root, lake_id=lake.id)
 
     def part(bucket: int) -> drafts.Part:
-        for name in (*build.tables_of(wanted), "coverage"):
+        for name in (*groups.tables_of(wanted), "coverage"):
             for file in DeltaTable(lake.path(name)).file_uris(file_pruning_predicate=[("bucket", "=", str(bucket))]):
                 pq.ParquetFile(file).read()
         table = grids[bucket]
@@ -208,7 +208,7 @@ def peer(name: str, root: Path, args: argparse.Namespace) -> Figures:
     looks = looks.filter(pc.is_in(looks.column(MACHINE), value_set=pa.array(ids)))
 
     def work() -> int:
-        tables = {name: view.read(name, machine_ids=ids) for name in build.tables_of(wanted)}
+        tables = {name: view.read(name, machine_ids=ids) for name in groups.tables_of(wanted)}
         tables[KIND.reference_table] = view.read(KIND.reference_table)
         return sum(len(part) for part in module.by_machines(wanted, tables, looks, machines=20))
 

@@ -46,8 +46,8 @@ def window_stats(  # type: ignore[no-untyped-def]
             slots[level] *= 2
     blocks = np.zeros(slots.sum() * SUMS * width)
     held = np.zeros((slots.sum(), 3), dtype=np.int64)
-    # Of each leaf with rows: first row, begin in time, number of its trunk; of each trunk its first leaf.
-    begins, origins, trunks, leaves = np.zeros((4, most), dtype=np.int64)
+    # Of each leaf with rows: first row, begin in time, number of its trunk; of each trunk its first leaf and begin in time.
+    begins, origins, trunks, leaves, roots = np.zeros((5, most), dtype=np.int64)
     steps, ago = np.zeros(most, dtype=np.int64), np.zeros(most)
     ends = np.zeros(n_windows, dtype=np.int64)
     bounds = np.zeros(n_windows + 1, dtype=np.int64)
@@ -81,12 +81,12 @@ def window_stats(  # type: ignore[no-untyped-def]
             # Of observations in order the first one looks back farthest.
             low = first if machine == walked else bounds[n_windows]
             side_by_side(values, low, stop, width, numbers)
-            n_leaves = _cut(event, low, stop, spans, begins, origins, trunks, leaves)
+            n_leaves = _cut(event, low, stop, spans, begins, origins, trunks, leaves, roots)
             held[:, 0] = -1
             walked, leaf = machine, 0
         leaf = onward(begins, 0, n_leaves, bounds[0] - 1, leaf)
         _walk(
-            event, known_from, known_to, now, windows, bounds, leaf - 1, spans, begins, origins, trunks, leaves,
+            event, known_from, known_to, now, windows, bounds, leaf - 1, spans, begins, origins, trunks, leaves, roots,
             numbers, low, width, slots, blocks, held, steps, ago, ends,
         )  # fmt: skip
         for c in range(0, width, LANES):
@@ -107,7 +107,7 @@ def window_stats(  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _cut(event, low, stop, spans, begins, origins, trunks, leaves):  # type: ignore[no-untyped-def]
+def _cut(event, low, stop, spans, begins, origins, trunks, leaves, roots):  # type: ignore[no-untyped-def]
     """The leaves of rows [low, stop) that have rows, and their trunks; the number of leaves."""
     n, trunk = 0, -1
     end = end_of_trunk = np.int64(-NEVER)
@@ -120,7 +120,8 @@ def _cut(event, low, stop, spans, begins, origins, trunks, leaves):  # type: ign
             if n == 0 or moment >= end_of_trunk:
                 trunk += 1
                 leaves[trunk] = n
-                end_of_trunk = moment // spans[1] * spans[1] + spans[1]
+                roots[trunk] = moment // spans[1] * spans[1]
+                end_of_trunk = roots[trunk] + spans[1]
             trunks[n] = trunk
             n += 1
     return n
@@ -128,7 +129,7 @@ def _cut(event, low, stop, spans, begins, origins, trunks, leaves):  # type: ign
 
 @inlined
 def _walk(  # type: ignore[no-untyped-def]
-    event, known_from, known_to, now, windows, bounds, leaf, spans, begins, origins, trunks, leaves,
+    event, known_from, known_to, now, windows, bounds, leaf, spans, begins, origins, trunks, leaves, roots,
     numbers, low, width, slots, blocks, held, steps, ago, ends,
 ):  # fmt: skip
     """What the windows are made of, from the newest to the oldest: visible rows, or ~slot of a whole block.
@@ -144,9 +145,9 @@ def _walk(  # type: ignore[no-untyped-def]
             origin = origins[leaf]
             if origin > early and origin + spans[0] <= late + 1:
                 block, slot, begin = leaf, leaf & (slots[0] - 1), leaf
-                trunk_origin = origin // spans[1] * spans[1]
-                if trunk_origin > early and trunk_origin + spans[1] <= late + 1:
-                    block, origin, begin = trunks[leaf], trunk_origin, leaves[trunks[leaf]]
+                trunk = trunks[leaf]
+                if roots[trunk] > early and roots[trunk] + spans[1] <= late + 1:
+                    block, origin, begin = trunk, roots[trunk], leaves[trunk]
                     slot = slots[0] + (block & (slots[1] - 1))
                 if held[slot, 0] != block or now < held[slot, 1] or now >= held[slot, 2]:
                     held[slot, 0] = block

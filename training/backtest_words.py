@@ -4,8 +4,8 @@ import numpy as np
 
 from training import rivals
 from training.backtest import KEPT, Run
-from training.blend import BOOSTERS
 from training.comparison import Comparison
+from training.network_words import NAMES
 from training.over_time import CHAMPION, OverTime
 from training.panel import BLENDED, SERVED
 from training.report import gain_text
@@ -16,10 +16,8 @@ WORDS: dict[str, Text] = {
     SERVED: Text("Forewarn, retrained", "本模型（逐次重训）"),
     KEPT: Text("The first model, kept", "首个模型（不再重训）"),
     CHAMPION: Text("The champion of today", "现役模型"),
-    BOOSTERS: Text("LightGBM of the bundle alone", "仅模型包中的 LightGBM"),
-    BLENDED: Text("Blend with networks", "与网络融合"),
-    "gru": Text("Recurrent network (GRU)", "循环网络（GRU）"),
-    "tcn": Text("Convolution network (TCN)", "卷积网络（TCN）"),
+    **NAMES,
+    BLENDED: Text("blend with networks", "与网络融合"),
     **{rival.name: rival.words for rival in rivals.RIVALS},
 }
 FIGURES: dict[str, Measure] = {

@@ -103,7 +103,9 @@ class Lake:
             return FIXED[table_name]
         kinds = self.kinds().values()
         contracts = {kind.readings_table: readings(kind) for kind in kinds}
-        contracts |= {kind.reference_table: reference(kind) for kind in kinds if kind.reference}
+        # A kind may have asked for it once: what was published then is still to be read and kept in order.
+        asked = (kind for kind in kinds if kind.reference or delta.exists(self.path(kind.reference_table)))
+        contracts |= {kind.reference_table: reference(kind) for kind in asked}
         if table_name not in contracts:
             raise NotFound(f"no table '{table_name}'", where=str(self.root), mend=_choices([*FIXED, *contracts]))
         return contracts[table_name]

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features import compactor, datafiles, delta, documents, log, quarantine, reference
+from features import compaction, compactor, datafiles, delta, documents, log, quarantine, reference
 from features.account import RowAccount, TableCount
 from features.compactor import Compactor, compact_log, compacted
 from features.errors import Conflict
@@ -457,6 +457,23 @@ def test_peers_are_published_once_a_day_and_never_of_a_day_that_has_not_come(tmp
     whole = lake.read(table)
     reference.publish(lake, KIND)
     assert lake.read(table).equals(whole)
+    writer.close()
+
+
+def test_a_kind_that_wants_its_peers_no_longer_stops_nothing(tmp_path: Path) -> None:
+    lake, post = plant_of_six(tmp_path)
+    writer = Writer.open(lake.root)
+    for hour in (1, 23, 25):
+        send(lake, writer, [post(hour)])
+    compactor.drain(lake)
+    reference.publish(lake, KIND)
+    lake.put_kind(KIND.model_copy(update={"reference": False}))
+    send(lake, writer, [post(50)])
+    compactor.drain(lake)
+    assert total(lake).rows_in == 24
+    assert {one.table for one in compaction.compact(lake, whole=True)} == {READINGS.name}
+    before = lake.versions()
+    assert compactor.publish_peers(lake, hours(100)) and lake.versions() == before
     writer.close()
 
 

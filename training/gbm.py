@@ -31,7 +31,8 @@ class TrainingRows:
 
     x [n, features] float32, NaN = missing; hours_to_failure, followed_hours, weight [n]; machine [n] integer codes, the unit of
     resampling; names of the features; which of them are categorical; hours to the first failure of each component, where the
-    model has views; at [n]: their numbers among the snapshot's observations, where they come from one.
+    model has views; at [n]: their numbers among the snapshot's observations, where they come from one; moments [n]: as_of in
+    microseconds, where they do not.
     """
 
     x: Matrix
@@ -43,6 +44,7 @@ class TrainingRows:
     categorical: tuple[str, ...] = ()
     hours_to_component: tuple[Floats, ...] = ()
     at: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    moments: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def outcomes(self) -> Floats:

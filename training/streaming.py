@@ -116,7 +116,7 @@ def training_rows(
     random = np.random.default_rng(seed)
     horizons = tuple(sorted({*HORIZON_HOURS, max(config.near_failure_hours, HORIZON_HOURS[-1])}))
     names = tuple(fleet.catalog.names)
-    kept: list[tuple[Matrix, Floats, Floats, Floats, Ints]] = []
+    kept: list[tuple[Matrix, Floats, Floats, Floats, Ints, Ints]] = []
     for chunk in fleet.chunks(chosen, threads=threads):
         labels = fleet.labels(chunk, horizons)
         share = shares(config, names, chunk.x)
@@ -128,13 +128,14 @@ def training_rows(
         drawn = thin(share, seed=random)
         rows = drawn.rows
         followed = labels["followed_hours"].to_numpy()[rows]
-        kept.append((np.ascontiguousarray(chunk.x[rows]), to_failure[rows], followed, drawn.weight, chunk.machine[rows]))
+        keys = chunk.machine[rows], chunk.as_of[rows]
+        kept.append((np.ascontiguousarray(chunk.x[rows]), to_failure[rows], followed, drawn.weight, *keys))
         if progress is not None:
             progress(len(chunk.as_of))
     x = np.concatenate([part[0] for part in kept])
-    to_failure, followed, weight, machine = (np.concatenate(column) for column in list(zip(*kept, strict=True))[1:])
+    to_failure, followed, weight, machine, moments = (np.concatenate(column) for column in list(zip(*kept, strict=True))[1:])
     categorical = tuple(spec.name for spec in fleet.catalog.specs if spec.categorical)
-    return TrainingRows(x, to_failure, followed, weight, machine, names, categorical)
+    return TrainingRows(x, to_failure, followed, weight, machine, names, categorical, moments=moments)
 
 
 def shares(config: SamplingConfig, names: tuple[str, ...], x: Matrix) -> Floats:

@@ -29,10 +29,12 @@ from features.observations import Grid
 from features.schema import EVENT_TIME
 from features.settings import settings
 from features.sources import backblaze
-from training import calibration, evaluation, gbm, report, rivals
+from training import calibration, drive_networks, evaluation, gbm, report, rivals
 from training.benchmarks.result import Result, calibration_facts, write_whole
 from training.calibration import Calibration
 from training.config import TrainConfig, load_config
+from training.drive_networks import DriveNetworks
+from training.drive_notes import CLOSING_HOURS, networks_fact, notes
 from training.evaluation import Evaluation
 from training.gbm import TrainingRows
 from training.hazard import INTERVAL_ENDS
@@ -52,9 +54,6 @@ HELD_OUT, FOR_CALIBRATION = 0.2, 0.2
 BUDGETS = (0.01, 0.001)
 TITLE = Text("Hard drives: failure within 72 hours", "硬盘：72 小时内故障")
 WORDS = {OWN: OWN_WORDS, **{rival.name: rival.words for rival in rivals.LARGE}}
-# The last drives were seen on one day. Shortly before it only drives that failed have ripe rows, so that the date alone would
-# give the label away; power-on hours run behind the calendar, which blurs that edge over some days.
-CLOSING_HOURS = 14 * 24.0
 COLUMNS = ["serial_number", "as_of_hours", *(f"p{hours:g}" for hours in INTERVAL_ENDS)]
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +70,8 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
         fleet = imported(train, Path(scratch) / "train", progress)
         if predict is None or out is None:
             return _inner_split(fleet, config, progress)
-        model = fit(_sampled(fleet, None, config, progress), config, progress)
+        rows = _sampled(fleet, None, config, progress)
+        model = with_networks(fit(rows, config, progress), fleet, rows, config, progress)
         other = imported(predict, Path(scratch) / "predict", progress, fleet.catalog)
         return _predicted(other, model, config, out, progress)
 
@@ -92,10 +92,12 @@ def imported(folder: Path, root: Path, say: Say, wanted: Catalog | None = None) 
 
 @dataclass(frozen=True)
 class Model:
-    """Boosters and the one monotone map that calibrates them."""
+    """Boosters and the one monotone map that calibrates them; first: boosters that did not see the drives it was fitted on."""
 
     boosters: HazardModel
     monotone: Calibration
+    first: HazardModel
+    networks: DriveNetworks | None = None
 
     def __call__(self, x: Matrix) -> Floats:
         """[n, features] to [n, 3] probabilities at 24, 48, 72 h."""
@@ -104,8 +106,7 @@ class Model:
 
 def fit(rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
     """Fit on most drives, calibrate the whole ensemble on the others, then fit again on all; the map stays."""
-    drives, drive = np.unique(rows.machine, return_inverse=True)
-    unseen = machine_share([str(code) for code in drives], FOR_CALIBRATION, salt="calibration")[drive]
+    unseen = _unseen(rows)
     say("fit on four fifths of the drives")
     first = gbm.fit(_part(rows, ~unseen), config.gbm, seed=config.seed, threads=config.threads, progress=say)
     say("calibrate on the others")
@@ -114,9 +115,21 @@ def fit(rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
     how, on = config.calibration, config.calibrated_on
     monotone = calibration.fit(scores, judged.outcomes, judged.weight, judged.machine, how, on=on)
     if not config.split.refit:
-        return Model(first, monotone)
+        return Model(first, monotone, first)
     say("fit on all drives")
-    return Model(gbm.fit(rows, config.gbm, seed=config.seed, threads=config.threads, progress=say), monotone)
+    return Model(gbm.fit(rows, config.gbm, seed=config.seed, threads=config.threads, progress=say), monotone, first)
+
+
+def with_networks(model: Model, fleet: Fleet, rows: TrainingRows, config: TrainConfig, say: Say) -> Model:
+    """The model with the experiment's networks, judged beside boosters that saw four fifths of the drives, on the others."""
+    networks = drive_networks.fitted(fleet, rows, _unseen(rows), model.first, model.monotone, config, say)
+    return replace(model, networks=networks)
+
+
+def _unseen(rows: TrainingRows) -> Flags:
+    """The rows of the drives that the first boosters do not see."""
+    drives, drive = np.unique(rows.machine, return_inverse=True)
+    return machine_share([str(code) for code in drives], FOR_CALIBRATION, salt="calibration")[drive]
 
 
 def _sampled(fleet: Fleet, chosen: Flags | None, config: TrainConfig, say: Say) -> TrainingRows:
@@ -130,7 +143,7 @@ def _sampled(fleet: Fleet, chosen: Flags | None, config: TrainConfig, say: Say) 
 
 
 def _part(rows: TrainingRows, chosen: Flags) -> TrainingRows:
-    arrays = ("x", "hours_to_failure", "followed_hours", "weight", "machine")
+    arrays = ("x", "hours_to_failure", "followed_hours", "weight", "machine", "moments")
     return replace(rows, **{name: getattr(rows, name)[chosen] for name in arrays})
 
 
@@ -140,7 +153,7 @@ def _part(rows: TrainingRows, chosen: Flags) -> TrainingRows:
 def _inner_split(fleet: Fleet, config: TrainConfig, say: Say) -> Result:
     held_out = machine_share(fleet.ids, HELD_OUT)
     rows = _sampled(fleet, ~held_out, config, say)
-    model = fit(rows, config, say)
+    model = with_networks(fit(rows, config, say), fleet, rows, config, say)
     forecasts: dict[str, Forecast] = {OWN: model}
     sample = _sample(rows, fleet.catalog, config.seed)
     for rival in rivals.LARGE:
@@ -151,7 +164,13 @@ def _inner_split(fleet: Fleet, config: TrainConfig, say: Say) -> Result:
     say("figures")
     judged = _judged(frame, said)
     page = report.write(_describe(judged, fleet, config, model), judged, settings().reports / f"{NAME}.html")
-    return Result(NAME, table(judged), page, notes=[note.en for note in NOTES], facts=_facts(judged))
+    return Result(
+        NAME,
+        table(judged),
+        page,
+        notes=[note.en for note in notes(model.networks)],
+        facts=_facts(judged) | networks_fact(model.networks),
+    )
 
 
 def scored(
@@ -162,7 +181,11 @@ def scored(
 
     def one(chunk: Chunk) -> tuple[Chunk, pd.DataFrame, list[Scores]]:
         x = np.ascontiguousarray(chunk.x)
-        said = [forecast(x).astype(np.float32) for forecast in forecasts.values()]
+        found = [forecast(x) for forecast in forecasts.values()]
+        for place, forecast in enumerate(forecasts.values()):
+            if isinstance(forecast, Model) and forecast.networks is not None:
+                found[place] = forecast.networks.improved(fleet, chunk, x, forecast.boosters, found[place])
+        said = [p.astype(np.float32) for p in found]
         return replace(chunk, x=chunk.x[:0]), fleet.labels(chunk).astype(np.float32), said
 
     machine, as_of, labels, parts = [], [], [], []
@@ -224,7 +247,8 @@ def _predicted(fleet: Fleet, model: Model, config: TrainConfig, out: Path, say: 
         return Result(NAME, [], predictions=out, facts=facts, notes=["The folder holds no failure to judge by."])
     say("figures")
     judged = _judged(frame, said)
-    return Result(NAME, table(judged), predictions=out, notes=[note.en for note in NOTES], facts=facts | _facts(judged))
+    facts |= _facts(judged) | networks_fact(model.networks)
+    return Result(NAME, table(judged), predictions=out, notes=[note.en for note in notes(model.networks)], facts=facts)
 
 
 def write(fleet: Fleet, frame: pd.DataFrame, p: Scores, out: Path) -> None:
@@ -264,31 +288,8 @@ def _describe(judged: Evaluation, fleet: Fleet, config: TrainConfig, model: Mode
     }
     return report.Run(
         TITLE, Text(kind.words_en, kind.words_zh), datetime.now(UTC), identity, WORDS,
-        importance(model.boosters, fleet.catalog), NOTES, flat_params(config.model_dump(mode="json")),
+        importance(model.boosters, fleet.catalog), notes(model.networks), flat_params(config.model_dump(mode="json")),
     )  # fmt: skip
-
-
-NOTES = (
-    Text(
-        "Judged on other drives of the same period, never on drives that were fitted on; intervals resample drives.",
-        "评估对象为同一时期的其他硬盘，绝不含训练用盘；区间按硬盘重抽样。",
-    ),
-    Text(
-        "The date and the season are among the features: they tell what the whole fleet went through at that time, which other "
-        "drives of the same years share and later years do not. Figures for the future of a fleet would be lower.",
-        "特征含日期与季节：它们反映当时整个机群的状况，同年的其他硬盘有此共性而以后的年份没有；对机群未来的预测效果会低一些。",
-    ),
-    Text(
-        f"Rows of the last {CLOSING_HOURS / 24:g} days of the collection are judged, not fitted on: shortly before its end "
-        "only drives that failed have ripe rows.",
-        f"采集期最后 {CLOSING_HOURS / 24:g} 天的行只用于评估而不用于训练：临近结束时只有故障盘的行已成熟。",
-    ),
-    Text(
-        "Rivals are fitted on the same sampled rows with the same weights, for 72 h; the earlier horizons get a fixed share. A "
-        "random forest over millions of rows does not fit the benchmark's time and is left out.",
-        "对手模型在相同抽样行与权重上按 72 小时拟合，较早的预测期取固定比例；随机森林在数百万行上超出时限，故略去。",
-    ),
-)
 
 
 def _counted(say: Say) -> Callable[[int], None]:

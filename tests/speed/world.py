@@ -35,8 +35,8 @@ from training.train import train_machine
 
 SLOPE, RANGE, RECALL = (0.95, 1.05), 0.85, 0.90
 REPLICATES = 100
-FLEETS = (1000, 450, (1003, 1004, 1005))
-QUICK = (200, 300, (1003,))
+FLEETS = (1000, 450, (1006, 1007, 1008))
+QUICK = (200, 300, (14,))
 OWN = "forewarn"
 HEAD = (
     f"{'':>14}{'rows':>9}{'announced':>11}{'slope 24 h':>12}{'48 h':>8}{'72 h':>8}{'':>16}{'':>8}"

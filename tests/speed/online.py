@@ -28,6 +28,7 @@ from features.history import READINGS, from_tables
 from features.lake import Lake
 from features.observations import Grid, at
 from features.schema import MACHINES
+from features.sequences import over
 from serving.batch import keep
 from serving.champion import Champion, load_champion
 from serving.posted import parse
@@ -35,6 +36,7 @@ from serving.ready import score_snapshot
 from serving.scoring import posted_vector, score
 from serving.store import opened
 from tests.serving.world import END, HOURS, PUMP, START, World, hour, made_world, point_at, posted
+from tests.training.networks import fresh
 from training.bundle import Bundle
 from training.calibration import Calibration
 from training.config import load_config
@@ -145,6 +147,42 @@ def one_machine(world: World, champion: Champion, rounds: int) -> bool:
     return said("with five reasons", why, "ms", REASONS_MS) & reached
 
 
+def blended(world: World, champion: Champion, rounds: int) -> None:
+    """What a score costs where a network of the shipped experiment has entered; no figure is to be reached by it."""
+    wanted = load_config("machine_blend").network
+    assert wanted is not None
+    ids = sorted(set(world.tables["machines"].column("machine_id").to_pylist()))
+    history = from_tables(PUMP, world.tables, ids)
+    moments = np.full(len(ids), int(END.timestamp() * 1e6), dtype=np.int64)
+    windows = over(PUMP, history, np.arange(len(ids)), moments, hours=wanted.hours)
+    families = wanted.families
+    networks = fresh(
+        PUMP, windows.take(np.arange(len(ids))), tuple(families), wanted.seeds, wanted.hours, wanted.fewest_steps, families
+    )
+    golden = np.array(champion.bundle.manifest.golden.x, dtype=np.float32)
+    facts = Facts(PUMP, "pump-20260112-000000000000", {}, START, END, END, END, {"made": "for the bench, blended"})
+    bundle = Bundle.assemble(champion.bundle.model, champion.bundle.calibration, facts, golden, networks)
+    with_networks = Champion(bundle, champion.catalog, bundle.manifest.bundle_id)
+    request = parse(orjson.dumps(posted(world, "p03", END, hours=10_000)), lambda _: PUMP, now=datetime.now(UTC))
+    seen = online.history_from_request(request.kind, request.payload)
+    window = with_networks.window(seen, request.as_of)
+    assert window is not None
+    print(f"\nblended with {', '.join(families)}: windows of {window.steps.shape[1]} steps x {window.steps.shape[2]} channels")
+    said("window of a history", times_of(lambda: with_networks.window(seen, request.as_of), rounds), "ms")
+    said("network through ONNX", times_of(lambda: networks.model.logs(window), rounds), "ms")
+
+    def whole() -> None:
+        x, own, _ = posted_vector(with_networks, request)
+        score(with_networks, x, 0, own)
+
+    said("features, window and score, blended", times_of(whole, rounds), "ms")
+    rows, every = rows_like(world, len(ids), 5), np.arange(len(ids))
+    both = times_of(lambda: bundle.predict(rows, windows.take(every)), max(5, rounds // 20)) / len(ids)
+    alone = times_of(lambda: bundle.predict(rows), max(5, rounds // 20)) / len(ids)
+    said("a row of a batch, blended", 1000 * both, "us", peer=("LightGBM alone", 1000 * alone))
+    print(f"a batch of a million machines takes about {1000 * (both - alone) / 60:.0f} minutes more of one core")
+
+
 def ready_fleet(home: Path, world: World, machines: int) -> tuple[Lake, snapshots.Snapshot]:
     """A lake that knows so many machines, and a snapshot of one moment of each."""
     lake = Lake.open(home / "lake")
@@ -214,6 +252,7 @@ def main() -> int:
         cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(cores)})
         reached = one_machine(world, champion, 100 if quick else 1000)
+        blended(world, champion, 100 if quick else 1000)
         os.sched_setaffinity(0, cores)
         reached &= batch(home, world, champion, 50_000 if quick else 1_000_000)
     print("all figures reached" if reached else "not all figures reached")

@@ -28,8 +28,11 @@ class Held:
         return Batch(self.batch.steps[rows], self.batch.static[rows])
 
 
-def fresh(kind: MachineKind, batch: Batch, families=("gru",), seeds=1, hours=168.0, fewest_steps=24) -> Networks:
-    """Networks after an epoch on invented outcomes of `batch`, whose first three windows are the golden ones."""
+def fresh(kind: MachineKind, batch: Batch, families=("gru",), seeds=1, hours=168.0, fewest_steps=24, shape=None) -> Networks:
+    """Networks after an epoch on invented outcomes of `batch`, whose first three windows are the golden ones.
+
+    shape: the configuration by family, by default a tiny one.
+    """
     from training.loop import fit
     from training.network_config import LoopConfig, NetworkConfig
     from training.onnx_export import to_onnx
@@ -42,7 +45,7 @@ def fresh(kind: MachineKind, batch: Batch, families=("gru",), seeds=1, hours=168
             to_onnx(
                 fit(
                     source, outcomes, np.ones(n), rows, rows[:0],
-                    NetworkConfig(family=family, width=6, layers=1, hidden=8), loop, seed=seed,
+                    (shape or {}).get(family) or NetworkConfig(family=family, width=6, layers=1, hidden=8), loop, seed=seed,
                 )
             )
             for seed in range(seeds)

@@ -170,6 +170,8 @@ def _log(
 VACUUMED = "vacuum"
 # Delta's own retention of a log: what a cleaning leaves.
 LOG_HOURS = 30 * 24
+# Nobody reads for so long in a table whose versions are no evidence.
+READ_HOURS = 1
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,9 @@ def add_rows(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -
 
 
 def merge_files(path: Path, most: int) -> None:
-    """Make few files of a table that has no buckets, if it has more than `most`."""
+    """Make few files of a table that has no buckets, if it has more than `most`; those of before go once nobody reads them."""
     table = DeltaTable(path)
     if len(table.file_uris()) > most:
         table.optimize.compact(target_size=32 << 20, max_concurrent_tasks=1, writer_properties=_WRITER)
+        table.vacuum(READ_HOURS, dry_run=False, enforce_retention_duration=False)
+        table.cleanup_metadata()

@@ -55,6 +55,12 @@ def test_many_small_additions_leave_few_files(tmp_path: Path, monkeypatch: pytes
         add(tmp_path, rows(f"f{number}", range(2)))
         assert len(DeltaTable(tmp_path).file_uris()) <= 4
     assert len(stored(tmp_path)) == 18
+    assert len(list(tmp_path.glob("*.parquet"))) > 4  # somebody may be reading them
+    monkeypatch.setattr(delta, "READ_HOURS", 0)
+    for number in range(9, 14):
+        add(tmp_path, rows(f"f{number}", range(2)))
+    assert len(list(tmp_path.glob("*.parquet"))) <= 4
+    assert len(stored(tmp_path)) == 28
 
 
 @pytest.mark.parametrize("limit", [1, 3, 100])

@@ -132,21 +132,22 @@ def test_gains_resample_engines() -> None:
     once = cmapss.held_out_rows(cmapss.Said("FD001", unit, left, by, {}), 125.0)[0]["blend gains"]
     copies = {name: np.tile(one, 10) for name, one in by.items()}
     often = cmapss.held_out_rows(cmapss.Said("FD001", np.tile(unit, 10), np.tile(left, 10), copies, {}), 125.0)[0]
-    assert once == often["blend gains"]
+    for bound in ("value", "low", "high"):
+        assert getattr(once, bound) == pytest.approx(getattr(often["blend gains"], bound))
 
 
 @pytest.mark.data
 def test_published_engines_by_boosters_alone() -> None:
-    """A hundred rounds on the engines of all sets already are where an afternoon's work is."""
+    """A hundred rounds on the engines of two sets, under the flight conditions of all four, are near an afternoon's work."""
     folder = Path(os.environ.get("FOREWARN_DATA", "")) / "cmapss"
     if "FOREWARN_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("FOREWARN_DATA with cmapss is absent")
-    config = SMALL.model_copy(update={"boosters": SMALL.boosters.model_copy(update={"rounds": 100, "share": 0.25})})
+    config = SMALL.model_copy(update={"boosters": SMALL.boosters.model_copy(update={"rounds": 100, "share": 0.5})})
     engines = [source.engines(folder, "train", name) for name in source.SETS]
     tested = source.engines(folder, "test", "FD003")
     reference = Reference.of(engines)
     assert len(reference.centres) == 6
     asked = Fleet.of(reference, [tested])
-    said = life.answer(config, life.BOOSTERS, 1, Fleet.of(reference, engines), life.Asked(asked, asked.last))
+    said = life.answer(config, life.BOOSTERS, 1, Fleet.of(reference, engines[::2]), life.Asked(asked, asked.last))
     truth = np.minimum(source.cycles_left(folder, tested), config.cap)
     assert cmapss.rmse((said - truth)[None])[0] < 11.5

@@ -41,7 +41,8 @@ def _words(code: str) -> dict[str, str]:
     return {"code": code, "words_en": code, "words_zh": code}
 
 
-# Four sensors, five error codes and four components as in the Azure set, and whatever else a kind can switch on but sensors at equal load.
+# Four sensors, five error codes and four components as in the Azure set, and whatever else a kind can switch on, sensors at
+# equal load apart.
 KIND = load_kind(Path(__file__).parents[2] / "features/sources/azure_pdm.toml").model_copy(
     update={
         "name": "hourly",

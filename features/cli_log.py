@@ -137,5 +137,6 @@ def _tables(path: Path, contract: "TableContract") -> Iterator["pa.Table"]:
     for chunk in files.chunks(path, needed, [name for name in names if name not in needed]):
         if chunk.refused:
             broken = chunk.refused[0]
-            raise BadInput(broken.reason, where=f"{path}, row {broken.row}", mend="correct the line, or import it by a mapping")
+            mend = "correct the line and run this again (rows before it are duplicates then), or import it by a mapping"
+            raise BadInput(broken.reason, where=f"{path}, row {broken.row}", mend=mend)
         yield chunk.table

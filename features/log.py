@@ -5,7 +5,8 @@ log/compacted.json        up to where the log is in the tables, and the account 
 
 The stamps of records rise within a writer; across writers they are the order in which batches count. A record that is cut short
 or does not match its checksum ends its segment: whoever wrote it died before it said that it was taken. The next process begins
-a new segment.
+a new segment. Where the computer's clock is set back, a living writer's stamps run ahead of it until it has caught up; its rows
+are seen at once all the same, and wait as long to be moved into the tables.
 """
 
 import fcntl

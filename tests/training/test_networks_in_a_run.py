@@ -12,10 +12,11 @@ from features.errors import BadInput
 from features.lake import Lake
 from features.pooled import EVERY
 from features.snapshots import Snapshot
+from tests.training import fleet
 from tests.training.networks import fresh
 from tests.training.test_train import CONFIG, lake, snapshot  # noqa: F401  (fixtures)
+from training import evaluation, report, rivals, runs, sequence_fit, tables
 from training import panel as panels
-from training import sequence_fit
 from training.blend import BOOSTERS, Judged
 from training.config import TrainConfig, load_config, parse_config
 from training.hazard import interval_outcomes
@@ -23,7 +24,8 @@ from training.network_words import entry_document, entry_words
 from training.panel import BLENDED, SERVED, forecasts
 from training.rows import Past
 from training.splits import by_time
-from training.train import train_machine
+from training.train import Training, train_machine
+from training.truth import Truth
 
 NETWORK = {
     "seeds": 1, "hours": 72.0, "fewest_steps": 6, "max_negatives": 300, "auxiliary_hours": [72.0, 168.0],
@@ -75,8 +77,12 @@ def test_targets_are_interval_outcomes_then_the_components_own(past: Past, snaps
     )
 
 
-def test_a_run_decides_and_reports_every_model(past: Past, snapshot: Snapshot, lake: Lake, tmp_path: Path) -> None:  # noqa: F811
-    trained = train_machine(asked(), snapshot, lake)
+@pytest.fixture(scope="module")
+def trained(snapshot: Snapshot, lake: Lake) -> Training:  # noqa: F811
+    return train_machine(asked(), snapshot, lake)
+
+
+def test_a_run_decides_and_tells_of_every_model(trained: Training, snapshot: Snapshot, lake: Lake) -> None:  # noqa: F811
     plain = train_machine(CONFIG, snapshot, lake)
     assert trained.panel is not None
     entry = trained.panel.entry
@@ -94,6 +100,50 @@ def test_a_run_decides_and_reports_every_model(past: Past, snapshot: Snapshot, l
         assert p.shape == (len(trained.predictions), 3)
         assert (np.diff(p, axis=1) >= 0).all()
     assert trained.bundle.model.members.text == plain.bundle.model.members.text
+
+
+def test_the_report_shows_single_models_beside_the_rivals(
+    trained: Training, past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trained.panel is not None
+    monkeypatch.setattr(rivals, "RIVALS", tuple(one for one in rivals.RIVALS if one.name == "rate"))
+    random = np.random.default_rng(0)
+    p = trained.predictions[["p24", "p48", "p72"]].to_numpy()
+    signs = {one.code: "windows" for one in past.snapshot.kind.components}
+    known = Truth(np.clip(p * random.uniform(0.5, 2.0, (len(p), 1)), 1e-6, 0.9), signs)
+    judged = runs.judge(trained, asked(), known)
+    assert judged.singles == tuple(trained.singles)
+    assert judged.rivals == ("rate",)
+    titles = [str(row["forecast"]) for row in tables.summary(judged, runs.WORDS)]
+    for name in judged.singles:
+        assert runs.WORDS[name].en in titles
+        assert f"gain over {runs.WORDS[name].en}" in titles
+        assert judged.ceiling is not None
+        assert all(name in mode.singles for mode in judged.ceiling.modes)
+    page = runs.describe(trained.bundle, past.snapshot, judged)
+    html = report.render(replace(page, notes=[entry_words(trained.panel.entry), *page.notes]), judged)
+    assert "recurrent network alone (GRU)" in html
+    assert "log loss" in html
+
+
+def test_what_lightgbm_misses_and_the_blend_finds_is_counted() -> None:
+    """Two modes; the boosters see the first alone, the blend both: of what they miss it finds all."""
+    table = fleet.frame(machines=60, days=60)
+    near = table["y72"].to_numpy() == 1
+    odd = np.array([int(name[1:]) % 2 == 1 for name in table["machine_id"]])
+    table["component"] = np.where(near, np.where(odd, "hidden", "plain"), None)
+    table["low72"], table["high72"] = 0.0, 1.0
+    both = np.where(near, 0.9, 0.01)[:, None] * np.array([0.3, 0.6, 1.0])
+    first = np.where(near & ~odd, 0.9, 0.01)[:, None] * np.array([0.3, 0.6, 1.0])
+    how = evaluation.Settings(replicates=20, lists=(), budgets=(float(near.mean()),))
+    truth = Truth(both, {"plain": "windows", "hidden": "order"})
+    found = evaluation.evaluate(table, {"forewarn": both, BOOSTERS: first}, how, truth=truth, singles=(BOOSTERS,)).ceiling
+    assert found is not None
+    hidden = next(one for one in found.modes if one.name == "hidden")
+    assert hidden.model.value > 0.95
+    assert hidden.singles[BOOSTERS].value < 0.6
+    assert hidden.found is not None
+    assert hidden.found.value > 0.9
 
 
 def test_what_has_entered_is_what_is_served(past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

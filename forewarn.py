@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "lake": ("features.cli_lake", "lake", "The lake: row accounts, quarantine, history of versions, compaction."),
     "features": ("features.cli", "features", "Build, list and compare snapshots of features."),
     "train": ("training.cli", "train", "Train and register a model."),
+    "tune": ("training.cli_tune", "tune", "Search for better settings of boosters and networks."),
     "backtest": ("training.cli_retrain", "backtest", "Retrain at many cut-offs of the past and judge what came of it."),
     "promote": ("training.cli_retrain", "promote", "Judge a bundle and make it the champion that serving reads; or roll back."),
     "score": ("serving.cli", "score", "Score all machines from the lake."),

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, le=256)
     tracking_uri: str | None = None
     store_url: str | None = None
+    study_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -58,6 +59,11 @@ class Settings(BaseSettings):
     @property
     def tracking(self) -> str:
         return self.tracking_uri or f"sqlite:///{self.home / 'tracking' / 'mlflow.db'}"
+
+    @property
+    def study(self) -> str:
+        """Where studies of the tuner live; several machines share one on PostgreSQL."""
+        return self.study_url or f"sqlite:///{self.home / 'tuning' / 'studies.db'}"
 
     @property
     def store(self) -> str:

@@ -116,7 +116,7 @@ def run_backtest(
     folder.mkdir(parents=True, exist_ok=True)
     made = Outcome(run, found, snapshot.id, config.name, report, "", round(time.monotonic() - started, 1))
     write_json(folder / "backtest.json", tables.plain(made.document()))
-    tracked = tracking.record_backtest(settings, _record(kind, made, folder / "backtest.json", page.parameters))
+    tracked = tracking.record_series(settings, _record(kind, made, folder / "backtest.json", page.parameters))
     made = Outcome(run, found, snapshot.id, config.name, report, tracked, round(time.monotonic() - started, 1))
     write_json(folder / "backtest.json", tables.plain(made.document()))
     return made
@@ -150,19 +150,20 @@ def _judged(compared: Comparison | None) -> dict[str, Any]:
     return {"rows": compared.rows, "failures": compared.failures, "failing_machines": compared.failing, **figures}
 
 
-def _record(kind: str, made: Outcome, document: Path, parameters: Mapping[str, str]) -> tracking.BacktestRecord:
+def _record(kind: str, made: Outcome, document: Path, parameters: Mapping[str, str]) -> tracking.Series:
     own, found = made.found.names[0], made.found
-    steps = [
-        tracking.BacktestStep(cutoff.date, {str(key): str(value) for key, value in part.facts.items()}, _flat(one, own))
+    parts = [
+        tracking.Nested(cutoff.date, {str(key): str(value) for key, value in part.facts.items()}, _flat(one, own))
         for cutoff, part, one in zip(made.run.cutoffs, made.run.parts, found.periods, strict=True)
     ]
-    return tracking.BacktestRecord(
+    return tracking.Series(
         kind=kind,
         name=made.run.id,
+        of="cutoff",
         parameters=parameters,
         versions={"snapshot": made.snapshot},
         metrics=_flat(found.together, own),
-        steps=steps,
+        parts=parts,
         files=(made.report, document),
         pictures=backtest_report.pictures(made.run, found),
     )

@@ -57,12 +57,14 @@ def fit(
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: Callable[[str], None] | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Fit a network; with a head of hazards by the discrete-time survival likelihood, in which censored intervals do not count.
 
     targets: interval outcomes (`hazard.interval_outcomes`), then auxiliary events, or the remaining life. valid_rows: of other
     machines or later; without any, all epochs are run and the last weights kept. checkpoint: written each epoch; where it is
     there already, the run goes on from it to the identical result. device: `cpu` or `cuda`.
+    watch: told each epoch, from 1, and its loss on the validation rows; what it raises ends the training.
     Raises BadInput without rows to learn from, if the loss is not a number, or on a checkpoint of another run.
     """
     task = _Task(targets, weight, np.asarray(train_rows, dtype=np.int64), np.asarray(valid_rows, dtype=np.int64))
@@ -80,6 +82,8 @@ def fit(
             training.epoch(source, standing, progress)
             if checkpoint:
                 checkpoints.write(checkpoint, standing)
+            if watch:
+                watch(standing.epoch, standing.history[-1][1])
         model.load_state_dict(standing.best)
     return Fitted(
         model.cpu().eval(), source.layout, tuple((one, other) for one, other in standing.history), standing.best_epoch

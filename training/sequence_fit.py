@@ -58,10 +58,17 @@ def targets(config: TrainConfig, past: Past, period: Rows, known_until: int) -> 
 
 
 def fit(
-    config: TrainConfig, past: Past, period: Rows, known_until: int, *, progress: Callable[[str], None] | None = None
+    config: TrainConfig,
+    past: Past,
+    period: Rows,
+    known_until: int,
+    *,
+    progress: Callable[[str], None] | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> WindowModel:
     """Fit `seeds` networks of each family, each stopped early by other machines of the training period.
 
+    watch: told each epoch and its validation loss; what it raises ends the training.
     Raises BadInput for a snapshot of several kinds, or without failures to learn from.
     """
     from training import loop, onnx_export
@@ -83,7 +90,7 @@ def fit(
 
             fitted = loop.fit(
                 source, learnt.outcomes, learnt.weight, learnt.rows[~valid], learnt.rows[valid], network, wanted.loop,
-                seed=seed, device=_device(wanted), progress=told,
+                seed=seed, device=_device(wanted), progress=told, watch=watch,
             )  # fmt: skip
             data[name].append(onnx_export.to_onnx(fitted))
     some = source.take(learnt.rows[:: max(1, len(learnt.rows) // _LOOKED_AT)])

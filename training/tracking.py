@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from features.errors import Conflict
 from features.settings import Settings
@@ -56,24 +56,25 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True)
-class BacktestStep:
-    """One cut-off of a backtest: its date, facts of the training, figures of the period that followed."""
+class Nested:
+    """A run within another: a cut-off of a backtest, a trial of a study; what it was given, what came of it."""
 
-    date: str
+    name: str
     facts: Mapping[str, str]
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class BacktestRecord:
-    """What a backtest leaves behind; metrics are those of all periods together."""
+class Series:
+    """What a backtest or a search leaves behind: figures of the whole, and one nested run for each `of` its parts."""
 
     kind: str
     name: str
+    of: Literal["cutoff", "trial"]
     parameters: Mapping[str, str]
     versions: Mapping[str, str]
     metrics: Mapping[str, float]
-    steps: Sequence[BacktestStep]
+    parts: Sequence[Nested]
     files: Sequence[Path]
     pictures: Mapping[str, str]
 
@@ -158,10 +159,10 @@ def record_decision(settings: Settings, what: DecisionRecord) -> str:
     return str(run.info.run_id)
 
 
-def record_backtest(settings: Settings, what: BacktestRecord) -> str:
-    """Log a backtest as one run with a nested run for each cut-off; return its id. Raises Conflict if the store cannot be used.
+def record_series(settings: Settings, what: Series) -> str:
+    """Log one run with a nested run for each part; return its id. Raises Conflict if the store cannot be used.
 
-    The parent holds the figures of all periods, and those of each cut-off as steps of the same name under `by_cutoff/`.
+    The parent holds the figures of the whole, and those of each part as steps of the same name under `by_cutoff/`, `by_trial/`.
     """
     from mlflow.entities import Metric, Param
 
@@ -172,10 +173,10 @@ def record_backtest(settings: Settings, what: BacktestRecord) -> str:
         with _finished(client, run_id):
             params = [Param(name, str(value)[:_LONGEST]) for name, value in what.parameters.items()]
             metrics = [Metric(name, number, now, 0) for name, number in what.metrics.items()]
-            for step, one in enumerate(what.steps, start=1):
-                metrics += [Metric(f"by_cutoff/{name}", number, now, step) for name, number in one.metrics.items()]
-                nested = {**tags, "mlflow.parentRunId": run_id, "forewarn.cutoff": one.date}
-                child = str(client.create_run(experiment, run_name=f"from {one.date}", tags=nested).info.run_id)
+            for step, one in enumerate(what.parts, start=1):
+                metrics += [Metric(f"by_{what.of}/{name}", number, now, step) for name, number in one.metrics.items()]
+                nested = {**tags, "mlflow.parentRunId": run_id, f"forewarn.{what.of}": one.name}
+                child = str(client.create_run(experiment, run_name=f"{what.of} {one.name}", tags=nested).info.run_id)
                 with _finished(client, child):
                     facts = [Param(name, str(value)[:_LONGEST]) for name, value in one.facts.items()]
                     client.log_batch(child, [Metric(name, number, now, 0) for name, number in one.metrics.items()], facts)

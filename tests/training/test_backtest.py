@@ -290,14 +290,14 @@ def test_verb_prints_logs_and_keeps(home, folder, monkeypatch, tmp_path):
     monkeypatch.setattr(cli_retrain, "settings", lambda: Settings(home=home))
     monkeypatch.setattr("training.config.load_config", lambda name: CONFIG)
     monkeypatch.setattr(tracking, "check", lambda settings: None)
-    monkeypatch.setattr(tracking, "record_backtest", lambda settings, what: told.append(what) or "run1")
+    monkeypatch.setattr(tracking, "record_series", lambda settings, what: told.append(what) or "run1")
     result = runner.invoke(cli_retrain.backtest, ["machine", "--kind", "pump", "--cutoffs", "2", "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["run_id"] == "run1" and len(document["cutoffs"]) == 2
     kept = home / "backtests" / document["id"] / "backtest.json"
     assert json.loads(kept.read_text()) == document
-    assert [step.date for step in told[0].steps] == [one["from"] for one in document["cutoffs"]]
+    assert [one.name for one in told[0].parts] == [one["from"] for one in document["cutoffs"]]
     assert told[0].metrics["failures"] == document["together"]["failures"] > 0
     result = runner.invoke(cli_retrain.backtest, ["machine", "--kind", "pump", "--cutoffs", "2"])
     assert result.stdout.splitlines()[0].split()[0] == "forecast" and "The first model, kept" in result.stdout

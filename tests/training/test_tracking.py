@@ -86,22 +86,22 @@ def test_decision_is_a_run_with_its_document(settings, registered, tmp_path):
     assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["decision.json"]
 
 
-def test_backtest_is_a_run_with_a_nested_run_for_each_cutoff(settings, registered, tmp_path):
+def test_a_series_is_a_run_with_a_nested_run_for_each_part(settings, registered, tmp_path):
     page = tmp_path / "page.html"
     page.write_text("<p>")
-    steps = [tracking.BacktestStep(f"2024-0{n}-01", {"bundle": f"b{n}"}, {"ap": n / 10}) for n in (1, 2, 3)]
+    steps = [tracking.Nested(f"2024-0{n}-01", {"bundle": f"b{n}"}, {"ap": n / 10}) for n in (1, 2, 3)]
     many = {f"p{number}": "1" for number in range(150)}  # more than the store takes at once
-    what = tracking.BacktestRecord(
-        "mill", "backtest-1", many, {"snapshot": "mill-1"}, {"ap": 0.25}, steps, (page,), {"ap.svg": "<svg/>"}
+    what = tracking.Series(
+        "mill", "backtest-1", "cutoff", many, {"snapshot": "mill-1"}, {"ap": 0.25}, steps, (page,), {"ap.svg": "<svg/>"}
     )
     client = tracking._client(settings)
-    run = client.get_run(tracking.record_backtest(settings, what))
+    run = client.get_run(tracking.record_series(settings, what))
     assert run.data.metrics["ap"] == 0.25 and len(run.data.params) == 150
     assert [one.value for one in client.get_metric_history(run.info.run_id, "by_cutoff/ap")] == [0.1, 0.2, 0.3]
     of = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     nested = client.search_runs([run.info.experiment_id], of)
     assert sorted((one.info.run_name, one.data.params["bundle"], one.info.status) for one in nested) == [
-        ("from 2024-01-01", "b1", "FINISHED"), ("from 2024-02-01", "b2", "FINISHED"), ("from 2024-03-01", "b3", "FINISHED"),
+        ("cutoff 2024-01-01", "b1", "FINISHED"), ("cutoff 2024-02-01", "b2", "FINISHED"), ("cutoff 2024-03-01", "b3", "FINISHED"),
     ]  # fmt: skip
     assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"page.html", "pictures"}
 

@@ -1,0 +1,237 @@
+"""The search for better settings: the only importer of optuna. A study per family, kept in a store that processes share.
+
+A study is its storage: killed, it goes on where it stood; asked by several processes at once, each takes the next trial. Its
+first trial is the experiment as it is, so that what was gained is told against that.
+"""
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import BadInput, Conflict
+from training.tuning_folds import Watch
+from training.tuning_space import Choice, OneOf, Range, Value
+
+IDENTITY = "identity"
+_STARTUP = 8  # trials before the search leans on what it saw, and before any is given up early
+_LOCK_SECONDS = 30  # that a process waits for a SQLite file which another one writes
+_BEAT_SECONDS, _GRACE_SECONDS = 15, 60  # how often a running trial says that it lives, and for how long it is believed
+Space = Mapping[str, Range | OneOf]
+Asked = dict[str, Value]
+Trial = Callable[[Choice, Watch], float]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One finished trial. loss: None where it was given up early (pruned) or failed; why: the reason of a failure."""
+
+    number: int
+    state: str
+    values: Mapping[str, Value]
+    loss: float | None
+    seconds: float
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study knows: its trials, the experiment's own loss (None before it ran), and what mattered, by share."""
+
+    name: str
+    family: str
+    trials: tuple[Tried, ...]
+    importance: Mapping[str, float]
+
+    @property
+    def own(self) -> float | None:
+        """The loss of the experiment as it was."""
+        first = next((one for one in self.trials if one.number == 0), None)
+        return first.loss if first else None
+
+    @property
+    def best(self) -> Tried | None:
+        whole = [one for one in self.trials if one.loss is not None]
+        return min(whole, key=lambda one: (one.loss, one.number)) if whole else None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: so many finished trials in the study, or so many seconds of this process, whatever comes first."""
+
+    trials: int
+    seconds: float | None = None
+
+
+def digest(identity: Mapping[str, Any]) -> str:
+    """Twelve characters that name what a study is about."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def search(
+    url: str,
+    name: str,
+    family: str,
+    identity: Mapping[str, Any],
+    space: Space,
+    own: Choice,
+    trial: Trial,
+    budget: Budget,
+    *,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+) -> Found:
+    """Search until the budget is spent; a study that is there already goes on.
+
+    identity: what the losses are losses of (snapshot, experiment, space): a study of another one is not gone on with. own: the
+    experiment's own values, tried first.
+    Raises Conflict if the storage is locked or damaged, or holds another study by this name; BadInput if every trial fails.
+    """
+    import optuna
+
+    say = progress or (lambda text: None)
+    with _storage(url) as storage:
+        study = _study(storage, name, identity, seed)
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(dict(own), skip_if_exists=True)
+        failures: list[BadInput] = []
+        started = time.monotonic()
+
+        def objective(one: "optuna.Trial") -> float:
+            values = {key: _suggest(one, key, among) for key, among in space.items()}
+            try:
+                loss = trial(values, _watch(one))
+            except BadInput as error:
+                one.set_user_attr("why", str(error))
+                failures.append(error)
+                raise
+            if loss != loss:
+                raise optuna.TrialPruned("no window was long enough to be judged")
+            return loss
+
+        while _finished(study) < budget.trials and (budget.seconds is None or time.monotonic() - started < budget.seconds):
+            study.optimize(objective, n_trials=1, catch=(BadInput,))
+            last = _told(study.get_trials(deepcopy=False)[-1])
+            found = _found(study, family)
+            if found.best is None and failures and (len(failures) >= 3 or last.number == 0):
+                raise failures[-1]
+            best = "" if found.best is None else f", best {found.best.loss:.6f} (trial {found.best.number})"
+            said = last.state.lower() if last.loss is None else f"{last.loss:.6f}"
+            say(f"{family} trial {last.number}: {said} in {last.seconds:.0f} s{best}")
+        return _found(study, family, importance=True)
+
+
+def _watch(one: Any) -> Watch:
+    import optuna
+
+    def told(step: int, loss: float) -> None:
+        one.report(loss, step)
+        if one.should_prune():
+            raise optuna.TrialPruned
+
+    return told
+
+
+def _suggest(trial: Any, key: str, among: Range | OneOf) -> Value:
+    if isinstance(among, OneOf):
+        value: Value = trial.suggest_categorical(key, among.choices)
+        return value
+    if isinstance(among.low, int) and isinstance(among.high, int):
+        whole: int = trial.suggest_int(key, among.low, among.high, log=among.log)
+        return whole
+    number: float = trial.suggest_float(key, among.low, among.high, log=among.log)
+    return number
+
+
+def _study(storage: Any, name: str, identity: Mapping[str, Any], seed: int) -> Any:
+    """The study of that name. Processes that join later draw from another seed, or they would all try the same."""
+    import optuna
+
+    sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="minimize", sampler=sampler, pruner=pruner, load_if_exists=True
+    )
+    joined = len(study.get_trials(deepcopy=False))
+    if joined:
+        study.sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed + 7919 * joined)
+    known = study.user_attrs.get(IDENTITY)
+    if known is None:
+        study.set_user_attr(IDENTITY, dict(identity))
+    elif known != json.loads(json.dumps(identity)):
+        apart = ", ".join(sorted(key for key in {*known, *identity} if known.get(key) != identity.get(key)))
+        what = f"the study there is about something else (another {apart})"
+        raise Conflict(what, where=f"study {name}", mend="leave out --study, or give another name")
+    return study
+
+
+@contextmanager
+def _storage(url: str) -> Iterator[Any]:
+    """A storage; what it cannot do is the user's to mend and told in one line."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    mend = "wait for the other process, correct FOREWARN_STUDY_URL, or move the damaged file away"
+    sqlite = url.startswith("sqlite:///")
+    try:
+        if sqlite:
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # The heartbeat is marked experimental; without it a killed trial would run for ever.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}} if sqlite else {},
+                heartbeat_interval=_BEAT_SECONDS,
+                grace_period=_GRACE_SECONDS,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
+            yield storage
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        raise Conflict(f"the storage of the study cannot be used: {reason}", where=_shown(url), mend=mend) from error
+
+
+def _shown(url: str) -> str:
+    """An address without its password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "FOREWARN_STUDY_URL"
+
+
+def _finished(study: Any) -> int:
+    return sum(one.state.name in ("COMPLETE", "PRUNED") for one in study.get_trials(deepcopy=False))
+
+
+def _told(one: Any) -> Tried:
+    seconds = one.duration.total_seconds() if one.duration else 0.0
+    loss = float(one.value) if one.state.name == "COMPLETE" else None
+    return Tried(one.number, one.state.name, dict(one.params), loss, seconds, one.user_attrs.get("why", ""))
+
+
+def _found(study: Any, family: str, *, importance: bool = False) -> Found:
+    trials = tuple(_told(one) for one in study.get_trials(deepcopy=False) if one.state.is_finished())
+    return Found(study.study_name, family, trials, _importance(study) if importance else {})
+
+
+def _importance(study: Any) -> dict[str, float]:
+    """Share of the spread of the losses that each setting explains; empty where there are too few trials, or they are alike."""
+    import optuna
+
+    whole = [one for one in study.get_trials(deepcopy=False) if one.state.name == "COMPLETE"]
+    if len(whole) < 4 or len({one.value for one in whole}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}

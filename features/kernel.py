@@ -61,6 +61,17 @@ def most_rows(offsets):  # type: ignore[no-untyped-def]
     return most
 
 
+@inlined
+def stands_until(event, known_from, known_to, first, stop, now):  # type: ignore[no-untyped-def]
+    """The first moment after `now` at which a row comes or goes otherwise than by its own time: late, or corrected."""
+    until = NEVER
+    for row in range(first, stop):
+        late = known_from[row] > now and known_from[row] > event[row]
+        change = known_from[row] if late else known_to[row]
+        until = min(until, change) if change > now else until
+    return until
+
+
 @jit
 def version_at(offsets, known_from, known_to, entity, as_of, row_of):  # type: ignore[no-untyped-def]
     """The row of a one-row-per-machine table that was known at each `as_of`, or -1."""

@@ -6,7 +6,8 @@ first of them plus the mean distance from it.
 
 import numpy as np
 
-from features.kernel import NAN, inlined, jit, onward
+from features.kernel import NAN, inlined, jit, most_rows, onward
+from features.lanes import LANES, choose, every, load, side_by_side, store, width_of
 
 PEER_OPS = ("peers", "rate_of_model", "rate_of_kind")
 # Fewer machines than this are no peers.
@@ -29,6 +30,23 @@ def own_mean(values, known_from, known_to, low, high, now, check):  # type: igno
         n += 1
         total += x - shift
     return shift + total / n if n else NAN
+
+
+@inlined
+def _own_means(numbers, begin, width, known_from, known_to, low, high, now, check, own):  # type: ignore[no-untyped-def]
+    """As `own_mean`, of all columns. numbers: the machine's rows from `begin` on, side by side."""
+    zero, one, nan = every(0.0), every(1.0), every(NAN)
+    for c in range(0, width, LANES):
+        n = shift = total = zero
+        for row in range(low, high):
+            if check and not (known_from[row] <= now < known_to[row]):
+                continue
+            x = load(numbers, (row - begin) * width + c)
+            there = x == x
+            shift = choose(there & (n == zero), x, shift)
+            n += choose(there, one, zero)
+            total += choose(there, x - shift, zero)
+        store(own, c, choose(n > zero, shift + total / n, nan))
 
 
 @inlined
@@ -124,12 +142,9 @@ def peer_stats(  # type: ignore[no-untyped-def]
     the machine's group by model (-1: none) and that of all machines. The newest known row of a group counts, if it is not
     older than `holds`; where the model's has too few machines, or no rate, that of all machines stands in.
     """
-    n_sensors = len(values)
-    own = np.zeros(n_sensors)
-    wanted = np.zeros(n_sensors, dtype=np.bool_)
-    for j in range(len(program)):
-        if program[j, 0] == 0:
-            wanted[program[j, 1] // PER_SENSOR] = True
+    width = width_of(len(values))
+    own, numbers = np.zeros(width), np.full((most_rows(offsets) + 1) * width, NAN)
+    walked, begin = -1, 0
     low = high = row_of_model = row_of_kind = 0
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
@@ -144,10 +159,12 @@ def peer_stats(  # type: ignore[no-untyped-def]
             continue
         high = onward(event, offsets[machine], offsets[machine + 1], now, high)
         low = onward(event, offsets[machine], high, now - span, low)
-        check = odd[low] != odd[high]
-        for c in range(n_sensors):
-            if wanted[c]:
-                own[c] = own_mean(values[c], known_from, known_to, low, high, now, check)
+        if machine != walked or low < begin:
+            # Of observations in order the first one looks back farthest.
+            begin = offsets[machine] if machine == walked else low
+            side_by_side(values, begin, offsets[machine + 1], width, numbers)
+            walked = machine
+        _own_means(numbers, begin, width, known_from, known_to, low, high, now, odd[low] != odd[high], own)
         for j in range(len(program)):
             op, column, _, _ = program[j]
             value = NAN

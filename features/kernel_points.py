@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, NEVER, inlined, jit, onward
+from features.kernel import HOUR, NAN, inlined, jit, onward, stands_until
 
 POINT_OPS = ("count", "since", "since_first", "youngest", "oldest", "gap", "to_next", "since_at_next")
 # The rhythm of a series is the commonest of at most this many of its latest gaps; gaps this close to one another are like.
@@ -27,7 +27,7 @@ def point_stats(  # type: ignore[no-untyped-def]
     flat = counts.reshape(-1)
     # Counts come first in a program, to be copied.
     read = program[:, 1] * n_windows + program[:, 2]
-    counted = np.searchsorted(program[:, 0], 1)
+    counted, told = np.searchsorted(program[:, 0], 1), np.searchsorted(program[:, 0], 2)
     newest = np.zeros(n_codes + 1)
     oldest = np.zeros(n_codes + 1)
     bounds = np.zeros(n_windows + 1, dtype=np.int64)
@@ -46,7 +46,7 @@ def point_stats(  # type: ignore[no-untyped-def]
         for k in range(n_windows):
             bounds[k + 1] = onward(event, first, bounds[k], now - windows[k], bounds[k + 1])
         if machine != walked or now < then or now >= until:
-            until = _stands_until(event, known_from, known_to, first, stop, now)
+            until = stands_until(event, known_from, known_to, first, stop, now)
             counts[:] = 0.0
             newest[:] = NAN
             oldest[:] = NAN
@@ -59,19 +59,11 @@ def point_stats(  # type: ignore[no-untyped-def]
             rhythm = _rhythm(event, known_from, known_to, first, bounds[0], now, gaps)
         for j in range(counted):
             out[target[j], i] = flat[read[j]]
-        for j in range(counted, n_specs):
-            out[target[j], i] = _point_value(program[j, 0], program[j, 1], now, newest, oldest, n_codes, rhythm)
-
-
-@inlined
-def _stands_until(event, known_from, known_to, first, stop, now):  # type: ignore[no-untyped-def]
-    """The first moment after `now` at which a row comes or goes otherwise than by its own time: late, or corrected."""
-    until = NEVER
-    for row in range(first, stop):
-        late = known_from[row] > now and known_from[row] > event[row]
-        change = known_from[row] if late else known_to[row]
-        until = min(until, change) if change > now else until
-    return until
+        for j in range(counted, told):  # since
+            out[target[j], i] = (now - newest[program[j, 1]]) / HOUR
+        ahead = rhythm - (now - newest[n_codes]) / HOUR % rhythm if rhythmic else NAN
+        for j in range(told, n_specs):
+            out[target[j], i] = _point_value(program[j, 0], program[j, 1], now, newest, oldest, n_codes, rhythm, ahead)
 
 
 @inlined
@@ -139,16 +131,14 @@ def _rhythm(event, known_from, known_to, low, high, now, gaps):  # type: ignore[
 
 
 @inlined
-def _point_value(op, c, now, newest, oldest, n_codes, rhythm):  # type: ignore[no-untyped-def]
-    if op == 1:  # since
-        return (now - newest[c]) / HOUR
+def _point_value(op, c, now, newest, oldest, n_codes, rhythm, ahead):  # type: ignore[no-untyped-def]
+    """ahead: hours to the next visit by the rhythm."""
     if op == 2:  # since_first
         return (now - oldest[c]) / HOUR
     if op >= 5:
         if op == 5:  # gap
             return rhythm
-        to_next = rhythm - (now - newest[n_codes]) / HOUR % rhythm
-        return to_next if op == 6 else to_next + (now - newest[c]) / HOUR  # to_next, since_at_next
+        return ahead if op == 6 else ahead + (now - newest[c]) / HOUR  # to_next, since_at_next
     best = NAN  # youngest, oldest: over the declared codes
     for code in range(n_codes):
         age = (now - newest[code]) / HOUR

@@ -53,6 +53,19 @@ def onward(event, low, high, moment, hint):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def places_of(target, out):  # type: ignore[no-untyped-def]
+    """Where each feature's row begins in `out` laid flat. Numba looks whether a signed index counts from the end: unsigned."""
+    return (target * out.shape[1]).astype(np.uint64)
+
+
+@inlined
+def put(cells, read, count, flat, begins, i):  # type: ignore[no-untyped-def]
+    """Copy the first `count` features of observation i out of the cells that `read` (unsigned) says."""
+    for j in range(count):
+        flat[begins[j] + np.uint64(i)] = cells[read[j]]
+
+
+@inlined
 def most_rows(offsets):  # type: ignore[no-untyped-def]
     """How many rows the machine has that has most."""
     most = 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, inlined, jit, onward, stands_until
+from features.kernel import HOUR, NAN, inlined, jit, onward, places_of, put, stands_until
 
 POINT_OPS = ("count", "since", "since_first", "youngest", "oldest", "gap", "to_next", "since_at_next")
 # The rhythm of a series is the commonest of at most this many of its latest gaps; gaps this close to one another are like.
@@ -24,9 +24,10 @@ def point_stats(  # type: ignore[no-untyped-def]
     gaps = np.zeros(GAPS)
     rhythm = NAN
     counts = np.zeros((n_codes + 1, n_windows))
-    flat = counts.reshape(-1)
+    cells = counts.reshape(-1)
     # Counts come first in a program, to be copied.
-    read = program[:, 1] * n_windows + program[:, 2]
+    read = (program[:, 1] * n_windows + program[:, 2]).astype(np.uint64)
+    flat, to = out.reshape(-1), places_of(target, out)
     counted, told = np.searchsorted(program[:, 0], 1), np.searchsorted(program[:, 0], 2)
     newest = np.zeros(n_codes + 1)
     oldest = np.zeros(n_codes + 1)
@@ -57,8 +58,7 @@ def point_stats(  # type: ignore[no-untyped-def]
         _leave(known_from, known_to, codes, past, bounds, now, n_codes, counts)
         if rhythmic and (seen or past[0] == first):
             rhythm = _rhythm(event, known_from, known_to, first, bounds[0], now, gaps)
-        for j in range(counted):
-            out[target[j], i] = flat[read[j]]
+        put(cells, read, counted, flat, to, i)
         for j in range(counted, told):  # since
             out[target[j], i] = (now - newest[program[j, 1]]) / HOUR
         ahead = rhythm - (now - newest[n_codes]) / HOUR % rhythm if rhythmic else NAN

@@ -21,7 +21,7 @@ of its stretches, the newest first.
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, inlined, jit, most_rows, onward
+from features.kernel import HOUR, NAN, inlined, jit, most_rows, onward, places_of, put, stands_until
 from features.lanes import LANES, choose, every, load, root, side_by_side, store, width_of
 
 STATE_OPS = (
@@ -54,7 +54,8 @@ def state_stats(  # type: ignore[no-untyped-def]
             asked[program[j, 1], program[j, 0]] = True
     # What stands at as_of, then the operations of each window, of all columns each.
     cells = np.full((WINDOWED + (len(STATE_OPS) - WINDOWED) * n_windows) * width, NAN)
-    read = program[:, 0] * width + program[:, 1]
+    read = (program[:, 0] * width + program[:, 1]).astype(np.uint64)
+    flat, to = out.reshape(-1), places_of(target, out)
     for j in range(n_specs):
         if program[j, 0] >= WINDOWED:
             read[j] = (WINDOWED + (program[j, 0] - WINDOWED) * n_windows + program[j, 2]) * width + program[j, 1]
@@ -64,7 +65,9 @@ def state_stats(  # type: ignore[no-untyped-def]
     bounds, ends = np.zeros(n_windows + 1, dtype=np.int64), np.zeros(n_windows, dtype=np.int64)
     sums = np.zeros(SUMS * n_windows * width)
     present, standing = np.full(width, NAN), np.full(width, NAN)
-    walked = -1
+    # Since when a state holds, for each operation that asks for it; `stands` says whether any does.
+    since, stands = np.zeros(2 * width, dtype=np.int64), np.zeros(2 * width)
+    walked, then, until = -1, np.int64(0), np.int64(0)
     for i in range(len(as_of)):
         machine, now = entity[i], as_of[i]
         if machine < 0:
@@ -75,30 +78,43 @@ def state_stats(  # type: ignore[no-untyped-def]
         if machine != walked:
             side_by_side(values, first, stop, width, numbers)
             _link(values, first, stop, width, earlier)
-            walked = machine
+        newest, oldest = bounds[0], bounds[n_windows]
         bounds[0] = onward(event, first, stop, now, bounds[0])
         for k in range(n_windows):
             bounds[k + 1] = onward(event, first, bounds[k], now - windows[k], bounds[k + 1])
+        # While no row comes or goes what the newest ones say stays, and what stood when the longest window began.
+        if machine != walked or now < then or now >= until:
+            until = stands_until(event, known_from, known_to, first, stop, now)
+            newest = oldest = np.int64(-1)
+            walked = machine
+        then = now
+        if bounds[0] != newest:
+            for c in range(n_columns):
+                row = _before(known_from, known_to, first, bounds[0], now, width, c, earlier)
+                state = numbers[(row - first) * width + c] if row >= 0 else NAN
+                present[c] = cells[c] = state
+                cells[width + c] = state if state >= 0.0 else NAN
+                for op in range(HELD, WINDOWED):
+                    if asked[c, op]:
+                        at = (op - HELD) * width + c
+                        since[at], stands[at] = _since(
+                            event, known_from, known_to, first, row, now, width, c, earlier, numbers, state, op == HELD
+                        )
         for c in range(n_columns):
-            row = _before(known_from, known_to, first, bounds[0], now, width, c, earlier)
-            state = numbers[(row - first) * width + c] if row >= 0 else NAN
-            present[c] = cells[c] = state
-            cells[width + c] = state if state >= 0.0 else NAN
             for op in range(HELD, WINDOWED):
                 if asked[c, op]:
-                    cells[op * width + c] = _since(
-                        event, known_from, known_to, first, row, now, width, c, earlier, numbers, state, op == HELD
-                    )
+                    at = (op - HELD) * width + c
+                    cells[op * width + c] = stands[at] * (now - since[at]) / HOUR
         if n_windows > 0:
-            for c in range(n_columns):
-                row = _before(known_from, known_to, first, bounds[n_windows], now, width, c, earlier)
-                standing[c] = numbers[(row - first) * width + c] if row >= 0 else NAN
+            if bounds[n_windows] != oldest:
+                for c in range(n_columns):
+                    row = _before(known_from, known_to, first, bounds[n_windows], now, width, c, earlier)
+                    standing[c] = numbers[(row - first) * width + c] if row >= 0 else NAN
             _see(known_from, known_to, now, bounds, seen, ends)
             for c in range(0, width, LANES):
                 _walk(event, numbers, first, width, c, now, windows, seen, ends, standing, present, sums)
                 _cells(sums, present, width, c, n_windows, cells)
-        for j in range(n_specs):
-            out[target[j], i] = cells[read[j]]
+        put(cells, read, n_specs, flat, to, i)
 
 
 @inlined
@@ -125,19 +141,17 @@ def _before(known_from, known_to, first, row, now, width, c, earlier):  # type: 
 def _since(  # type: ignore[no-untyped-def]
     event, known_from, known_to, first, row, now, width, c, earlier, numbers, state, same
 ):
-    """Hours since which the state that `row` brought holds (same), or one above zero does."""
-    since = NAN if same or row < 0 else 0.0
-    began = now + 1
+    """Since when the state that `row` brought holds (same), or one above zero; and 1, or 0 if none does, NaN if unknown."""
+    began, stands = now, NAN if row < 0 else 0.0
     while row >= 0:
         # Of several at one moment the last counts.
-        if event[row] < began:
+        if event[row] < began or stands != 1.0:
             v = numbers[(row - first) * width + c]
             if not (v == state if same else v > 0.0):
                 break
-            began = event[row]
-            since = (now - began) / HOUR
+            began, stands = event[row], 1.0
         row = _before(known_from, known_to, first, row, now, width, c, earlier)
-    return since
+    return began, stands
 
 
 @inlined

@@ -9,7 +9,7 @@ visible rows and on `as_of` alone.
 
 import numpy as np
 
-from features.kernel import HOUR, NAN, NEVER, inlined, jit, most_rows, onward
+from features.kernel import HOUR, NAN, NEVER, inlined, jit, most_rows, onward, places_of, put
 from features.kernel_sums import NEWEST, SUMS, hold, sum_up, tell
 from features.lanes import LANES, side_by_side, width_of
 
@@ -57,7 +57,8 @@ def window_stats(  # type: ignore[no-untyped-def]
     centre = np.zeros((n_columns, 2))
     place = program[:, 2] * width + program[:, 1]
     against = program[:, 3] * width + program[:, 1]
-    read = program[:, 0] * n_windows * width + place
+    read = (program[:, 0] * n_windows * width + place).astype(np.uint64)
+    flat, to = out.reshape(-1), places_of(target, out)
     std = n_windows * width
     # Comparisons with another window come after the copies, in the program's order.
     simple = np.searchsorted(program[:, 0], COMPARED)
@@ -92,8 +93,7 @@ def window_stats(  # type: ignore[no-untyped-def]
         for c in range(0, width, LANES):
             sum_up(numbers, blocks, low, width, c, steps, ago, ends, sums)
             tell(sums, period * HOUR, windows, width, c, cells)
-        for j in range(simple):
-            out[target[j], i] = cells[read[j]]
+        put(cells, read, simple, flat, to, i)
         if past >= 0:
             for c in range(n_columns):
                 _centre(values[c], known_from, known_to, bounds[past + 1], bounds[0], now, centre[c])

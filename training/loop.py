@@ -214,16 +214,15 @@ def cuts(rows: int, batch: int) -> list[slice]:
 def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:
     """The mean loss of rows. raw, target [n, k], NaN = does not count; weight [n].
 
-    hazards: minus the log-likelihood of the interval outcomes, each interval that counts a Bernoulli trial; auxiliary events at
-    `loop.auxiliary`. life: the squared or Huber error in standard deviations of the target.
+    hazards: minus the log-likelihood of the interval outcomes, each interval that counts a Bernoulli trial. Auxiliary events
+    count `loop.auxiliary` each, whatever the weight: they are there to be recognised, not to be forecast, and few heavy rows
+    would drown them. life: the squared or Huber error in standard deviations of the target.
     """
     counts = ~torch.isnan(target)
     target = torch.where(counts, target, torch.zeros_like(target))
     if model.config.head == "hazards":
         each = functional.binary_cross_entropy_with_logits(raw, target, reduction="none")
-        share = torch.ones(raw.shape[1], device=raw.device)
-        share[INTERVALS:] = loop.auxiliary
-        each = each * share
+        each = torch.cat([each[:, :INTERVALS] * weight[:, None], each[:, INTERVALS:] * loop.auxiliary], dim=1)
     else:
         error = (raw - target) / model.target_scale
         each = (
@@ -231,7 +230,8 @@ def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: L
             if loop.huber is None
             else functional.huber_loss(error, error * 0, reduction="none", delta=loop.huber)
         )
-    return (torch.where(counts, each, torch.zeros_like(each)) * weight[:, None]).sum() / len(raw)
+        each = each * weight[:, None]
+    return torch.where(counts, each, torch.zeros_like(each)).sum() / len(raw)
 
 
 def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Network:
@@ -245,6 +245,8 @@ def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Net
     mean = (np.nan_to_num(targets) * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9)
     with torch.no_grad():
         model.out.weight.mul_(0.1)
+        if model.direct is not None:
+            model.direct.weight.zero_()
         model.out.bias.zero_()
         if config.head == "hazards":
             model.out.bias.copy_(torch.as_tensor(np.log(np.maximum(mean, 1e-6) / np.maximum(1 - mean, 1e-6))))

@@ -38,9 +38,10 @@ class Standardised(nn.Module):
     logged: Tensor
     told: Tensor
 
-    def __init__(self, channels: int, clip: float, logged: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, names: Sequence[str], config: NetworkConfig) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip, channels = config.clip, len(names)
+        self.shown, logged = ~named(names, config.unseen), named(names, config.logged)
         self.register_buffer("centre", torch.zeros(channels))
         self.register_buffer("factor", torch.ones(channels))
         self.register_buffer("told", torch.ones(channels))
@@ -54,7 +55,7 @@ class Standardised(nn.Module):
         logged = self.logged.numpy()
         rows[:, logged] = np.log1p(np.where(rows[:, logged] < 0, np.nan, rows[:, logged]))
         known = ~np.isnan(rows)
-        seen = known.any(axis=0)
+        seen = known.any(axis=0) & self.shown
         rows[:, ~seen] = 0.0
         centre, around = np.nanmedian(rows, axis=0), np.nanstd(rows, axis=0)
         least, low, high, most = np.nanpercentile(rows, [2, 25, 75, 98], axis=0)
@@ -159,14 +160,13 @@ class Network(nn.Module):
         channels, static, width = len(layout.names), len(layout.static), config.width
         readings = np.flatnonzero(named(layout.names, config.readings)).tolist() or list(range(channels))
         banked = len(readings) if config.filters else 0
-        found = banked * config.filters
-        self.steps_in = Standardised(channels, config.clip, named(layout.names, config.logged))
-        self.static_in = Standardised(static, config.clip, named(layout.static, config.logged))
+        found = banked * (config.filters + config.echoes)
+        self.steps_in, self.static_in = Standardised(layout.names, config), Standardised(layout.static, config)
         self.bank = Bank(banked, config.filters, config.filter_steps) if banked else None
         # What is present is the constant, so that padding stays 0.
         self.mix = nn.Linear(2 * channels + 1, config.mix, bias=False)
         self.clear = _first_as_it_is(channels, readings[:banked]) if banked else None
-        entering = 2 * found + config.mix
+        entering = banked + found + config.mix
         self.trunk: Dilated | Recurrent = (
             Dilated(entering, width, config.layers, config.kernel, config.dropout)
             if config.family == "tcn"
@@ -177,6 +177,7 @@ class Network(nn.Module):
         self.level = nn.BatchNorm1d(pooled) if config.level else nn.Identity()
         self.hidden = nn.Linear(pooled, config.hidden)
         self.out = nn.Linear(config.hidden, outputs)
+        self.direct = nn.Linear(len(PARTS) * found, outputs, bias=False) if found else None
         self.drop = nn.Dropout(config.dropout)
         self.drop_channels = nn.Dropout1d(config.input_dropout)
         self.register_buffer("target_centre", torch.zeros(outputs))
@@ -191,15 +192,25 @@ class Network(nn.Module):
         share = count.clamp(min=0.5 / self.config.stride)
         entering, sizes = [coarse(functional.relu(self._mixed(x, known, present)))], []
         if self.bank is not None and self.clear is not None:
-            found = self.bank(self.clear(x))
-            size = coarse(found.abs())
-            entering, sizes = [coarse(found), size, *entering], _parts(size, count)
+            cleared = self.clear(x)
+            size = coarse(torch.cat([self.bank(cleared).abs(), *_echoes(cleared, present, self.config.echoes)], dim=2))
+            entering, sizes = [coarse(cleared), size, *entering], _parts(size, count)
         x = torch.cat(entering, dim=2) / share
         there = (count > 0).to(x.dtype).transpose(1, 2)
         pools = [*sizes, *self._pools(self.trunk(x.transpose(1, 2), there), there)]
-        pooled = torch.cat([*pools, *(self.static_in(static) if static.shape[1] else ())], dim=1)
-        raw = self.out(self.drop(functional.relu(self.hidden(self.drop(self.level(pooled))))))
+        pooled = torch.cat([*pools, *self._fixed(static)], dim=1)
+        pooled = self.level(pooled)
+        raw = self.out(self.drop(functional.relu(self.hidden(self.drop(pooled)))))
+        if self.direct is not None:
+            raw = raw + self.direct(pooled[:, : self.direct.in_features])
         return cast(Tensor, raw * self.target_scale + self.target_centre)
+
+    def _fixed(self, static: Tensor) -> tuple[Tensor, ...]:
+        """Static covariates, and whether those are known whose presence is told."""
+        if not static.shape[1]:
+            return ()
+        values, known = self.static_in(static)
+        return values, known * self.static_in.told
 
     def _mixed(self, x: Tensor, known: Tensor, present: Tensor) -> Tensor:
         """The mix of values, of the presence of those whose presence is told, and of the constant."""
@@ -224,6 +235,14 @@ def _first_as_it_is(channels: int, readings: Sequence[int]) -> nn.Linear:
         for row, channel in enumerate(readings):
             clear.weight[row, channel] += 1.0
     return clear
+
+
+def _echoes(x: Tensor, present: Tensor, echoes: int) -> list[Tensor]:
+    """[n, t, c] each: a reading, less its mean over the window, times what it was 0, 1, 2, ... steps before."""
+    if not echoes:
+        return []
+    x = (x - x.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True).clamp(min=1.0)) * present
+    return [x * functional.pad(x, (0, 0, back, 0))[:, : x.shape[1]] for back in range(echoes)]
 
 
 def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:

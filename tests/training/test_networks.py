@@ -8,7 +8,7 @@ from tests.training.windows import NAMES, layout, random_windows
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import Standardised, build, fit_inputs
 
-SMALL = NetworkConfig(width=6, layers=2, filters=2, filter_steps=4, mix=5, stride=3, hidden=8)
+SMALL = NetworkConfig(width=6, layers=2, filters=2, filter_steps=4, echoes=2, mix=5, stride=3, hidden=8)
 FAMILIES = ("gru", "tcn")
 
 
@@ -32,9 +32,11 @@ def test_padding_before_the_first_step_changes_nothing(family, stride):
     steps, static = random_windows(5, 21)
     padded = np.concatenate([np.full_like(steps, np.nan), steps], axis=1)
     # The newest half and quarter of the window are other steps where the window is longer; all else is the same.
-    made.level = Forgets(3 * 2 * SMALL.filters)
+    with torch.no_grad():
+        made.direct.weight.zero_()
+    made.level = Forgets(3 * 2 * (SMALL.filters + SMALL.echoes))
     whole, half = answers(made, padded, static), answers(made, steps, static)
-    np.testing.assert_allclose(whole, half, atol=1e-5)
+    np.testing.assert_allclose(whole, half, atol=1e-4)
     steps[:, -1] += 1.0
     assert np.abs(answers(made, steps, static) - half).max() > 1e-3
 
@@ -91,7 +93,7 @@ def test_standardising_is_robust_and_by_channel():
         np.where(random.random(4000) < 0.5, np.nan, 1000 + random.standard_normal(4000)),
     ], axis=1).astype(np.float32)  # fmt: skip
     values[:40, 0] = 1e6
-    layer = Standardised(6, 8.0, np.array([False, True, False, False, False, False]))
+    layer = Standardised(("a", "age_hours", "b", "c", "d", "e"), NetworkConfig())
     layer.fit(values)
     x, known = layer(torch.from_numpy(values))
     x, known = x.numpy(), known.numpy()
@@ -114,6 +116,16 @@ def test_a_channel_that_training_never_knew_is_ignored_when_it_comes():
     told = steps[:4].copy()
     told[:, :, unseen] = 55.0
     np.testing.assert_array_equal(answers(made, told, static[:4]), before)
+
+
+def test_what_is_not_shown_changes_nothing():
+    made = network(unseen=("gap*", "capacity"))
+    steps, static = random_windows(4, 20)
+    before = answers(made, steps, static)
+    steps[:, :, 0], static[:, 1] = 3.0, 9.0
+    np.testing.assert_array_equal(answers(made, steps, static), before)
+    static[:, 0] = 9.0
+    assert (answers(made, steps, static) != before).any()
 
 
 def test_a_constant_sensor_that_moves_later_counts_in_its_own_units():

@@ -16,12 +16,12 @@ from training.onnx_model import OnnxNetwork
 from training.windows import Arrays
 
 STEPS = 23
-KINDS = [
-    (family, stride, head, filters, fixed)
-    for family, stride, head, filters, fixed in (
-        ("gru", 1, "hazards", 3, True), ("gru", 4, "life", 3, True), ("tcn", 5, "hazards", 3, True), ("tcn", 1, "life", 0, False),
-    )
-]  # fmt: skip
+KINDS = [  # family, stride, head, filters, with static covariates
+    ("gru", 1, "hazards", 3, True),
+    ("gru", 4, "life", 3, True),
+    ("tcn", 5, "hazards", 3, True),
+    ("tcn", 1, "life", 0, False),
+]
 
 
 def trained(family="tcn", stride=5, head="hazards", filters=3, fixed=True):
@@ -32,7 +32,7 @@ def trained(family="tcn", stride=5, head="hazards", filters=3, fixed=True):
         (random.random((120, 4)) < 0.3).astype(np.float32) if head == "hazards" else 90 * random.random((120, 1), np.float32)
     )
     network = NetworkConfig(
-        family=family, head=head, stride=stride, filters=filters, filter_steps=4, width=6, layers=2, mix=5, hidden=8
+        family=family, head=head, stride=stride, filters=filters, filter_steps=4, echoes=3, width=6, layers=2, mix=5, hidden=8
     )
     config = LoopConfig(epochs=2, batch=40, patience=None, learning_rate=1e-2)
     return loop.fit(source, targets, np.ones(120), np.arange(120), np.arange(0), network, config, seed=1), source

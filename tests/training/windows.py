@@ -22,7 +22,7 @@ def random_windows(n, steps, seed=0):
 
 
 def knocking(n=1200, steps=48, seed=0):
-    """A source and whether the second sensor's readings come in an order: each repeats the one three steps before, or its opposite.
+    """A source, and whether each reading of the second sensor is much as the one three steps before, or as its opposite.
 
     Level, spread and every window statistic of single readings are the same for both.
     """

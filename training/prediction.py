@@ -46,8 +46,8 @@ def blended(
 ) -> Prediction:
     """The blend and its map, of rows whose windows are good enough. networks: what theirs say (WindowModel.logs).
 
-    The range: boosters on resampled machines, networks of other seeds, and the map, each moved alone and the variances added. A
-    family of a single network adds nothing.
+    The range: boosters on resampled machines, networks of other seeds, and the map, each moved alone and the variances added.
+    Of a single network nobody knows how it would come out another time: it is taken to be as uncertain as the boosters.
     """
     members = model.member_scores(x, threads=threads)
     boosters = model.point_scores(x, threads=threads) if model.full else pooled(members)
@@ -60,10 +60,11 @@ def blended(
         return Prediction(p, p, p, np.ones(len(x), dtype=bool))
     variance = blend.calibration.variance(raw)
     for moved in blend.models:
-        count = each[moved].shape[1]
-        if count > 1:
-            others = {name: np.repeat(own[:, None], count, axis=1) for name, own in point.items()} | {moved: each[moved]}
-            variance = variance + _spread(blend.calibrated([others[name] for name in blend.models]) - score[:, None])
+        own = each[moved]
+        if own.shape[1] == 1:
+            own = point[moved][:, None] + (each[BOOSTERS] - point[BOOSTERS][:, None])
+        others = {name: np.repeat(one[:, None], own.shape[1], axis=1) for name, one in point.items()} | {moved: own}
+        variance = variance + _spread(blend.calibrated([others[name] for name in blend.models]) - score[:, None])
     return replace(_with_range(score, variance, members.shape[1]), blended=np.ones(len(x), dtype=bool))
 
 

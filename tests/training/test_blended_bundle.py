@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,21 @@ def test_probabilities_rise_and_lie_in_their_range(bundle, asked):
     assert (np.diff(said.low, axis=1) >= 0).all()
     assert ((said.low <= said.p) & (said.p <= said.high)).all()
     assert (said.low < said.high).all()
+
+
+def test_a_single_network_is_no_more_certain_than_the_boosters(bundle, asked):
+    """Its part of the range is not left out because nobody knows it."""
+    x, windows = asked
+    single = made(plain.make(), fresh(plain.KIND, invented(plain.KIND, 30)))
+    assert single.networks is not None
+    blend = single.networks.blend
+    sure = blend.calibration.model_copy(update={"covariance": None})
+    heavy = blend.model_copy(update={"weights": (0.0, 1.0), "either": 0.0, "calibration": sure})
+    own = Bundle(single.manifest, single.model, single.calibration, replace(single.networks, blend=heavy))
+    wide = own.predict(x, windows)
+    alone = single.predict(x)
+    span, theirs = (np.log(one.high / one.low)[:, 2] for one in (wide, alone))
+    assert np.median(span / theirs) > 0.3
 
 
 def test_a_short_window_leaves_its_row_to_lightgbm_and_no_other(bundle, asked):

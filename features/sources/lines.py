@@ -68,6 +68,8 @@ def records(path: Path, form: Form, without: Sequence[int]) -> Iterator[tuple[by
         count = block.count(b"\n")
         lines = block.split(b"\n") if b'"' in block or not headed else []
         for number, line in enumerate(lines):
+            if number == count and not line:
+                break  # behind the block's last line end the next block begins
             if not headed:
                 headed = bool(line.strip())
                 lines[number] = b""

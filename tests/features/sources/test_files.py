@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.errors import BadInput
 from features.sources import files, lines
@@ -56,6 +58,30 @@ def test_the_size_of_a_block_changes_nothing(
         (4, "", "broken line: a quote is not closed", '4,"never closed,4'),
         (8, "", "broken line: 2 fields where the header has 3", "8,8"),
     ]
+
+
+LINES = [
+    "a,1,\n",
+    '"q",2,x\r\n',
+    '"m\n5",6,\n',
+    '"m\n\n\n5",,"6\n"\n',
+    '"open,3,\n',
+    "w,x,y,z\n",
+    "\n",
+    '"a ""b""",1,\n',
+    "1\n",
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=30), st.integers(1, 60))
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_wherever_a_block_ends(tmp_path: Path, written: list[str], block: int) -> None:
+    path = tmp_path / "some.csv"
+    path.write_bytes(("id,note,x\n" + "".join(written)).encode())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lines, "_BLOCK", block)
+        found = read(path, Form())
+    assert found == read(path, Form())
 
 
 def test_a_field_without_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

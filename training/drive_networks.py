@@ -87,10 +87,11 @@ def fitted(
     valid = machine_share([str(code) for code in rows.machine[taught].tolist()], wanted.valid_share, salt="network ")
     data = {}
     for name, network in wanted.families.items():
-        fitted_ = loop.fit(
-            source, targets, weight, own[~valid], own[valid], network, wanted.loop,
-            seed=seed, progress=lambda text, who=name: say(f"network {who}: {text}"),
-        )  # fmt: skip
+
+        def told(text: str, who: str = name) -> None:
+            say(f"network {who}: {text}")
+
+        fitted_ = loop.fit(source, targets, weight, own[~valid], own[valid], network, wanted.loop, seed=seed, progress=told)
         data[name] = [onnx_export.to_onnx(fitted_)]
     part = source.take(own[:: max(1, len(own) // 512)])
     model = WindowModel(facts_of(source.layout, part.steps, wanted.fewest_steps, dict.fromkeys(data, 1)), data)

@@ -22,6 +22,7 @@ from training.windows import Layout, Steps
 INTERVALS = 3
 PARTS = (1, 2, 4)  # the bank is counted over the whole window, its newest half and quarter
 _FITTED_ON = 200_000  # steps
+_SMALL_SHARE = -4.0  # log of what the machine's odds have of an auxiliary event's, at first
 _SHUT = 1e3  # an update gate's log-odds on a step that is padding
 
 
@@ -29,7 +30,7 @@ class Standardised(nn.Module):
     """Raw values to standard ones: log(1 + x) where told, robust centre and scale, held to +-clip, 0 where missing.
 
     Fitted on training windows alone. A channel that was never known there is ignored; one that was constant counts in its own
-    units; an infinite value counts as the largest, and where a logarithm is taken a negative one as missing.
+    units; an infinite value counts as the largest, and where a logarithm is taken a negative one as 0.
     told: the channels whose presence the network is told; it may be missing elsewhere too, and is 0 there.
     """
 
@@ -53,7 +54,7 @@ class Standardised(nn.Module):
             return
         rows = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
         logged = self.logged.numpy()
-        rows[:, logged] = np.log1p(np.where(rows[:, logged] < 0, np.nan, rows[:, logged]))
+        rows[:, logged] = np.log1p(np.maximum(rows[:, logged], 0.0))
         known = ~np.isnan(rows)
         seen = known.any(axis=0) & self.shown
         rows[:, ~seen] = 0.0
@@ -67,13 +68,14 @@ class Standardised(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[..., channels] raw to standard values and to 1 where known, else 0."""
-        known = (x == x).to(x.dtype)  # false for NaN alone
+        known = x == x  # false for NaN alone
         standard = torch.addcmul(-self.centre * self.factor, x, self.factor)
         if len(self.logged):
-            size = torch.log1p(x.index_select(-1, self.logged))
+            size = torch.log1p(x.index_select(-1, self.logged).clamp(min=0.0))
             size = (size - self.centre[self.logged]) * self.factor[self.logged]
             standard.index_copy_(-1, self.logged, size)
-        return torch.nan_to_num(standard.clamp(-self.clip, self.clip), nan=0.0), known
+        standard = torch.where(known & (self.factor > 0), standard, torch.zeros_like(standard))
+        return standard.clamp(-self.clip, self.clip), known.to(x.dtype)
 
 
 class Causal(nn.Module):
@@ -147,7 +149,8 @@ class Bank(nn.Module):
 class Network(nn.Module):
     """forward(steps [n, t, channels], static [n, s], both float32 and raw with NaN) to [n, outputs].
 
-    outputs: log-odds of the three interval hazards and then of auxiliary events, or the remaining life.
+    outputs: log-odds of the three interval hazards and then of auxiliary events, which enter those of the hazards as competing
+    risks; or the remaining life.
     readings: the channels that the bank's filters see.
     """
 
@@ -178,6 +181,8 @@ class Network(nn.Module):
         self.hidden = nn.Linear(pooled, config.hidden)
         self.out = nn.Linear(config.hidden, outputs)
         self.direct = nn.Linear(len(PARTS) * found, outputs, bias=False) if found else None
+        events = outputs - INTERVALS if config.head == "hazards" else 0
+        self.shares = nn.Parameter(torch.full((INTERVALS, events), _SMALL_SHARE)) if events > 0 else None
         self.drop = nn.Dropout(config.dropout)
         self.drop_channels = nn.Dropout1d(config.input_dropout)
         self.register_buffer("target_centre", torch.zeros(outputs))
@@ -203,6 +208,10 @@ class Network(nn.Module):
         raw = self.out(self.drop(functional.relu(self.hidden(self.drop(pooled)))))
         if self.direct is not None:
             raw = raw + self.direct(pooled[:, : self.direct.in_features])
+        if self.shares is not None:
+            # Competing risks: odds that no auxiliary event accounts for, and a share of the odds of each of these.
+            parts = torch.cat([raw[:, :INTERVALS, None], raw[:, None, INTERVALS:] + self.shares], dim=2)
+            raw = torch.cat([torch.logsumexp(parts, dim=2), raw[:, INTERVALS:]], dim=1)
         return cast(Tensor, raw * self.target_scale + self.target_centre)
 
     def _fixed(self, static: Tensor) -> tuple[Tensor, ...]:
@@ -238,11 +247,12 @@ def _first_as_it_is(channels: int, readings: Sequence[int]) -> nn.Linear:
 
 
 def _echoes(x: Tensor, present: Tensor, echoes: int) -> list[Tensor]:
-    """[n, t, c] each: a reading, less its mean over the window, times what it was 0, 1, 2, ... steps before."""
+    """[n, t, c] each: a reading, less its mean over the window, times what it was ..., 2, 1, 0 steps before."""
     if not echoes:
         return []
     x = (x - x.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True).clamp(min=1.0)) * present
-    return [x * functional.pad(x, (0, 0, back, 0))[:, : x.shape[1]] for back in range(echoes)]
+    earlier, steps = functional.pad(x, (0, 0, echoes - 1, 0)), x.shape[1]
+    return [x * earlier[:, start : start + steps] for start in range(echoes)]
 
 
 def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:

@@ -26,6 +26,7 @@ class OnnxNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
+        options.add_free_dimension_override_by_name("n", 1)  # shapes are then worked out once, not for every window
         try:
             self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             shapes = {one.name: one.shape for one in self._session.get_inputs()}

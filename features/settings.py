@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
-    # How often serving moves the log into the tables (0: leave that to `forewarn ingest --follow`). How much of a worker's memory
-    # the rows that still wait there may take, before it takes no more (503), and how much the latest histories.
+    # How often serving moves the log into the tables (0: leave that to `forewarn ingest --follow`). How much of a worker's
+    # memory the rows that still wait there may take, before it takes no more (503), and how much the latest histories.
     compact_seconds: float = Field(default=30.0, ge=0.0, le=86_400.0)
     log_mb: int = Field(default=1024, ge=1, le=65_536)
     live_mb: int = Field(default=256, ge=1, le=65_536)

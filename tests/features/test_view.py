@@ -136,3 +136,32 @@ def test_statistics_of_rows_in_more_than_one_group(tmp_path: Path) -> None:
     assert groups[1][2] == (ROW_GROUP, 2 * ROW_GROUP - 1)
     assert datafiles.write(tmp_path, 0, rows.schema, [rows.slice(0, 0)]) is None
     assert [path.name for path in (tmp_path / "bucket=0").iterdir()] == [written.path.removeprefix("bucket=0/")]
+
+
+@settings(deadline=None)
+@given(cuts=st.lists(st.sampled_from(["", *IDS, "zz"]), max_size=6, unique=True), bucket=st.integers(0, 1))
+def test_range_after_range_is_each_of_them_read_alone(lake: Lake, cuts: list[str], bucket: int) -> None:
+    """Ranges that ascend, with gaps between them and without; of rows decoded for one the later ones stay."""
+    ends = sorted(cuts, key=str.encode)
+    spans = list(zip(ends[::2], ends[1::2], strict=False))
+    view = lake.at()
+    found = list(view.onward(READINGS.name, bucket, spans))
+    assert len(found) == len(spans)
+    for span, table in zip(spans, found, strict=True):
+        expected = view.read(READINGS.name, buckets=[bucket], between=span)
+        assert table.cast(expected.schema).to_pylist() == expected.to_pylist()
+
+
+def test_ranges_decode_a_row_group_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[tuple[str, int]] = []
+    read = Reader.read
+
+    def watched(self: Reader, schema: pa.Schema, where: Any, groups: Any = None) -> pa.Table:
+        decoded.extend((self.file.path, group) for group in groups)
+        return read(self, schema, where, groups)
+
+    monkeypatch.setattr(Reader, "read", watched)
+    for bucket in (0, 1):
+        list(lake.at().onward(READINGS.name, bucket, [(name, name) for name in IDS]))
+    assert decoded
+    assert len(set(decoded)) == len(decoded)

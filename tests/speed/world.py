@@ -27,6 +27,7 @@ from features.simulator import truth as simulated
 from features.simulator.fleet import Fleet, source
 from features.simulator.world import load_world
 from training import truth
+from training.blend import BOOSTERS
 from training.ceiling import Ceiling, slope_against
 from training.config import TrainConfig, load_config
 from training.evaluation import Settings, evaluate
@@ -71,11 +72,13 @@ def judge_kind(home: Path, lake: Lake, kind: str, seed: int, config: TrainConfig
     started = time.monotonic()
     snapshot = build(lake, kind, Grid(), home=home, threads=config.threads)
     built = time.monotonic()
-    frame = train_machine(config, snapshot, lake).predictions
+    training = train_machine(config, snapshot, lake)
+    frame, singles = training.predictions, training.singles
     known = truth.of(home, kind, frame)
     assert known is not None, "the simulator wrote no truth"
     p = frame[["p24", "p48", "p72"]].to_numpy(np.float64)
-    found = evaluate(frame, {OWN: p}, Settings(replicates=REPLICATES, lists=(), budgets=(0.05,)), truth=known).ceiling
+    how = Settings(replicates=REPLICATES, lists=(), budgets=(0.05,))
+    found = evaluate(frame, {OWN: p, **singles}, how, truth=known, singles=tuple(singles)).ceiling
     assert found is not None
     ended = time.monotonic()
     say(f"seed {seed}: {kind} built in {built - started:.0f} s, trained and judged in {ended - built:.0f} s")
@@ -122,6 +125,23 @@ def report(judged: Sequence[Judged]) -> bool:
     return reached
 
 
+def modes(judged: Sequence[Judged]) -> None:
+    """Where networks have entered: by failure mode what is alarmed, also by LightGBM alone, and of what that misses."""
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for one in judged:
+        for mode in one.ceiling.modes:
+            if mode.found is not None:
+                alone = mode.singles[BOOSTERS].value
+                missed = mode.failures * (1 - alone)
+                rescued = missed * mode.found.value if missed else 0.0
+                counts = mode.failures * np.array([1.0, mode.model.value, alone, mode.oracle.value])
+                key = (mode.name, mode.signs)
+                found[key] = found.get(key, np.zeros(6)) + np.array([*counts, missed, rescued])
+    for (name, signs), (failures, model, alone, oracle, missed, rescued) in found.items():
+        shares = f"blend {model / failures:.3f}  LightGBM alone {alone / failures:.3f}  oracle {oracle / failures:.3f}"
+        print(f"{name:>14} ({signs}) {failures:5.0f} failures  {shares}  of those it misses {rescued / max(missed, 1):.3f}")
+
+
 def run(machines: int, days: int, seeds: Sequence[int], config: str) -> bool:
     """Judge a model of each kind of each fleet and print the table; whether all of them together reach the figures."""
     judged = []
@@ -129,6 +149,7 @@ def run(machines: int, days: int, seeds: Sequence[int], config: str) -> bool:
         with tempfile.TemporaryDirectory() as home:
             judged += judge(Path(home), seed, machines, days, load_config(config))
     print(f"fleets of {machines:,} machines x {days} days, hourly readings; experiment {config}")
+    modes(judged)
     return report(judged)
 
 

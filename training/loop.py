@@ -19,7 +19,7 @@ from features.errors import BadInput
 from training import checkpoint as checkpoints
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import INTERVALS, Network, build, fit_inputs
-from training.windows import Layout, Rows, Source, Steps, batches
+from training.windows import Layout, Rows, Source, Steps, batches, cuts
 
 Floats = npt.NDArray[np.float64]
 _FITTED_ON = 1024  # windows that the input layer is fitted on
@@ -70,9 +70,10 @@ def fit(
     task = _Task(targets, weight, np.asarray(train_rows, dtype=np.int64), np.asarray(valid_rows, dtype=np.int64))
     _check(source, task, network)
     with _alone(loop.threads):
-        run = _run_of(source.layout, task, network, loop, seed)
+        model = _fresh(source, task, network, seed)
+        run = _run_of(source.layout, task, model, loop, seed)
         standing = checkpoints.read(checkpoint, run) if checkpoint else None
-        model = _fresh(source, task, network, seed).to(device)
+        model = model.to(device)
         training = _Training(model, task, loop, seed, device)
         if standing:
             training.resume(standing)
@@ -205,12 +206,6 @@ class _Training:
             standing.best, standing.best_loss, standing.best_epoch = _copied(self.averaged), judged, standing.epoch
 
 
-def cuts(rows: int, batch: int) -> list[slice]:
-    """Batches of so many rows. A last row on its own joins the batch before: it has no spread to be levelled by."""
-    starts = [start for start in range(0, rows, batch) if rows - start > 1 or start == 0]
-    return [slice(start, end) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
-
-
 def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:
     """The mean loss of rows. raw, target [n, k], NaN = does not count; weight [n].
 
@@ -269,14 +264,17 @@ def _check(source: Source, task: _Task, config: NetworkConfig) -> None:
                 raise BadInput(what, where="network training", mend="train on a longer history or more machines")
 
 
-def _run_of(layout: Layout, task: _Task, network: NetworkConfig, loop: LoopConfig, seed: int) -> dict[str, str]:
+def _run_of(layout: Layout, task: _Task, model: Network, loop: LoopConfig, seed: int) -> dict[str, str]:
     """What makes a run this one. Another number of threads is another run too: sums are taken in another order."""
     data = hashlib.sha256()
     for part in (task.targets[task.train], task.weight[task.train], task.train, task.targets[task.valid], task.valid):
         data.update(np.ascontiguousarray(part).tobytes())
     return {
         "layout": layout.hash,
-        "network": network.model_dump_json(),
+        "network": model.config.model_dump_json(),
+        "weights": hashlib.sha256(repr([(name, *one.shape) for name, one in model.state_dict().items()]).encode()).hexdigest()[
+            :16
+        ],
         "loop": loop.model_dump_json(),
         "seed": str(seed),
         "rows": data.hexdigest()[:16],

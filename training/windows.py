@@ -75,6 +75,12 @@ class Arrays:
         return self._steps[rows], self._static[rows]
 
 
+def cuts(rows: int, batch: int) -> list[slice]:
+    """Batches of so many rows. A last row on its own joins the batch before: it has no spread to be levelled by."""
+    starts = [start for start in range(0, rows, batch) if rows - start > 1 or start == 0]
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
+
+
 def batches(source: Source, parts: Sequence[Rows]) -> Iterator[tuple[Steps, Steps]]:
     """The windows of each part in turn; the next one is gathered while the present one is used."""
     if not parts:

@@ -16,7 +16,7 @@ from training import checkpoint, loop
 from training.hazard import INTERVAL_ENDS, interval_outcomes
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import build
-from training.windows import Arrays, batches
+from training.windows import Arrays, batches, cuts
 
 SMALL = NetworkConfig(width=6, layers=1, filters=3, filter_steps=5, mix=4, stride=3, hidden=8)
 SHORT = LoopConfig(epochs=3, batch=64, patience=None)
@@ -128,9 +128,9 @@ def test_drawn_rows_are_weighted_back_to_the_prior():
 
 
 def test_a_lone_last_row_joins_the_batch_before():
-    assert [len(range(9)[cut]) for cut in loop.cuts(9, 4)] == [4, 5]
-    assert [len(range(8)[cut]) for cut in loop.cuts(8, 4)] == [4, 4]
-    assert [len(range(10)[cut]) for cut in loop.cuts(10, 4)] == [4, 4, 2]
+    assert [len(range(9)[cut]) for cut in cuts(9, 4)] == [4, 5]
+    assert [len(range(8)[cut]) for cut in cuts(8, 4)] == [4, 4]
+    assert [len(range(10)[cut]) for cut in cuts(10, 4)] == [4, 4, 2]
     source, targets = made()
     fitted(source, targets, rows=np.arange(65))
 
@@ -184,6 +184,7 @@ def resumable(path, progress):
     [
         ({"layout": "other"}, "layout"),
         ({"network": "{}"}, "network"),
+        ({"weights": "another definition"}, "weights"),
         ({"rows": "0"}, "rows"),
     ],
 )
@@ -246,6 +247,22 @@ def test_progress_tells_loss_and_rate():
     fitted(*made(), valid=np.arange(10), progress=said.append)
     assert len(said) == 3
     assert said[0].startswith("epoch 1 of 3: loss ") and ", validation " in said[0] and said[0].endswith(" windows/s")
+
+
+def test_a_watcher_may_end_the_training(tmp_path):
+    source, targets = made()
+    told, path = [], tmp_path / "network.checkpoint"
+
+    def watch(epoch, loss):
+        told.append((epoch, loss))
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(source, targets, valid=np.arange(250, 300), watch=watch, checkpoint=path)
+    assert [epoch for epoch, _ in told] == [1, 2]
+    one = fitted(source, targets, valid=np.arange(250, 300), checkpoint=path)
+    assert [loss for _, loss in told] == [loss for _, loss in one.history[:2]] and len(one.history) == 3
 
 
 def test_batches_are_gathered_ahead():

@@ -174,8 +174,14 @@ class Occlusion:
         """The 72-hour score without each set of rows."""
         fresh = [hiding for hiding in dict.fromkeys(hidings) if hiding not in self._told]
         if fresh:
-            vectors = [online.vector(self.champion.catalog, hide(self.seen.history, one), self.as_of) for one in fresh]
-            p = self.champion.bundle.predict(np.stack(vectors), ranges=False).p[:, -1]
+            histories = [hide(self.seen.history, one) for one in fresh]
+            x = np.stack([online.vector(self.champion.catalog, history, self.as_of) for history in histories])
+            windows = self.champion.window(histories[0], self.as_of)
+            if windows is not None:
+                others = [self.champion.window(history, self.as_of) for history in histories[1:]]
+                parts = [windows, *(one for one in others if one is not None)]
+                windows = type(windows)(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+            p = self.champion.bundle.predict(x, windows, ranges=False).p[:, -1]
             self._told |= dict(zip(fresh, np.log(-np.log1p(-p)).tolist(), strict=True))
         return np.array([self._told[hiding] for hiding in hidings])
 

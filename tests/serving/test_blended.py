@@ -97,6 +97,16 @@ def test_it_is_explained_to_the_bit_from_the_posted_body_and_from_the_lake(world
         assert any("reasons are those of LightGBM" in note for note in answer["notes"])
 
 
+def test_what_rows_add_is_measured_on_the_blended_score(world: World, runtime: Runtime) -> None:
+    found = explain(world.home, runtime.store, known(runtime, "p03", 2)["score_id"], 2)
+    stretches = [one for reason in found.document()["reasons"] for one in reason["rows"]]
+    assert stretches
+    score = np.log(-np.log1p(-found.result.p[-1]))
+    for one in stretches:
+        without = np.log(-np.log1p(-one["p72_without"]))
+        assert score - without == pytest.approx(one["change"], abs=1e-9)
+
+
 def test_a_row_of_a_batch_is_explained_to_the_bit(world: World, runtime: Runtime) -> None:
     scores = score_machines(world.lake, load_champion(world.home, "pump"))
     keep(scores, runtime.store, world.lake)

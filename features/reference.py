@@ -82,6 +82,8 @@ def publish(lake: "Lake", kind: MachineKind, progress: Progress | None = None, u
             known.add(tables)
         if progress is not None:
             progress(history.series[READINGS].rows)
+    # A build goes on in this process: what the sums took would count beside what it takes.
+    pa.default_memory_pool().release_unused()
     # Even where every day stands: the commit says of which versions this is the reference, so that nobody looks again.
     lake.replace(contract, pa.concat_tables([stand, sums.table(stand, known)]), sources, lock.patience(PATIENCE_S))
     if lake.versions().get(contract.name, -1) > (-1 if published is None else published) + 1:

@@ -17,6 +17,7 @@ read -> standardise by flight condition -> windows and features -> fits side by 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -116,43 +117,44 @@ def forecast(config: LifeConfig, engines: Sequence[Engines], asked: Sequence[Eng
 
 
 def _of_group(config: LifeConfig, group: Sequence[Engines], asked: Sequence[Engines], choose: Choose, say: Say) -> list[Said]:
-    reference = Reference.of(group)
-    fleets = [Fleet.of(reference, [one]) for one in asked]
-    chosen = [choose(fleet) for fleet in fleets]
-    before = np.cumsum([0, *map(len, fleets)])
-    rows = np.concatenate([one + at for one, at in zip(chosen, before, strict=False)])
-    answers = life.blended(config, group, Asked(Fleet.of(reference, asked), rows), say)
-    rivals = _rivals(config, group, asked, chosen, say)
-    said, at = [], 0
-    for place, (one, fleet, picked) in enumerate(zip(asked, fleets, chosen, strict=True)):
-        part = slice(at, at := at + len(picked))
-        by_forecast = {ALONE: rivals[place]} | {name: all_[:, part] for name, all_ in answers.by_model.items()}
-        by_forecast[BLEND] = answers.blend[:, part]
-        left = fleet.left[picked].astype(np.float64)
-        said.append(Said(one.name, fleet.unit[picked], left, by_forecast, answers.weights))
+    joined, parts = _joined(Reference.of(group), asked, choose)
+    answers = life.blended(config, group, joined, say)
+    rivals = _rivals(config, group, asked, choose, say)
+    said = []
+    for place, (one, part) in enumerate(zip(asked, parts, strict=True)):
+        by_forecast = {ALONE: rivals[place]} | {name: by_seed[:, part] for name, by_seed in answers.by_model.items()}
+        rows = joined.rows[part]
+        left = joined.fleet.left[rows].astype(np.float64)
+        said.append(
+            Said(one.name, joined.fleet.unit[rows], left, by_forecast | {BLEND: answers.blend[:, part]}, answers.weights)
+        )
     return said
 
 
+def _joined(reference: Reference, asked: Sequence[Engines], choose: Choose) -> tuple[Asked, list[slice]]:
+    """The rows chosen of each of `asked`, as one question, and where each one's rows stand in it."""
+    chosen = [choose(Fleet.of(reference, [one])) for one in asked]
+    before, ends = np.cumsum([0, *map(len, asked)]), np.cumsum([0, *map(len, chosen)]).tolist()
+    rows = np.concatenate([one + at for one, at in zip(chosen, before[:-1], strict=True)])
+    return Asked(Fleet.of(reference, asked), rows), [slice(*bounds) for bounds in pairwise(ends)]
+
+
 def _rivals(
-    config: LifeConfig, group: Sequence[Engines], asked: Sequence[Engines], chosen: Sequence[npt.NDArray[np.int64]], say: Say
-) -> list[Floats]:
+    config: LifeConfig, group: Sequence[Engines], asked: Sequence[Engines], choose: Choose, say: Say
+) -> dict[int, Floats]:
     """[seeds, n] of each of `asked`: the boosters of the engines of its own set alone, as most published figures are made."""
-    own = {one.name: Fleet.of(Reference.of([one]), [one]) for one in group}
-    tasks = [
-        Task(
-            (one.name, WORDS[ALONE], f"seed {seed}", str(place)),
-            BOOSTERS,
-            seed,
-            fleet,
-            Asked(Fleet.of(fleet.reference, [one]), rows),
-        )
-        for place, (one, rows) in enumerate(zip(asked, chosen, strict=True))
-        for fleet in [own[one.name]]
-        for seed in config.seeds
-    ]
+    tasks: list[Task] = []
+    places: dict[int, tuple[str, slice]] = {}
+    for own in group:
+        mine = [place for place, one in enumerate(asked) if one.name == own.name]
+        if mine:
+            fleet = Fleet.of(Reference.of([own]), [own])
+            question, parts = _joined(fleet.reference, [asked[place] for place in mine], choose)
+            places |= {place: (own.name, part) for place, part in zip(mine, parts, strict=True)}
+            tasks += [Task((own.name, WORDS[ALONE], f"seed {seed}"), BOOSTERS, seed, fleet, question) for seed in config.seeds]
     found = life.answers(config, tasks, say)
-    by_place = [[found[task.key] for task in tasks if task.key[-1] == str(place)] for place in range(len(asked))]
-    return [np.stack(one) for one in by_place]
+    by_set = {name: np.stack([found[task.key] for task in tasks if task.key[0] == name]) for name, _ in places.values()}
+    return {place: by_set[name][:, part] for place, (name, part) in places.items()}
 
 
 def write(said: Sequence[Said], out: Path) -> None:

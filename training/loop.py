@@ -189,15 +189,15 @@ class _Training:
 
     def _loss(self, raw: Tensor, rows: Rows, factor: npt.NDArray[np.float32] | None = None) -> Tensor:
         weight = self.task.weight[rows] * self.scale * (1.0 if factor is None else factor)
-        target = torch.from_numpy(self.task.targets[rows]).to(self.device)
+        target = torch.from_numpy(self.task.targets[rows, : raw.shape[1]]).to(self.device)
         return loss_of(self.model, raw, target, torch.from_numpy(weight.astype(np.float32)).to(self.device), self.loop)
 
     def _keep(self, source: Source, standing: checkpoints.Standing, trained: float) -> None:
-        """Judge the epoch on the validation rows and keep its weights if they are the best."""
-        judged, valid = trained, self.task.valid
-        if len(valid):
-            raw = torch.from_numpy(_raw(self.averaged, source, valid, self.loop.valid_batch, self.device)).to(self.device)
-            judged = float(self._loss(raw.float(), valid))
+        """Judge the epoch by the forecast of the validation rows, without auxiliary events, and keep its weights if best."""
+        judged = trained
+        if len(valid := self.task.valid):
+            raw = _raw(self.averaged, source, valid, self.loop.valid_batch, self.device)[:, :INTERVALS]
+            judged = float(self._loss(torch.from_numpy(raw).float().to(self.device), valid))
         standing.history.append((trained, judged if len(valid) else float("nan")))
         standing.weights = _copied(self.model)
         standing.averaged = _copied(self.averaged) if self.loop.ema else {}

@@ -265,6 +265,15 @@ def test_a_watcher_may_end_the_training(tmp_path):
     assert [loss for _, loss in told] == [loss for _, loss in one.history[:2]] and len(one.history) == 3
 
 
+def test_auxiliary_events_do_not_judge_an_epoch():
+    source, targets = made()
+    extra = np.concatenate([targets, np.full((300, 1), np.nan, dtype=np.float32)], axis=1)
+    rows, valid = np.arange(250), np.arange(250, 300)
+    quiet = fitted(source, extra, rows=rows, valid=valid)
+    extra[valid, 3] = 1.0
+    assert fitted(source, extra, rows=rows, valid=valid).history == quiet.history
+
+
 def test_batches_are_gathered_ahead():
     gathered = []
 

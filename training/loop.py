@@ -269,12 +269,11 @@ def _run_of(layout: Layout, task: _Task, model: Network, loop: LoopConfig, seed:
     data = hashlib.sha256()
     for part in (task.targets[task.train], task.weight[task.train], task.train, task.targets[task.valid], task.valid):
         data.update(np.ascontiguousarray(part).tobytes())
+    shapes = repr([(name, *one.shape) for name, one in model.state_dict().items()])
     return {
         "layout": layout.hash,
         "network": model.config.model_dump_json(),
-        "weights": hashlib.sha256(repr([(name, *one.shape) for name, one in model.state_dict().items()]).encode()).hexdigest()[
-            :16
-        ],
+        "weights": hashlib.sha256(shapes.encode()).hexdigest()[:16],
         "loop": loop.model_dump_json(),
         "seed": str(seed),
         "rows": data.hexdigest()[:16],

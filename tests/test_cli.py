@@ -80,6 +80,30 @@ def test_the_demonstration_answers_one_document(monkeypatch: pytest.MonkeyPatch,
     assert json.loads(done.stdout) == {"home": str(tmp_path), "steps": [step, step]}
 
 
+@pytest.mark.parametrize(
+    ("machines", "days", "forced"), [(40, 360, True), (120, 200, True), (120, 360, False), (300, 720, False)]
+)
+def test_a_fleet_too_small_to_be_judged_is_promoted_with_the_reason(machines: int, days: int, forced: bool) -> None:
+    promoted = [step for step in forewarn.demo_steps(machines, days) if step[0] == "promote"]
+    assert [step[:4] for step in promoted] == [["promote", "machine", "--kind", kind] for kind in forewarn.DEMO_KINDS]
+    assert all(step[4:] == (["--force", forewarn.TOO_SMALL] if forced else []) for step in promoted)
+
+
+def test_the_demonstration_shows_verbs_that_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def promoting(force: str = typer.Option("")) -> None:
+        typer.echo(force)
+
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "promoting", SimpleNamespace(app=app))  # type: ignore[arg-type]
+    monkeypatch.setitem(forewarn.VERBS, "promoting", ("promoting", "app", ""))
+    monkeypatch.setattr(forewarn, "demo_steps", lambda machines, days: [["promoting", "--force", forewarn.TOO_SMALL]])
+    done = CliRunner().invoke(forewarn.demo, ["--no-serve"])
+    assert f"$ forewarn promoting --force '{forewarn.TOO_SMALL}'" in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--no-serve"], ["--no-serve", "--json"]])
 def test_the_demonstration_ends_where_a_promotion_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]

@@ -66,6 +66,17 @@ class BatchScores:
     def __len__(self) -> int:
         return len(self.moments)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of all these scores should know: who scored them, and how many the networks had no say in."""
+        bundle = self.champion.bundle
+        alone = 0 if bundle.manifest.windows is None else len(self) - int(self.said.blended.sum())
+        if not alone:
+            return self.champion.notes
+        why = bundle.lacking or "their windows are too short"
+        how = "scored by LightGBM alone, by its own calibration"
+        return (*self.champion.notes, f"the networks had no say in {alone} of {len(self)} ({why}): {how}")
+
     def top(self, count: int, n_reasons: int = 3) -> list[dict[str, Any]]:
         """The `count` (at most TOP) riskiest machines with their strongest reasons."""
         chosen = list(islice((row for row in self.order.tolist() if row in self.best), count))

@@ -72,7 +72,7 @@ def machine(
                     "snapshot": scored.snapshot_id,
                     "scored": len(scored),
                     "silent": len(scored.silent),
-                    "notes": list(champion.notes),
+                    "notes": list(scored.notes),
                     "riskiest": scored.top(top),
                 }
             )

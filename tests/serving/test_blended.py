@@ -126,7 +126,20 @@ def test_a_snapshot_that_is_ready_gives_the_same_scores(world: World) -> None:
     places = {name: row for row, name in enumerate(fresh_.machine_ids.to_pylist())}
     order = [places[name] for name in ready.machine_ids.to_pylist()]
     np.testing.assert_array_equal(ready.said.p, fresh_.said.p[order])
-    assert ready.said.blended.all()
+    assert ready.said.blended.all() and ready.notes == ()
+
+
+def test_a_batch_says_how_many_the_networks_had_no_say_in(world: World, tmp_path: Path) -> None:
+    champion = load_champion(world.home, "pump")
+    early = score_machines(world.lake, champion, as_of=START + timedelta(hours=12))
+    how = "scored by LightGBM alone, by its own calibration"
+    assert not early.said.blended.any()
+    assert early.notes == (f"the networks had no say in {MACHINES} of {MACHINES} (their windows are too short): {how}",)
+    point_at(tmp_path, world.bundle)
+    (tmp_path / "bundles" / world.bundle.manifest.bundle_id / "network-gru-0.onnx").unlink()
+    lacking = score_machines(world.lake, load_champion(tmp_path, "pump"))
+    why = "its file network-gru-0.onnx is missing"
+    assert lacking.notes == (f"the networks had no say in {MACHINES} of {MACHINES} ({why}): {how}",)
 
 
 def test_a_short_history_is_left_to_lightgbm_and_said_so(world: World, runtime: Runtime) -> None:

@@ -120,8 +120,8 @@ def promote(
         now = pointer.read_pointer(home, kind)
         before = now.bundle if now else None
         facts: dict[str, Any] = {"verb": "promote", "kind": kind, "bundle": bundle_id, "before": before}
-        if before == bundle_id:
-            tracking.mark_champion(settings, kind, bundle_id)
+        if now and before == bundle_id:
+            tracking.mark_champion(settings, kind, bundle_id, reason=now.forced)
             return _decision(facts, "unchanged", champion=before)
         bounds = bounds or gates.load_gates()
         judgement = _judged_if_possible(settings, kind, challenger, before, bounds, snapshot_id, force, say)
@@ -170,6 +170,7 @@ def judge(
     snapshot.check_current()
     champion, notes = _champion(home, kind, before)
     bundles = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
+    notes += tuple(_without_networks(name, one) for name, one in bundles.items() if one.lacking is not None)
     past = Past.of(snapshot, Lake.open(snapshot.lake))
     since = max(one.manifest.calibrated_until for one in bundles.values()) + timedelta(hours=bounds.judged_on.gap_hours)
     frame = outcomes(past, bounds.judged_on.reporting_lag_hours)
@@ -216,6 +217,15 @@ def _champion(home: Path, kind: str, before: str | None) -> tuple[Bundle | None,
     except ForewarnError as error:
         en, zh = f"the champion {before} cannot be asked ({error})", f"现役模型 {before} 无法使用（{error}）"
         return None, (Text(f"{en}: judged by the absolute gates alone", f"{zh}：仅按绝对门槛评判"),)
+
+
+def _without_networks(role: str, bundle: Bundle) -> Text:
+    """A bundle is judged as it would serve here, which is not as it was made."""
+    zh = {CHALLENGER: "挑战者", CHAMPION: "现役模型"}[role]
+    return Text(
+        f"the networks of the {role} have no say here ({bundle.lacking}): it is judged by LightGBM alone",
+        f"{zh}的网络在此无法使用（{bundle.lacking}）：仅按 LightGBM 评判",
+    )
 
 
 def _judged_if_possible(

@@ -12,7 +12,7 @@ from features.clock import micros
 from features.errors import BadInput, Conflict, NotFound
 from features.settings import Settings
 from tests.training import fleet, small
-from training import cli_retrain, promote, tracking
+from training import cli_retrain, pointer, promote, tracking
 from training.gates import Gates, JudgedOn
 from training.pointer import deciding, read_pointer
 
@@ -162,6 +162,29 @@ def test_champion_again_changes_nothing_but_mends_the_alias(world):
     decision = promote.promote(world.settings, "mill")
     assert decision.outcome == "unchanged" and read_pointer(world.home, "mill") == before
     assert len(kept(world)) == 1 and world.told[-1] == (first, None)
+
+
+def test_forced_champion_again_keeps_its_reason_in_the_registry(world):
+    first = saved(world, 3.0, 1)
+    bounds = Gates(judged_on=JudgedOn(least_failures=5000))
+    assert promote.promote(world.settings, "mill", bounds=bounds, force="new line").outcome == "forced"
+    assert promote.promote(world.settings, "mill").outcome == "unchanged" and world.told[-1] == (first, "new line")
+
+
+def test_networks_that_cannot_be_asked_are_named(world, monkeypatch):
+    first, second = saved(world, 1.5, 1), saved(world, 0.5, 2)
+    whole = pointer.whole_bundle
+
+    def lacking(home, kind, bundle_id):
+        bundle = whole(home, kind, bundle_id)
+        bundle.lacking = "onnxruntime is not installed"
+        return bundle
+
+    promote.promote(world.settings, "mill", first)
+    monkeypatch.setattr(pointer, "whole_bundle", lacking)
+    notes = [note["en"] for note in promote.promote(world.settings, "mill", second).notes]
+    said = "have no say here (onnxruntime is not installed): it is judged by LightGBM alone"
+    assert notes == [f"the networks of the {role} {said}" for role in ("challenger", "champion")]
 
 
 def test_damaged_challenger_is_an_error_and_nothing_is_decided(world):

@@ -123,7 +123,9 @@ def cutoffs(
     if not len(moments):
         raise BadInput("no observations to split", where="splits", mend="build a larger snapshot")
     begin, last = int(moments.min()), int(moments.max())
-    if (every_days is None) != (first is None) or (count is not None and every_days is not None):
+    if (every_days is None) != (first is None):
+        raise BadInput("days between cut-offs and a first date go together", where="cut-offs", mend="give both, or a number")
+    if count is not None and every_days is not None:
         raise BadInput("cut-offs are given in two ways", where="cut-offs", mend="either a number, or days and a first date")
     if every_days is not None and first is not None:
         if not 1 <= every_days <= 3650:

@@ -208,6 +208,11 @@ def test_cutoffs_that_make_no_sense(past, how):
         splits.cutoffs(past.as_of, **how)
 
 
+def test_a_first_date_alone_is_not_called_two_ways(past):
+    with pytest.raises(BadInput, match="go together"):
+        splits.cutoffs(past.as_of, first=datetime(2024, 3, 1, tzinfo=UTC))
+
+
 def test_cutoffs_by_number_and_by_date(past):
     last = int(past.as_of.max())
     found = splits.cutoffs(past.as_of, count=3)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from features.build import compute
@@ -76,6 +76,8 @@ def features(tables: Tables) -> np.ndarray:
 def test_features_from_the_lake_are_those_of_the_rows(drawn: Tables, hours: list[int], data: st.DataObject) -> None:
     tables = drawn | {name: accepted(name, drawn[name]) for name in ("machines", "events", "operations")}
     parts = turns(tables, [micros(START) + hour * HOUR for hour in hours])
+    # Rows of a machine that the lake does not know yet go to quarantine: another law.
+    assume(set(parts[0]["machines"].column(MACHINE).to_pylist()) == set(MACHINES))
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake.open(Path(folder) / "lake", create=True, buckets=2)
         seen: list[Tables] = []

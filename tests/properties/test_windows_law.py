@@ -90,7 +90,7 @@ def test_the_drawn_histories_reach_every_channel(kind: MachineKind) -> None:
     found: list[sequences.Batch] = []
 
     @given(histories(kind))
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=150, deadline=None, derandomize=True, database=None, phases=(Phase.generate,))
     def gather(tables: Tables) -> None:
         looks = [micros(look) for look in LOOKS]
         found.append(taken(kind, tables, np.tile([0, 1], len(looks)), np.repeat(looks, 2)))

@@ -27,7 +27,7 @@ from serving.champion import Champion
 from serving.contracts import HORIZON_HOURS
 from serving.evidence import deflated, lake_evidence
 from serving.latest import last_seen, moment
-from serving.scoring import new_score_id, reasons_of
+from serving.scoring import ALONE, OF_REASONS, new_score_id, reasons_of
 from serving.store import Store, StoredBatch, batch_score_id
 from training.prediction import Prediction, joined
 
@@ -68,14 +68,15 @@ class BatchScores:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of all these scores should know: who scored them, and how many the networks had no say in."""
+        """What a reader of all these scores should know: who scored them, and in how many the networks had no say."""
         bundle = self.champion.bundle
-        alone = 0 if bundle.manifest.windows is None else len(self) - int(self.said.blended.sum())
-        if not alone:
+        if bundle.manifest.windows is None or not len(self):
             return self.champion.notes
-        why = bundle.lacking or "their windows are too short"
-        how = "scored by LightGBM alone, by its own calibration"
-        return (*self.champion.notes, f"the networks had no say in {alone} of {len(self)} ({why}): {how}")
+        told, alone = list(self.champion.notes), len(self) - int(self.said.blended.sum())
+        if alone:
+            why = bundle.lacking or "their windows are too short"
+            told.append(f"the networks had no say in {alone} of {len(self)} ({why}): {ALONE}")
+        return (*told, OF_REASONS) if alone < len(self) else tuple(told)
 
     def top(self, count: int, n_reasons: int = 3) -> list[dict[str, Any]]:
         """The `count` (at most TOP) riskiest machines with their strongest reasons."""

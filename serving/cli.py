@@ -112,6 +112,7 @@ def _explanation_text(document: dict[str, Any]) -> str:
     lines = [f"{document['score_id']}: machine {document['machine_id']} at {document['as_of']} by {document['bundle']}"]
     for hours, p, low, high in zip(*(document[key] for key in ("horizon_hours", "p", "low", "high")), strict=True):
         lines.append(f"  {hours} h: {p:.4%} (90 % range {low:.4%} to {high:.4%})")
+    lines += [f"  {note}" for note in document["notes"]]
     for reason in document["reasons"]:
         lines += [f"  {reason['text_en']}", f"  {reason['text_zh']}"]
         lines += [f"      {stretch[text]}" for stretch in reason["rows"] for text in ("text_en", "text_zh")]

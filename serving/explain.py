@@ -65,6 +65,7 @@ class Explanation:
             "reproduced": self.reproduced,
             "verdict": self.verdict,
             "differences": list(self.differences),
+            "notes": list(self.result.notes),
             "reasons": [reason | {"rows": self.rows[reason["feature"]]} for reason in self.result.reasons],
             "later": self._later(),
         }

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+# What a score by a bundle with networks says of itself, of one machine or of many.
+ALONE = "scored by LightGBM alone, by its own calibration"
+OF_REASONS = "reasons are those of LightGBM; what the networks see in the order of readings has none"
+
+
 @dataclass(frozen=True)
 class Result:
     """What a bundle says of one machine: x float32[features]; p, low, high by horizon; reasons if asked for.
@@ -62,9 +67,9 @@ def score(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int = 0, wi
 def _of_networks(champion: Champion, window: "Batch | None", reasons: bool) -> tuple[str, ...]:
     missing = champion.bundle.without(window)
     if missing is not None:
-        return (f"the networks had no say ({missing}): scored by LightGBM alone, by its own calibration",)
+        return (f"the networks had no say ({missing}): {ALONE}",)
     if reasons and champion.reads_windows:
-        return ("reasons are those of LightGBM; what the networks see in the order of readings has none",)
+        return (OF_REASONS,)
     return ()
 
 

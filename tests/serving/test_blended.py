@@ -16,9 +16,11 @@ from features.sequences import over
 from features.settings import Settings
 from serving.batch import keep, score_machines
 from serving.champion import load_champion
+from serving.cli import _explanation_text
 from serving.explain import explain
 from serving.ready import score_snapshot
 from serving.runtime import Runtime
+from serving.scoring import OF_REASONS
 from serving.store import batch_score_id
 from tests.serving.world import END, HOURS, MACHINES, PUMP, START, World, hour, made_world, point_at, posted
 from tests.training.networks import fresh
@@ -94,7 +96,8 @@ def test_it_is_explained_to_the_bit_from_the_posted_body_and_from_the_lake(world
         found = explain(world.home, runtime.store, str(answer["score_id"]), 3)
         assert found.reproduced, found.verdict
         assert list(found.result.p) == [answer[name] for name in NAMES[:3]]
-        assert any("reasons are those of LightGBM" in note for note in answer["notes"])
+        assert OF_REASONS in answer["notes"]
+        assert found.document()["notes"] == [OF_REASONS] and f"  {OF_REASONS}" in _explanation_text(found.document())
 
 
 def test_what_rows_add_is_measured_on_the_blended_score(world: World, runtime: Runtime) -> None:
@@ -126,7 +129,7 @@ def test_a_snapshot_that_is_ready_gives_the_same_scores(world: World) -> None:
     places = {name: row for row, name in enumerate(fresh_.machine_ids.to_pylist())}
     order = [places[name] for name in ready.machine_ids.to_pylist()]
     np.testing.assert_array_equal(ready.said.p, fresh_.said.p[order])
-    assert ready.said.blended.all() and ready.notes == ()
+    assert ready.said.blended.all() and ready.notes == (OF_REASONS,)
 
 
 def test_a_batch_says_how_many_the_networks_had_no_say_in(world: World, tmp_path: Path) -> None:

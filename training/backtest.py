@@ -227,10 +227,12 @@ def load(path: Path) -> Part | None:
         return None
 
 
-def champion_says(home: Path, past: Past, rows: Rows, gap_hours: float, threads: int) -> tuple[str, Floats] | None:
+def champion_says(
+    home: Path, past: Past, rows: Rows, gap_hours: float, threads: int, *, progress: Say | None = None
+) -> tuple[str, Floats] | None:
     """(id, probabilities [n]) of the champion for ascending rows, NaN for those not later than it was fitted on.
 
-    None without a champion, or with one that cannot be asked here.
+    None without a champion, or with one that cannot be asked here: `progress` hears why.
     """
     from training import pointer
 
@@ -240,7 +242,9 @@ def champion_says(home: Path, past: Past, rows: Rows, gap_hours: float, threads:
         if now is None:
             return None
         bundle = pointer.whole_bundle(home, kind, now.bundle)
-    except UserError:
+    except UserError as error:
+        if progress:
+            progress(f"the champion is left out: {error}")
         return None
     since = int(bundle.manifest.calibrated_until.timestamp() * 1e6) + int(gap_hours * splits.MICROS_PER_HOUR)
     later = past.as_of[rows] >= since

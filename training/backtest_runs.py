@@ -98,7 +98,8 @@ def run_backtest(
     tracking.check(settings)
     run = backtest.rolling(past, config, cuts, settings.home / "backtests" / "parts", progress=say)
     say("judge")
-    champion = backtest.champion_says(settings.home, past, run.rows, config.split.gap_hours, config.threads)
+    gap = config.split.gap_hours
+    champion = backtest.champion_says(settings.home, past, run.rows, gap, config.threads, progress=say)
     try:
         found = over_time.judged(run, outcomes(past, config.split.reporting_lag_hours), champion, budget=budget)
     except ValueError as error:

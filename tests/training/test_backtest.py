@@ -266,6 +266,17 @@ def test_champion_is_compared_only_where_it_may_be_asked(invented):
     assert nothing.of_champion is None and nothing.champion == "machine-mill-1"
 
 
+def test_champion_that_cannot_be_asked_is_left_out_and_said(past, tmp_path):
+    rows, heard = np.arange(5), []
+    assert backtest.champion_says(tmp_path, past, rows, 72.0, 1, progress=heard.append) is None and not heard
+    pointer = tmp_path / "champion" / "machine" / "pump.json"
+    pointer.parent.mkdir(parents=True)
+    now = {"bundle": "machine-pump-1", "path": "bundles/machine-pump-1", "promoted_at": "2026-01-01T00:00:00Z"}
+    pointer.write_text(json.dumps(now))
+    assert backtest.champion_says(tmp_path, past, rows, 72.0, 1, progress=heard.append) is None
+    assert len(heard) == 1 and heard[0].startswith("the champion is left out: ") and "no bundle machine-pump-1" in heard[0]
+
+
 def test_page_has_a_picture_for_each_figure_and_no_hole(invented, tmp_path):
     table, made = invented
     quiet = table.copy()

@@ -4,6 +4,9 @@ A user's error ends a verb with exit code 2 and becomes HTTP 4xx problem details
 Anything else is a defect of the program and may show a traceback.
 """
 
+from functools import partial
+from typing import Any
+
 
 class ForewarnError(Exception):
     """Base of every error that Forewarn raises on purpose."""
@@ -21,6 +24,10 @@ class UserError(ForewarnError):
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
         self.what, self.where, self.mend = what, where, mend
         super().__init__(what, where, mend)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name: raised in another process, it comes back as it is."""
+        return partial(type(self), self.what, where=self.where, mend=self.mend), ()
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what

@@ -18,8 +18,9 @@ from features.errors import BadInput, Conflict
 from training.tuning_folds import Watch
 from training.tuning_space import Choice, OneOf, Range, Value
 
-IDENTITY = "identity"
+IDENTITY, OWN, WHY = "identity", "own", "why"
 _STARTUP = 8  # trials before the search leans on what it saw, and before any is given up early
+_FRUITLESS = 10  # trials of this process that fail one after the other end its search
 _LOCK_SECONDS = 30  # that a process waits for a SQLite file which another one writes
 _BEAT_SECONDS, _GRACE_SECONDS = 15, 60  # how often a running trial says that it lives, and for how long it is believed
 Space = Mapping[str, Range | OneOf]
@@ -29,7 +30,10 @@ Trial = Callable[[Choice, Watch], float]
 
 @dataclass(frozen=True)
 class Tried:
-    """One finished trial. loss: None where it was given up early (pruned) or failed; why: the reason of a failure."""
+    """One finished trial. loss: None where it was given up early (pruned) or failed; why: the reason of a failure.
+
+    own: it tried the experiment as it is.
+    """
 
     number: int
     state: str
@@ -37,6 +41,7 @@ class Tried:
     loss: float | None
     seconds: float
     why: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ class Found:
     @property
     def own(self) -> float | None:
         """The loss of the experiment as it was."""
-        first = next((one for one in self.trials if one.number == 0), None)
-        return first.loss if first else None
+        return next((one.loss for one in self.trials if one.own and one.loss is not None), None)
 
     @property
     def best(self) -> Tried | None:
@@ -96,29 +100,38 @@ def search(
 
     say = progress or (lambda text: None)
     with _storage(url) as storage:
-        study = _study(storage, name, identity, seed)
-        if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(dict(own), skip_if_exists=True)
+        study = _study(storage, name, identity)
+        _own_first(study, own)
         failures: list[BadInput] = []
+        mine: list[int] = []
         started = time.monotonic()
 
         def objective(one: "optuna.Trial") -> float:
+            mine.append(one.number)
+            # By the trial's number: processes begun together draw apart, one that goes on draws as the first would have.
+            study.sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed + 7919 * one.number)
             values = {key: _suggest(one, key, among) for key, among in space.items()}
             try:
                 loss = trial(values, _watch(one))
             except BadInput as error:
-                one.set_user_attr("why", str(error))
+                one.set_user_attr(WHY, str(error))
                 failures.append(error)
                 raise
             if loss != loss:
                 raise optuna.TrialPruned("no window was long enough to be judged")
             return loss
 
-        while _finished(study) < budget.trials and (budget.seconds is None or time.monotonic() - started < budget.seconds):
+        def spent() -> bool:
+            late = budget.seconds is not None and time.monotonic() - started >= budget.seconds
+            return late or len(failures) >= _FRUITLESS or _finished(study) >= budget.trials
+
+        while not spent():
             study.optimize(objective, n_trials=1, catch=(BadInput,))
-            last = _told(study.get_trials(deepcopy=False)[-1])
+            last = _told(study.get_trials(deepcopy=False)[mine[-1]])  # others' are among them
             found = _found(study, family)
-            if found.best is None and failures and (len(failures) >= 3 or last.number == 0):
+            if last.state != "FAIL":
+                failures.clear()
+            if found.best is None and failures and (len(failures) >= 3 or last.own):
                 raise failures[-1]
             best = "" if found.best is None else f", best {found.best.loss:.6f} (trial {found.best.number})"
             said = last.state.lower() if last.loss is None else f"{last.loss:.6f}"
@@ -131,7 +144,7 @@ def _watch(one: Any) -> Watch:
 
     def told(step: int, loss: float) -> None:
         one.report(loss, step)
-        if one.should_prune():
+        if not _is_own(one) and one.should_prune():
             raise optuna.TrialPruned
 
     return told
@@ -148,18 +161,12 @@ def _suggest(trial: Any, key: str, among: Range | OneOf) -> Value:
     return number
 
 
-def _study(storage: Any, name: str, identity: Mapping[str, Any], seed: int) -> Any:
-    """The study of that name. Processes that join later draw from another seed, or they would all try the same."""
+def _study(storage: Any, name: str, identity: Mapping[str, Any]) -> Any:
+    """The study of that name."""
     import optuna
 
-    sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="minimize", sampler=sampler, pruner=pruner, load_if_exists=True
-    )
-    joined = len(study.get_trials(deepcopy=False))
-    if joined:
-        study.sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed + 7919 * joined)
+    study = optuna.create_study(storage=storage, study_name=name, direction="minimize", pruner=pruner, load_if_exists=True)
     known = study.user_attrs.get(IDENTITY)
     if known is None:
         study.set_user_attr(IDENTITY, dict(identity))
@@ -168,6 +175,18 @@ def _study(storage: Any, name: str, identity: Mapping[str, Any], seed: int) -> A
         what = f"the study there is about something else (another {apart})"
         raise Conflict(what, where=f"study {name}", mend="leave out --study, or give another name")
     return study
+
+
+def _own_first(study: Any, own: Choice) -> None:
+    """Ask for the experiment's own values, unless they were tried, are being tried, or cannot be trained."""
+    before = [one for one in study.get_trials(deepcopy=False) if _is_own(one)]
+    if all(one.state.name == "FAIL" and WHY not in one.user_attrs for one in before):
+        study.enqueue_trial(dict(own), user_attrs={OWN: True})
+
+
+def _is_own(trial: Any) -> bool:
+    """Of a trial that was killed, the one that stands in for it has the same mark."""
+    return bool(trial.user_attrs.get(OWN, trial.number == 0))
 
 
 @contextmanager
@@ -182,21 +201,31 @@ def _storage(url: str) -> Iterator[Any]:
     try:
         if sqlite:
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            # The heartbeat is marked experimental; without it a killed trial would run for ever.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.RDBStorage(
-                url,
-                engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}} if sqlite else {},
-                heartbeat_interval=_BEAT_SECONDS,
-                grace_period=_GRACE_SECONDS,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=2),
-            )
-            yield storage
+        yield _opened(url, {"connect_args": {"timeout": _LOCK_SECONDS}} if sqlite else {})
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ else error
         reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
         raise Conflict(f"the storage of the study cannot be used: {reason}", where=_shown(url), mend=mend) from error
+
+
+def _opened(url: str, how: Mapping[str, Any]) -> Any:
+    import optuna
+
+    with warnings.catch_warnings():
+        # The heartbeat is marked experimental; without it a killed trial would run for ever.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs=dict(how),
+                heartbeat_interval=_BEAT_SECONDS,
+                grace_period=_GRACE_SECONDS,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
+        except ImportError as error:
+            what = f"the storage of the study cannot be used: {error.__cause__ or error}"
+            mend = "install the database's driver, or correct FOREWARN_STUDY_URL"
+            raise Conflict(" ".join(what.split()), where=_shown(url), mend=mend) from None
 
 
 def _shown(url: str) -> str:
@@ -217,7 +246,7 @@ def _finished(study: Any) -> int:
 def _told(one: Any) -> Tried:
     seconds = one.duration.total_seconds() if one.duration else 0.0
     loss = float(one.value) if one.state.name == "COMPLETE" else None
-    return Tried(one.number, one.state.name, dict(one.params), loss, seconds, one.user_attrs.get("why", ""))
+    return Tried(one.number, one.state.name, dict(one.params), loss, seconds, one.user_attrs.get(WHY, ""), _is_own(one))
 
 
 def _found(study: Any, family: str, *, importance: bool = False) -> Found:

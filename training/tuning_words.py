@@ -52,7 +52,7 @@ def _of(one: Found) -> Text:
     if own is None:
         en = f"{words.en}: {ran_en}; best loss {best.loss:.6f} (trial {best.number})."
         return Text(en, f"{words.zh}：{ran_zh}；最低损失 {best.loss:.6f}（第 {best.number} 次）。")
-    if best.number == 0:
+    if best.own:
         return Text(
             f"{words.en}: {ran_en}; none was better than the experiment as it is ({own:.6f}).",
             f"{words.zh}：{ran_zh}；均未优于原实验（{own:.6f}）。",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from features.errors import BadInput
 from features.sources import cmapss
 from features.sources.cmapss import Engines
 from tests.training.engines import lives, write
@@ -95,6 +96,13 @@ def test_the_blend_is_the_same_on_any_number_of_processes(engines: list[Engines]
     for key in ((BOOSTERS,), ("gru",)):
         np.testing.assert_array_equal(one[key], two[key])
     assert len(said) == 2
+
+
+def test_an_error_in_another_process_is_told_as_it_is(fleet: Fleet) -> None:
+    config = small(processes=2)
+    config = config.model_copy(update={"networks": config.networks.model_copy(update={"share": 1e-9})})
+    with pytest.raises(BadInput, match="network training: 1 rows to train on; widen"):
+        life.answers(config, [Task(("gru",), "gru", 1, fleet, Asked(fleet, fleet.last))], silent)
 
 
 def test_every_seed_has_its_blend(engines: list[Engines], fleet: Fleet) -> None:

@@ -9,6 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 
 from features.errors import BadInput, Conflict
@@ -62,6 +63,38 @@ def test_same_seed_same_trials(tmp_path: Path) -> None:
     assert [trial.values for trial in one.trials] == [trial.values for trial in other.trials]
 
 
+def test_a_search_that_was_cut_off_draws_as_a_whole_one(tmp_path: Path) -> None:
+    """By the trial's number, so that processes which begin together do not draw the same either."""
+    whole = run(f"sqlite:///{tmp_path / 'whole.db'}", 12)
+    for trials in (1, 3, 12):
+        parts = run(f"sqlite:///{tmp_path / 'parts.db'}", trials)
+    assert [trial.values for trial in parts.trials] == [trial.values for trial in whole.trials]
+
+
+def test_the_experiment_is_tried_again_where_it_was_interrupted(url: str) -> None:
+    def interrupted(values, watch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(url, 3, interrupted)
+    found = run(url, 3)
+    assert found.own == pytest.approx(14.0) and [one.own for one in found.trials] == [True, True, False, False]
+
+
+def test_each_process_tells_its_own_trials(url: str) -> None:
+    told = []
+
+    def trial(values, watch):
+        if values == OWN:  # meanwhile another process begins one
+            storage = optuna.storages.RDBStorage(url)
+            optuna.load_study(study_name="mill", storage=storage).ask()
+            storage.remove_session()
+        return bowl(values, watch)
+
+    run(url, 1, trial, progress=told.append)
+    assert len(told) == 1 and told[0].startswith("boosters trial 0: 14.000000 in")
+
+
 def test_a_hopeless_trial_is_given_up_early(url: str) -> None:
     steps = []
 
@@ -94,6 +127,16 @@ def test_a_failing_trial_is_told_and_the_rest_goes_on(url: str) -> None:
     failed = [one for one in found.trials if one.state == "FAIL"]
     assert failed and all("the loss is nan" in one.why and one.loss is None for one in failed)
     assert sum(one.state == "COMPLETE" for one in found.trials) == 8
+
+
+def test_a_search_in_which_everything_fails_ends(url: str) -> None:
+    def trial(values, watch):
+        if values != OWN:
+            raise BadInput("the loss is nan", where="network training", mend="lower it")
+        return bowl(values, watch)
+
+    found = run(url, 6, trial)
+    assert [one.state for one in found.trials] == ["COMPLETE", *["FAIL"] * tuning._FRUITLESS] and found.best is not None
 
 
 def test_an_experiment_that_cannot_be_trained_is_said_at_once(url: str) -> None:
@@ -129,7 +172,8 @@ def test_a_locked_storage_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_damaged_or_unknown_storage_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_text("no database at all, but text of some length " * 50)
-    for url in (f"sqlite:///{tmp_path / 'bad.db'}", "postgresql+psycopg://me:secret@127.0.0.1:1/none"):
+    driverless = "mysql+asyncmy://me:secret@127.0.0.1:1/none"
+    for url in (f"sqlite:///{tmp_path / 'bad.db'}", "postgresql+psycopg://me:secret@127.0.0.1:1/none", driverless):
         with pytest.raises(Conflict, match="cannot be used") as told:
             run(url, 1)
         assert "secret" not in str(told.value) and "\n" not in str(told.value)
@@ -175,7 +219,7 @@ def test_a_killed_trial_is_tried_again(url: str, monkeypatch: pytest.MonkeyPatch
     assert one.stdout is not None and one.stdout.readline() == "begun\n"
     one.send_signal(signal.SIGKILL)
     one.communicate()
-    time.sleep(2.5)
+    time.sleep(3.2)  # the storage counts in whole seconds
     found = run(url, 3)
     assert sum(trial.state == "COMPLETE" for trial in found.trials) == 3
     assert [trial.state for trial in found.trials if trial.values == OWN] == ["FAIL", "COMPLETE"]

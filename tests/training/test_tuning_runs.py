@@ -136,7 +136,7 @@ def load_config_file(path: str) -> TrainConfig:
 
 
 def tried(number: int, loss: float | None, state: str = "COMPLETE", **values: float) -> Tried:
-    return Tried(number, state, values, loss, 1.0)
+    return Tried(number, state, values, loss, 1.0, own=number == 0)
 
 
 def found(family: str, *trials: Tried) -> Found:

@@ -37,12 +37,17 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
 
 def write_json(path: Path, document: Any) -> None:
     """Write JSON so that a reader, or a crash, sees the old file or the new one whole."""
-    draft = path.with_name(f".{path.name}.draft")
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """The same of any text. Processes may write the same file at once: each has a draft of its own, and one of them stays."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False, indent=1)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    return draft.replace(path)
 
 
 def validated(model: type[Model], document: Any, where: str, mend: str) -> Model:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from features.documents import write_text
 from training.backtest import KEPT, RIVAL, Run
 from training.backtest_words import FIGURES, WORDS, notes, verdict
 from training.charts import Axis, Line, line_chart, period_axis, span_axis
@@ -46,9 +47,7 @@ def write(page: Page, run: Run, found: OverTime, path: Path) -> Path:
         style=(folder / "report.css").read_text(encoding="utf-8"), **context(page, run, found)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".part")
-    half.write_text(text, encoding="utf-8")
-    return half.replace(path)
+    return write_text(path, text)
 
 
 def context(page: Page, run: Run, found: OverTime) -> dict[str, Any]:

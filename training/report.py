@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from features.documents import write_text
 from training import report_figures as figures
 from training.ceiling import ORACLE, Ceiling
 from training.evaluation import THIRD_DAY, Evaluation
@@ -59,9 +60,7 @@ def render(run: Run, evaluation: Evaluation) -> str:
 def write(run: Run, evaluation: Evaluation, path: Path) -> Path:
     """Write the page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".part")
-    half.write_text(render(run, evaluation), encoding="utf-8")
-    return half.replace(path)
+    return write_text(path, render(run, evaluation))
 
 
 def pictures(run: Run, evaluation: Evaluation) -> dict[str, str]:

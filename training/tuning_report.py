@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from features.documents import write_text
 from training.charts import Line, count_axis, line_chart, span_axis
 from training.config import TrainConfig
 from training.report_figures import Figure
@@ -44,9 +45,7 @@ def write(page: Page, found: Sequence[Found], path: Path) -> Path:
     style = (folder / "report.css").read_text(encoding="utf-8")
     text = environment.get_template(TEMPLATE).render(style=style, **context(page, found))
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".part")
-    half.write_text(text, encoding="utf-8")
-    return half.replace(path)
+    return write_text(path, text)
 
 
 def context(page: Page, found: Sequence[Found]) -> dict[str, Any]:

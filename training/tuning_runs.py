@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from features.build import Snapshot
-from features.documents import write_json
+from features.documents import write_json, write_text
 from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.settings import Settings
@@ -159,9 +159,7 @@ def tuned_experiment(config: TrainConfig, found: list[Found]) -> TrainConfig:
 def _write(config: TrainConfig, path: Path) -> Path:
     """The experiment as TOML, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".part")
-    half.write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
-    return half.replace(path)
+    return write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
 
 
 def _tell(settings: Settings, snapshot: Snapshot, made: Outcome, started: float, say: Callable[[str], None]) -> Outcome:

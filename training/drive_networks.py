@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.history import HOUR
 from features.observations import AS_OF
 from features.schema import MACHINE, TIME
 from features.sequences import Windows, windows
@@ -81,7 +82,7 @@ def fitted(
     say(f"windows of {len(taught):,} rows to fit networks on and {len(judged):,} to judge them by")
     source = _windows(fleet, rows.machine[chosen], rows.moments[chosen], wanted.hours, threads=config.threads)
     outcomes = interval_outcomes(rows.hours_to_failure[chosen], rows.followed_hours[chosen])
-    longer = interval_outcomes(rows.hours_to_failure[chosen], rows.followed_hours[chosen], wanted.auxiliary_hours)
+    longer = further(rows, wanted.auxiliary_hours, fleet.end)[chosen]
     targets, weight = np.concatenate([outcomes, longer], axis=1), np.concatenate([taught_weight, judged_weight])
     own = np.arange(len(taught))
     valid = machine_share([str(code) for code in rows.machine[taught].tolist()], wanted.valid_share, salt="network ")
@@ -107,6 +108,15 @@ def fitted(
         rows.machine[judged],
     ).part(enough)
     return DriveNetworks(panels.decided(config, said, first, monotone, model), least)
+
+
+def further(rows: TrainingRows, ends: tuple[float, ...], last: int) -> npt.NDArray[np.float32]:
+    """[n, k] outcomes of auxiliary intervals; NaN where one had not passed by `last` (microseconds), the collection's end.
+
+    Of such an interval failures alone are known, survivors not, and the date would give them away.
+    """
+    passed = rows.moments[:, None] + np.round(np.array(ends) * HOUR).astype(np.int64) <= last
+    return np.where(passed, interval_outcomes(rows.hours_to_failure, rows.followed_hours, ends), np.float32(np.nan))
 
 
 def some(rows: TrainingRows, chosen: Flags, most: int | None, seed: int) -> tuple[Rows, Floats]:

@@ -202,7 +202,11 @@ def answers(config: LifeConfig, tasks: Iterable[Task], say: Say) -> dict[tuple[s
         }
         for number, done in enumerate(as_completed(coming), 1):
             task = coming[done]
-            found[task.key] = done.result()
+            try:
+                found[task.key] = done.result()
+            except BaseException:  # what has not begun need not be fitted any more
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
             say(f"fitted {number} of {len(tasks)}: {' '.join(task.key)}")
     return found
 

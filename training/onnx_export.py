@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import torch
 
+from features.errors import BadInput
 from training.loop import Fitted
 from training.onnx_model import STATIC, STEPS, OnnxNetwork
 from training.windows import Steps
@@ -17,7 +18,7 @@ _CLOSE = 1e-5
 def to_onnx(fitted: Fitted) -> bytes:
     """The network as ONNX, its batch open, its layout's hash in the metadata.
 
-    Raises RuntimeError if its answers on random windows are not torch's to 1e-5.
+    Raises BadInput if its answers on random windows are not torch's to 1e-5.
     """
     import onnx
 
@@ -42,7 +43,8 @@ def to_onnx(fitted: Fitted) -> bytes:
     content = bytes(model.SerializeToString())
     worst = difference(fitted, content)
     if not worst <= _CLOSE:
-        raise RuntimeError(f"the ONNX network differs from torch by {worst:.2g} on random windows")
+        what = f"the ONNX network differs from torch by {worst:.2g} on random windows"
+        raise BadInput(what, where="network training", mend="lower loop.learning_rate, or leave the network out")
     return content
 
 

@@ -69,16 +69,19 @@ def loss_of_boosters(config: TrainConfig, past: Past, folds: list[Judge], watch:
 
 
 def loss_of_network(config: TrainConfig, past: Past, folds: list[Judge], watch: Watch) -> float:
-    """Mean loss in nats of an observation over all folds; told each epoch, by the loss on the network's validation rows."""
+    """Mean loss in nats of an observation over all folds; told each epoch once the rate has risen, by the
+    loss on the network's validation rows."""
     assert config.network is not None
     wanted = config.network
     (family,) = wanted.families
     source = past.windows(wanted.hours, threads=config.threads)
+    rising = round(wanted.loop.warmup * wanted.loop.epochs)
     total, weight = 0.0, 0.0
     for number, one in enumerate(folds):
 
         def told(epoch: int, loss: float, first: int = number * wanted.loop.epochs) -> None:
-            watch(first + epoch - 1, loss)
+            if epoch > rising:  # before, a network has hardly begun, and the slow ones would be given up
+                watch(first + epoch - 1, loss)
 
         fitted = sequence_fit.fit(config, past, one.fold.train, one.fold.cut, watch=told)
         logs, enough = sequence_fit.logs(fitted, source, one.later.at)

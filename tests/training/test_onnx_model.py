@@ -80,7 +80,7 @@ def test_a_difference_would_be_found(monkeypatch):
         fitted.network.out.bias[0] += 1e-3
     assert onnx_export.difference(fitted, content) > 1e-5
     monkeypatch.setattr(onnx_export, "difference", lambda *_: 1e-3)
-    with pytest.raises(RuntimeError, match="differs from torch"):
+    with pytest.raises(BadInput, match="differs from torch"):
         onnx_export.to_onnx(fitted)
 
 

@@ -90,6 +90,12 @@ def test_a_network_is_watched_epoch_by_epoch(past: Past) -> None:
     folds, told = judges(config(), past, folds=2), []
     loss = loss_of_network(config(), past, folds, lambda step, loss: told.append((step, loss)))
     assert 0.0 < loss < 1.0 and [step for step, _ in told] == [0, 1, 2, 3]
+    slow, late = config(), []
+    assert slow.network is not None
+    loop = slow.network.loop.model_copy(update={"warmup": 0.5})
+    slow = slow.model_copy(update={"network": slow.network.model_copy(update={"loop": loop})})
+    loss_of_network(slow, past, folds[:1], lambda step, loss: late.append(step))
+    assert late == [1]  # while the rate rises nothing is told
 
     class Enough(Exception):
         pass

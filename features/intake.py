@@ -19,6 +19,7 @@ from features.schema import (
     EVENT_TIME,
     EVENTS,
     FAILURES,
+    FLAG,
     MACHINE,
     MACHINES,
     MAINTENANCE,
@@ -34,8 +35,11 @@ from features.sources.reader import Batch, Refusal
 
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(2200, 1, 1, tzinfo=UTC)
 # So many unreadable cells, and not one readable, are a column of another type rather than slips: the import stops.
 WHOLE_COLUMN = 10
+# So many codes of a column are named where another one is refused.
+FEW_CODES = 8
 
 REFUSED = pa.schema([("row", pa.int64()), ("column", TEXT), ("reason", TEXT), ("value", TEXT)])
 
@@ -94,6 +98,10 @@ def check(batch: Batch, imported_at: datetime) -> Checked:
         arrays[column.name] = _check_column(raw, column, contract, imported_at, refusals, where)
     if not own_recorded:
         arrays[RECORDED_AT] = arrays[EVENT_TIME]
+    for order in contract.orders:
+        first, second = arrays[order.first], arrays[order.second]
+        wrong = pc.greater_equal(first, second) if order.strict else pc.greater(first, second)
+        refusals.add(parse.mask(wrong), order.second, f"before {order.first}" + " or at it" * order.strict, second)
     clean = ~refusals.bad
     table = pa.table([arrays[name] for name in contract.arrow.names], names=contract.arrow.names)
     table = table.filter(pa.array(clean)).cast(contract.arrow)
@@ -173,10 +181,13 @@ def _check_column(
         reason = "empty id" if column.name == contract.entity else "empty"
         refusals.add(~parse.present(parsed.array), column.name, reason, raw)
     if column.type == TIME:
-        latest = imported_at + CLOCK_SKEW
+        latest = LAST if column.ahead else imported_at + CLOCK_SKEW
         moments = pc.fill_null(parsed.array.cast(pa.int64()), 0).to_numpy()
-        refusals.add(moments > micros(latest), column.name, "in the future of the import", raw)
-        refusals.add(moments < micros(EARLIEST), column.name, f"before {EARLIEST:%Y}", raw)
+        reason = f"after {LAST:%Y}" if column.ahead else "in the future of the import"
+        refusals.add(moments > micros(latest), column.name, reason, raw)
+        refusals.add(moments < micros(datetime(column.since, 1, 1, tzinfo=UTC)), column.name, f"before {column.since}", raw)
+    if column.type == TEXT:
+        _check_words(parsed.array, column, refusals, raw)
     _check_range(parsed.array, column, refusals, raw)
     return parsed.array
 
@@ -194,7 +205,9 @@ def check_readable(parsed: Parsed, raw: pa.Array, name: str, where: str) -> None
 
 def _parse(raw: pa.Array, column: Column) -> Parsed:
     if column.type == TEXT:
-        return parse.text(raw)
+        return parse.text(raw, column.longest)
+    if column.type == FLAG:
+        return parse.flag(raw)
     if column.type == TIME:
         return parse.time(raw)
     parsed = parse.number(raw)
@@ -203,6 +216,18 @@ def _parse(raw: pa.Array, column: Column) -> Parsed:
     exact = parsed.array.cast(column.type, safe=False)
     changed = parse.mask(pc.not_equal(exact.cast(NUMBER), parsed.array))
     return Parsed(exact, (*parsed.faults, (changed, f"not of type {column.type}")))
+
+
+def _check_words(array: pa.Array, column: Column, refusals: Refusals, raw: pa.Array) -> None:
+    given = parse.present(array)
+    if column.codes:
+        known = parse.mask(pc.is_in(array, pa.array(column.codes, TEXT)))
+        few = len(column.codes) <= FEW_CODES
+        due = f"one of {', '.join(column.codes)} is due" if few else "data/README.md lists those that there are"
+        refusals.add(given & ~known, column.name, f"unknown {column.name}: {due}", raw)
+    if column.pattern:
+        fits = parse.mask(pc.match_substring_regex(array, f"^(?:{column.pattern})$"))
+        refusals.add(given & ~fits, column.name, f"not of the form {column.pattern}", raw)
 
 
 def _check_range(array: pa.Array, column: Column, refusals: Refusals, raw: pa.Array) -> None:

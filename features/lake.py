@@ -29,9 +29,10 @@ from features.clock import in_order
 from features.documents import read_json, write_json
 from features.errors import BadInput, NotFound
 from features.kinds import MachineKind, extended, parse_kind
-from features.schema import FIXED, MACHINES, TEXT, TableContract, readings, reference
+from features.schema import MACHINES, TEXT, TableContract, readings, reference
 from features.sources.reader import Batch, Source
 from features.spill import Spill
+from features.tables import STANDARD
 from features.view import View
 
 __all__ = ["Lake", "RowAccount", "TableCount"]
@@ -99,15 +100,15 @@ class Lake:
 
     def contract(self, table_name: str) -> TableContract:
         """The contract of a table. Raises NotFound naming those that there are."""
-        if table_name in FIXED:
-            return FIXED[table_name]
+        if table_name in STANDARD:
+            return STANDARD[table_name]
         kinds = self.kinds().values()
         contracts = {kind.readings_table: readings(kind) for kind in kinds}
         # A kind may have asked for it once: what was published then is still to be read and kept in order.
         asked = (kind for kind in kinds if kind.reference or delta.exists(self.path(kind.reference_table)))
         contracts |= {kind.reference_table: reference(kind) for kind in asked}
         if table_name not in contracts:
-            raise NotFound(f"no table '{table_name}'", where=str(self.root), mend=_choices([*FIXED, *contracts]))
+            raise NotFound(f"no table '{table_name}'", where=str(self.root), mend=_choices([*STANDARD, *contracts]))
         return contracts[table_name]
 
     def tables(self) -> list[str]:

@@ -9,13 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.schema import NUMBER, TEXT, TIME
+from features.schema import FLAG, NUMBER, TEXT, TIME
 
 Mask = npt.NDArray[np.bool_]
 
 # What publishers write for "no number"; an id or a code of this spelling stays what it is.
 NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none", "-"])
 LONGEST_TEXT = 200
+YES = pa.array(["true", "yes", "y", "t", "1", "1.0", "是"])
+NO = pa.array(["false", "no", "n", "f", "0", "0.0", "否"])
 ZONED = r"(?i)\d[T ]\d{1,2}:\d{2}.*(z|[+-]\d{2}(:?\d{2})?)$"
 NOT_A_TIME = "not a time (ISO 8601 is due)"
 NO_ZONE = "a time without zone"
@@ -38,15 +40,32 @@ def present(column: pa.Array) -> Mask:
     return mask(pc.is_valid(column))
 
 
-def text(column: pa.Array) -> Parsed:
-    """Text without outer blanks; empty text is null. What not every database takes is a fault."""
-    plain = pc.utf8_trim_whitespace(as_text(column))
-    overlong = mask(pc.greater(pc.utf8_length(plain), LONGEST_TEXT))
+def text(column: pa.Array, longest: int = LONGEST_TEXT) -> Parsed:
+    """Text without outer blanks; empty text is null. What not every database takes is a fault.
+
+    Of a text that may be `longest` > LONGEST_TEXT characters, line breaks and tabs become blanks.
+    """
+    plain = as_text(column)
+    if longest > LONGEST_TEXT:
+        plain = pc.replace_substring_regex(plain, r"[\t\r\n]+", " ")
+    plain = pc.utf8_trim_whitespace(plain)
+    overlong = mask(pc.greater(pc.utf8_length(plain), longest))
     control = mask(pc.match_substring_regex(plain, "[[:cntrl:]]"))
     return Parsed(
         _null_where(pc.equal(plain, ""), plain),
-        ((overlong, f"text of more than {LONGEST_TEXT} characters"), (control, "text with a control character")),
+        ((overlong, f"text of more than {longest} characters"), (control, "text with a control character")),
     )
+
+
+def flag(column: pa.Array) -> Parsed:
+    """Yes or no, as publishers write it."""
+    if pa.types.is_boolean(column.type):
+        return Parsed(column)
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(as_text(column)))
+    plain = _null_where(pc.is_in(plain, NO_NUMBER), plain)
+    yes, no = pc.is_in(plain, YES), pc.is_in(plain, NO)
+    unread = present(plain) & ~mask(pc.or_(yes, no))
+    return Parsed(pc.if_else(pc.or_(yes, no), yes, pa.scalar(None, FLAG)), ((unread, "neither yes nor no"),))
 
 
 def number(column: pa.Array) -> Parsed:

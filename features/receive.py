@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import intake
+from features import intake, tables
 from features.clock import micros
 from features.errors import BadInput
 from features.kinds import MachineKind
 from features.log_records import Entry
 from features.parse import NO_ZONE
-from features.schema import MACHINE_SCORES, PEER_GROUP, RECORDED_AT, TIME, TableContract
+from features.schema import RECORDED_AT, TIME, TableContract
 from features.sources.reader import Batch
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ KindOf = Callable[[list[str]], Mapping[str, str]]
 def open_contract(lake: "Lake", table_name: str) -> TableContract:
     """The contract of a table that takes rows from outside. Raises NotFound, BadInput."""
     contract = lake.contract(table_name)
-    if contract.name == MACHINE_SCORES.name or contract.entity == PEER_GROUP:
+    if tables.own(contract):
         raise BadInput("is written by Forewarn alone", where=f"table {table_name}", mend="send histories")
     return contract
 

@@ -17,6 +17,7 @@ NUMBER = pa.float64()
 FLAG = pa.bool_()
 
 MACHINE = "machine_id"
+ENTERPRISE = "enterprise_id"
 PEER_GROUP = "peer_group"
 EVENT_TIME = "event_time"
 RECORDED_AT = "recorded_at"
@@ -24,7 +25,11 @@ RECORDED_AT = "recorded_at"
 
 @dataclass(frozen=True)
 class Column:
-    """One column: type, unit, whether it may be empty, and the closed range of what is believable."""
+    """One column: type, unit, whether it may be empty, and the closed range of what is believable.
+
+    Of texts: codes, if only these are known; pattern, a regular expression for the whole; longest, in characters.
+    Of times: since, the first year; ahead, whether it may lie in the future (a due date).
+    """
 
     name: str
     type: pa.DataType = NUMBER
@@ -32,22 +37,43 @@ class Column:
     nullable: bool = False
     low: float | None = None
     high: float | None = None
+    codes: tuple[str, ...] = ()
+    pattern: str = ""
+    longest: int = 200
+    since: int = 1970
+    ahead: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """Two times of a row of which the first is not after the second (strict: before it); missing ones are in order."""
+
+    first: str
+    second: str
+    strict: bool = False
 
 
 @dataclass(frozen=True)
 class TableContract:
-    """A table's columns in order, its entity, and its key (which always contains entity and event time)."""
+    """A table's columns in order, its entity, and its key (which always contains entity and event time).
+
+    entity_codes: the entities, where only these are known. periods: each row is a period from `starts` to its event time, and
+    those of one entity and own key do not overlap.
+    """
 
     name: str
     own: tuple[Column, ...]
     own_key: tuple[str, ...] = ()
     timeless_key: bool = False
     entity: str = MACHINE
+    entity_codes: tuple[str, ...] = ()
+    orders: tuple[Order, ...] = ()
+    periods: bool = False
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         clocks = (Column(EVENT_TIME, TIME), Column(RECORDED_AT, TIME))
-        return (Column(self.entity, TEXT), *clocks, *self.own)
+        return (Column(self.entity, TEXT, codes=self.entity_codes), *clocks, *self.own)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -113,6 +139,7 @@ MACHINE_SCORES = TableContract(
     ("score_id",),
 )
 
+# The tables of machines; those of enterprises stand in features/enterprise/schema.py, all of them in features/tables.py.
 FIXED = {
     contract.name: contract
     for contract in (MACHINES, EVENTS, MAINTENANCE, FAILURES, OPERATIONS, ENVIRONMENT, COVERAGE, MACHINE_SCORES)

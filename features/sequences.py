@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ import pyarrow.compute as pc
 from features import engine, kernel_sequences
 from features.clock import NEVER, micros
 from features.datafiles import Ids
+from features.digest import digest
 from features.errors import BadInput
 from features.history import HOUR, TABLES, History, Ints, ever_of_kind, from_tables, vocabulary
 from features.kernel_tapes import Shape, Tapes
@@ -52,12 +53,9 @@ from features.tapes import COUNTED, joined, sensor_columns, tapes_of
 from features.view import View
 
 Matrix = npt.NDArray[np.float32]
-# The longest window that a layout may have, in steps.
-MOST_STEPS = 100_000
-# Numbers of a sensor that make up the machine's own level.
-BASELINE = 10
-# Readings that are loaded at a time.
-READINGS_AT_A_TIME = 60_000
+MOST_STEPS = 100_000  # of the longest window that a layout may have
+BASELINE = 10  # numbers of a sensor that make up the machine's own level
+READINGS_AT_A_TIME = 60_000  # that are loaded
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,8 @@ def layout(kind: MachineKind, hours: float = 168.0, *, baseline: int = BASELINE)
     steps = math.ceil(hours / kind.period_hours) + (1 if kind.sampling == "regular" else 2)
     names, static = _names(kind), _static(kind)
     document = [kernel_sequences.VERSION, kind.digest, names, static, steps, hours, baseline]
-    digest = hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
-    return Layout(tuple(names), tuple(static), steps, float(hours), baseline, digest)
+    name = hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
+    return Layout(tuple(names), tuple(static), steps, float(hours), baseline, name)
 
 
 def _names(kind: MachineKind) -> list[str]:
@@ -203,6 +201,11 @@ class Windows:
         arrays = [array for tape in self._tapes for array in tape]
         return sum(array.nbytes for array in (*arrays, *self._own, self._entity, self._as_of))
 
+    @cached_property
+    def digest(self) -> str:
+        """Names what the windows hold."""
+        return digest(*(array for tape in self._tapes for array in tape), self._entity, self._as_of)
+
 
 def empty(wanted: Layout, n: int) -> Batch:
     """Room for n windows, not yet written."""
@@ -294,6 +297,3 @@ def _load(view: View, kind: MachineKind, bucket: int, ids: list[str]) -> tuple[l
     tables["machines"] = ever_of_kind(tables["machines"], kind)
     history = from_tables(kind, tables, ids)
     return history.machine_ids, tapes_of(kind, history)
-
-
-__all__ = ["Batch", "Layout", "Windows", "empty", "layout", "one", "over", "windows"]

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         return self.home / "bundles"
 
     @property
+    def checkpoints(self) -> Path:
+        """Of networks in training, by what is trained; gone when that has ended well."""
+        return self.home / "checkpoints"
+
+    @property
     def reports(self) -> Path:
         return self.home / "reports"
 

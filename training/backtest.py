@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from features.catalog import catalog
 from features.errors import BadInput, UserError
 from features.snapshots import Snapshot
-from training import rivals, splits
+from training import checkpoint, rivals, splits
 from training.blend import BOOSTERS
 from training.config import TrainConfig
 from training.hazard import Floats
@@ -119,7 +119,8 @@ def rolling(past: Past, config: TrainConfig, cuts: Sequence[int], folder: Path, 
         part = load(cutoff.path(folder, past.snapshot.kind.name))
         if part is None or (cutoff.number == 1 and load(cutoff.path(folder, past.snapshot.kind.name, KEPT)) is None):
             head = f"{cutoff.number} of {len(planned)}, {cutoff.date}"
-            part = _retrain(past, config, cutoff, folder, partial(_headed, say, head))
+            with checkpoint.kept(folder / "checkpoints", cutoff.path(folder, past.snapshot.kind.name).stem):
+                part = _retrain(past, config, cutoff, folder, partial(_headed, say, head))
         else:
             say(f"cut-off {cutoff.number} of {len(planned)}, {cutoff.date}: kept from an earlier run")
         parts.append(part)

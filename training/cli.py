@@ -1,5 +1,6 @@
 """The verbs of training: train, benchmark."""
 
+import hashlib
 import importlib
 import json
 import shutil
@@ -59,7 +60,7 @@ def run_benchmark(
     json_: Json = False,
 ) -> None:
     """Train by the set's protocol on a folder and print the table against the rivals, or predict another folder."""
-    from training import tables
+    from training import checkpoint, tables
 
     module = _benchmark_module(name)
     if (predict is None) != (out is None):
@@ -72,7 +73,9 @@ def run_benchmark(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)  # half an hour later would be late to say that it cannot be
     started = time.monotonic()
-    result = module.run(train_, predict, out, announce())
+    folders = hashlib.sha256(repr([str(one.resolve()) for one in (train_, predict) if one]).encode()).hexdigest()[:12]
+    with checkpoint.kept(settings().checkpoints, "benchmark", name, folders):
+        result = module.run(train_, predict, out, announce())
     seconds = round(time.monotonic() - started, 1)
     if json_:
         document = {

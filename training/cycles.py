@@ -7,12 +7,14 @@ and how long the engine has been in service. Row t of anything here is made of t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.digest import digest
 from features.errors import BadInput
 from features.sources.cmapss import SENSORS, Engines
 from training.windows import ArrayLayout
@@ -185,6 +187,11 @@ class Windows:
             ("log_cycle", "cycle", *(f"{sensor}_{kind}" for kind in fixed for sensor in fleet.names), *fleet.reference.sets),
             steps,
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """Names what the windows hold."""
+        return digest(self._channels, self._static, self._first, self._back)
 
     def __len__(self) -> int:
         return len(self._first)

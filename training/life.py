@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.sources.cmapss import Engines
+from training import checkpoint
 from training.config import EXPERIMENTS
 from training.cycles import Fleet, Reference, Windows, features
 from training.network_config import LoopConfig, NetworkConfig
@@ -196,7 +197,8 @@ def answers(config: LifeConfig, tasks: Iterable[Task], say: Say) -> dict[tuple[s
         return {one.key: answer(config, one.model, one.seed, one.engines, one.asked) for one in tasks}
     found: dict[tuple[str, ...], Floats] = {}
     # A fresh interpreter each: a fork would inherit the locks of threads that it does not have.
-    with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
+    place, spawn = (checkpoint.place(),), get_context("spawn")
+    with ProcessPoolExecutor(config.processes, spawn, initializer=checkpoint.keep_in, initargs=place) as pool:
         coming: dict[Future[Floats], Task] = {
             pool.submit(answer, config, one.model, one.seed, one.engines, one.asked): one for one in tasks
         }

@@ -1,12 +1,11 @@
 """The torch training loop: from windows and targets to a fitted network. One process, one device, the same result by seed."""
 
 import copy
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,8 @@ from training.networks import INTERVALS, Network, build, fit_inputs
 from training.windows import Layout, Rows, Source, Steps, batches, cuts
 
 Floats = npt.NDArray[np.float64]
+Say = Callable[[str], None]
+Watch = Callable[[int, float], None]
 _FITTED_ON = 1024  # windows that the input layer is fitted on
 
 
@@ -54,35 +55,35 @@ def fit(
     loop: LoopConfig,
     *,
     seed: int,
-    checkpoint: Path | None = None,
     device: str = "cpu",
-    progress: Callable[[str], None] | None = None,
-    watch: Callable[[int, float], None] | None = None,
+    progress: Say | None = None,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Fit a network; with a head of hazards by the discrete-time survival likelihood, in which censored intervals do not count.
 
     targets: interval outcomes (`hazard.interval_outcomes`), then auxiliary events, or the remaining life. valid_rows: of other
-    machines or later; without any, all epochs are run and the last weights kept. checkpoint: written each epoch; where it is
-    there already, the run goes on from it to the identical result. device: `cpu` or `cuda`.
+    machines or later; without any, all epochs are run and the last weights kept. device: `cpu` or `cuda`.
     watch: told each epoch, from 1, and its loss on the validation rows; what it raises ends the training.
-    Raises BadInput without rows to learn from, if the loss is not a number, or on a checkpoint of another run.
+    Inside `checkpoint.kept` each epoch is kept, and a training that was killed goes on to the identical result.
+    Raises BadInput without rows to learn from, or if the loss is not a number.
     """
     task = _Task(targets, weight, np.asarray(train_rows, dtype=np.int64), np.asarray(valid_rows, dtype=np.int64))
     _check(source, task, network)
     with _alone(loop.threads):
         model = _fresh(source, task, network, seed)
-        run = _run_of(source.layout, task, model, loop, seed)
-        standing = checkpoints.read(checkpoint, run) if checkpoint else None
+        run = partial(_run_of, source, task, model, loop, seed, device)
+        slot = checkpoints.slot(f"{network.family}-{seed}", run, progress)
+        standing = slot.read() if slot else None
         model = model.to(device)
         training = _Training(model, task, loop, seed, device)
         if standing:
-            training.resume(standing)
+            training.resume(standing, progress, watch)
         else:
-            standing = checkpoints.Standing(run)
+            standing = checkpoints.Standing(run() if slot else {})
         while standing.epoch < loop.epochs and not _stale(standing, loop):
             training.epoch(source, standing, progress)
-            if checkpoint:
-                checkpoints.write(checkpoint, standing)
+            if slot:
+                slot.write(standing)
             if watch:
                 watch(standing.epoch, standing.history[-1][1])
         model.load_state_dict(standing.best)
@@ -132,12 +133,17 @@ class _Training:
         # Mean weight 1, so that a learning rate means the same whatever the prior.
         self.scale = 1.0 / float(self.task.weight[task.train].mean())
 
-    def resume(self, standing: checkpoints.Standing) -> None:
+    def resume(self, standing: checkpoints.Standing, progress: Say | None, watch: Watch | None) -> None:
         self.model.load_state_dict(standing.weights)
         self.averaged.load_state_dict(standing.averaged or standing.weights)
         self.optimiser.load_state_dict(standing.optimiser)
+        if progress:
+            progress(f"goes on after epoch {standing.epoch} of {self.loop.epochs}, from a checkpoint")
+        for epoch, (_, judged) in enumerate(standing.history, start=1):
+            if watch:
+                watch(epoch, judged)
 
-    def epoch(self, source: Source, standing: checkpoints.Standing, progress: Callable[[str], None] | None) -> None:
+    def epoch(self, source: Source, standing: checkpoints.Standing, progress: Say | None) -> None:
         """One epoch. All chance in it comes from the seed and its number, so a resumed run takes the same one."""
         started = time.monotonic()
         torch.manual_seed(self.seed * 100_003 + standing.epoch)
@@ -264,20 +270,14 @@ def _check(source: Source, task: _Task, config: NetworkConfig) -> None:
                 raise BadInput(what, where="network training", mend="train on a longer history or more machines")
 
 
-def _run_of(layout: Layout, task: _Task, model: Network, loop: LoopConfig, seed: int) -> dict[str, str]:
+def _run_of(source: Source, task: _Task, model: Network, loop: LoopConfig, seed: int, device: str) -> dict[str, str]:
     """What makes a run this one. Another number of threads is another run too: sums are taken in another order."""
-    data = hashlib.sha256()
-    for part in (task.targets[task.train], task.weight[task.train], task.train, task.targets[task.valid], task.valid):
-        data.update(np.ascontiguousarray(part).tobytes())
     shapes = repr([(name, *one.shape) for name, one in model.state_dict().items()])
-    return {
-        "layout": layout.hash,
-        "network": model.config.model_dump_json(),
-        "weights": hashlib.sha256(shapes.encode()).hexdigest()[:16],
-        "loop": loop.model_dump_json(),
-        "seed": str(seed),
-        "rows": data.hexdigest()[:16],
-    }
+    return checkpoints.run_of(
+        source, np.concatenate([task.train, task.valid]), (task.targets, task.weight), split=str(len(task.train)),
+        network=model.config.model_dump_json(), definition=shapes, loop=loop.model_dump_json(), seed=str(seed),
+        device=device, torch=str(torch.__version__),
+    )  # fmt: skip
 
 
 def _stale(standing: checkpoints.Standing, loop: LoopConfig) -> bool:

@@ -15,7 +15,7 @@ from features.catalog import Catalog
 from features.errors import BadInput
 from features.lake import Lake
 from features.settings import Settings
-from training import evaluation, report, rivals, tables, tracking, truth
+from training import checkpoint, evaluation, report, rivals, tables, tracking, truth
 from training.bundle import Bundle
 from training.ceiling import ORACLE
 from training.config import TrainConfig
@@ -89,22 +89,23 @@ def run_machine(
     snapshot = open_snapshot(settings.home, snapshot_id, kind)
     lake = Lake.open(snapshot.lake)
     tracking.check(settings)
-    training = train_machine(config, snapshot, lake, progress=say)
-    known = truth.of(settings.home, kind, training.predictions)
-    judged = judge(training, config, known, progress=say)
+    with checkpoint.kept(settings.checkpoints, "train", kind, config.name):
+        training = train_machine(config, snapshot, lake, progress=say)
+        known = truth.of(settings.home, kind, training.predictions)
+        judged = judge(training, config, known, progress=say)
 
-    say("write bundle and report")
-    bundle = training.bundle.with_metrics(tables.flat(judged))
-    path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
-    entry = training.panel.entry if training.panel else None
-    page = describe(bundle, snapshot, judged)
-    if entry is not None:
-        page = replace(page, notes=[entry_words(entry), *page.notes])
-    written = report.write(page, judged, settings.reports / f"{bundle.manifest.bundle_id}.html")
+        say("write bundle and report")
+        bundle = training.bundle.with_metrics(tables.flat(judged))
+        path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
+        entry = training.panel.entry if training.panel else None
+        page = describe(bundle, snapshot, judged)
+        if entry is not None:
+            page = replace(page, notes=[entry_words(entry), *page.notes])
+        written = report.write(page, judged, settings.reports / f"{bundle.manifest.bundle_id}.html")
 
-    say("register")
-    registered = tracking.record(settings, _record(bundle, path, written, page, judged))
-    return Outcome(bundle, path, written, judged, registered, entry)
+        say("register")
+        registered = tracking.record(settings, _record(bundle, path, written, page, judged))
+        return Outcome(bundle, path, written, judged, registered, entry)
 
 
 def judge(

@@ -15,7 +15,7 @@ from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.settings import Settings
 from features.snapshots import open_snapshot
-from training import tables, tracking, tuning, tuning_report, tuning_words
+from training import checkpoint, tables, tracking, tuning, tuning_report, tuning_words
 from training.config import TrainConfig
 from training.report_words import Text
 from training.rows import Past
@@ -134,7 +134,9 @@ def _search(
     worth = loss_of_boosters if family == BOOSTERS else loss_of_network
 
     def trial(values: Choice, watch: Watch) -> float:
-        return worth(with_values(config, values), past, folds, watch)
+        # A trial that was killed is tried again with the same values.
+        with checkpoint.kept(settings.checkpoints, "tune", name, tuning.digest(values), spent=(Exception,)):
+            return worth(with_values(config, values), past, folds, watch)
 
     return tuning.search(
         settings.study, name, family, identity, among, own_values(config, among), trial, budget, seed=config.seed, progress=say

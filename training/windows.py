@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from features.digest import digest
+
 Steps = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
@@ -28,10 +30,15 @@ class Layout(Protocol):
 
 
 class Source(Protocol):
-    """Windows by row number. `take` gives float32 [n, steps, channels] and [n, static]: right-aligned, NaN = missing."""
+    """Windows by row number. `take` gives float32 [n, steps, channels] and [n, static]: right-aligned, NaN = missing.
+
+    digest: names what all windows hold together.
+    """
 
     @property
     def layout(self) -> Layout: ...
+    @property
+    def digest(self) -> str: ...
     def __len__(self) -> int: ...
     def take(self, rows: Rows, /) -> tuple[Steps, Steps]: ...
 
@@ -67,6 +74,10 @@ class Arrays:
     @property
     def layout(self) -> Layout:
         return self._layout
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self._steps, self._static)
 
     def __len__(self) -> int:
         return len(self._steps)

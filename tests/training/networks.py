@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from features.digest import digest
 from features.kinds import MachineKind
 from features.sequences import Batch, Layout, layout
 from training.blend import BOOSTERS, Blend
@@ -19,7 +20,7 @@ class Held:
     """Windows that are held, as a source."""
 
     def __init__(self, wanted: Layout, batch: Batch) -> None:
-        self.layout, self.batch = wanted, batch
+        self.layout, self.batch, self.digest = wanted, batch, digest(*batch)
 
     def __len__(self) -> int:
         return len(self.batch.steps)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from training import checkpoint, loop
 from training.hazard import INTERVAL_ENDS, interval_outcomes
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import build
-from training.windows import Arrays, batches, cuts
+from training.windows import ArrayLayout, Arrays, batches, cuts
 
 SMALL = NetworkConfig(width=6, layers=1, filters=3, filter_steps=5, mix=4, stride=3, hidden=8)
 SHORT = LoopConfig(epochs=3, batch=64, patience=None)
@@ -147,7 +148,6 @@ def test_early_stopping_keeps_the_best_weights():
 
 def test_a_run_that_was_killed_goes_on_to_the_identical_result(tmp_path):
     """A real process, killed hard in the midst of an epoch."""
-    path = tmp_path / "network.checkpoint"
     code = f"""
 from pathlib import Path
 from tests.training import test_loop as here
@@ -155,7 +155,7 @@ import time
 def slowly(text):
     print(text, flush=True)
     time.sleep(0.1)
-here.resumable(Path({str(path)!r}), slowly)
+here.resumable(Path({str(tmp_path)!r}), slowly)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ})
     for _ in range(3):
@@ -163,59 +163,134 @@ here.resumable(Path({str(path)!r}), slowly)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
+    (path,) = (tmp_path / "pump").iterdir()
     standing = checkpoint.Standing(**torch.load(path, weights_only=True))
     assert 2 <= standing.epoch < 6
-    resumed = []
-    one = resumable(path, resumed.append)
+    resumed, watched = [], []
+    one = resumable(tmp_path, resumed.append, lambda epoch, loss: watched.append(loss))
+    assert resumed.pop(0) == f"goes on after epoch {standing.epoch} of 6, from a checkpoint"
     assert len(resumed) == 6 - standing.epoch
+    assert watched == [valid for _, valid in one.history]  # who watches hears of the epochs before as well
     whole = resumable(None, None)
     assert same(one, whole) and one.history == whole.history
+    assert not (tmp_path / "pump").exists()
 
 
-def resumable(path, progress):
+def resumable(root, progress, watch=None):
     source, targets = made()
     network = SMALL.model_copy(update={"dropout": 0.3})
     config = LoopConfig(epochs=6, batch=64, patience=None, rows_per_epoch=80, ema=0.9)
-    return fitted(source, targets, network, config, np.arange(250), np.arange(250, 300), checkpoint=path, progress=progress)
+    with checkpoint.kept(root, "pump") if root else nullcontext():
+        return fitted(source, targets, network, config, np.arange(250), np.arange(250, 300), progress=progress, watch=watch)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"layout": "other"}, "layout"),
-        ({"network": "{}"}, "network"),
-        ({"weights": "another definition"}, "weights"),
-        ({"rows": "0"}, "rows"),
-    ],
-)
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, named):
+class Killed(BaseException):
+    pass
+
+
+def begun(root, *asked, **more):
+    """A training that ends after its first epoch as if killed."""
+
+    def watch(epoch, loss):
+        raise Killed
+
+    with pytest.raises(Killed), checkpoint.kept(root, "pump"):
+        fitted(*asked, watch=watch, **more)
+
+
+def test_an_interrupted_training_is_not_gone_on_with_on_anything_else(tmp_path):
+    """Other values in one window, another target, weight, seed, network, loop, split, catalog: never the old weights."""
     source, targets = made()
-    path = tmp_path / "network.checkpoint"
-    fitted(source, targets, checkpoint=path)
-    standing = checkpoint.Standing(**torch.load(path, weights_only=True))
-    standing.run |= change
-    checkpoint.write(path, standing)
-    with pytest.raises(BadInput, match=f"another {named}"):
-        fitted(source, targets, checkpoint=path)
-
-
-def test_a_checkpoint_of_another_layout_is_refused(tmp_path):
-    source, targets = made()
-    path = tmp_path / "network.checkpoint"
-    fitted(source, targets, checkpoint=path)
     steps, static = source.take(np.arange(300))
-    with pytest.raises(BadInput, match="another layout"):
-        fitted(
-            Arrays(steps, static, ("gap_hours", "sensor:a", "sensor:c", "load", "error:e"), STATIC), targets, checkpoint=path
-        )
+    moved = steps.copy()
+    moved[150, -1, 1] += 1.0
+    other = targets.copy()
+    other[7] = [0, 0, 1]
+    weight = np.ones(300)
+    weight[3] = 2.0
+    names = ("gap_hours", "sensor:a", "sensor:c", "load", "error:e")
+    changes = [
+        ("windows", (Arrays(moved, static, NAMES, STATIC), targets), {}),
+        ("layout", (Arrays(steps, static, names, STATIC), targets), {}),
+        ("targets", (source, other), {}),
+        ("targets", (source, targets), {"weight": weight}),
+        ("rows", (source, targets), {"rows": np.arange(290)}),
+        ("split", (source, targets), {"rows": np.arange(280), "valid": np.arange(280, 300)}),
+        ("network", (source, targets), {"network": SMALL.model_copy(update={"dropout": 0.2})}),
+        ("loop", (source, targets), {"config": SHORT.model_copy(update={"learning_rate": 1e-3})}),
+    ]
+    for number, (named, asked, more) in enumerate(changes):
+        root, said = tmp_path / str(number), []
+        begun(root, source, targets)
+        with checkpoint.kept(root, "pump"):
+            one = fitted(*asked, progress=said.append, **more)
+        told = said[0].split(" is of other ")[1].split(" and not used: training begins anew")[0]
+        assert named in told.split(", "), (named, told)
+        assert same(one, fitted(*asked, **more))
 
 
-def test_a_broken_checkpoint_is_named(tmp_path):
-    path = tmp_path / "network.checkpoint"
+def test_the_checkpoints_of_a_runs_other_networks_are_no_matter(tmp_path):
+    source, targets = made()
+    begun(tmp_path, source, targets, seed=2)
+    said = []
+    with checkpoint.kept(tmp_path, "pump"):
+        fitted(source, targets, progress=said.append)
+        fitted(source, targets, config=SHORT.model_copy(update={"epochs": 2}), progress=said.append)
+    assert not any("checkpoint" in text for text in said)
+
+
+def test_a_checkpoint_of_another_catalog_version_is_told_and_not_used(tmp_path):
+    """Another declaration or another version of the windows changes the layout's hash, and nothing else."""
+
+    class Newer(Arrays):
+        layout = ArrayLayout(NAMES, STATIC, 18)
+
+    source, targets = made()
+    begun(tmp_path, source, targets)
+    newer, said = Newer(*source.take(np.arange(300)), NAMES, STATIC), []
+    object.__setattr__(newer.layout, "hash", "of a newer catalog")
+    with checkpoint.kept(tmp_path, "pump"):
+        fitted(newer, targets, progress=said.append)
+    assert "is of other layout and not used" in said[0]
+
+
+def test_a_damaged_checkpoint_is_named_and_not_used(tmp_path):
+    source, targets = made()
+    begun(tmp_path, source, targets)
+    (path,) = (tmp_path / "pump").iterdir()
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(BadInput, match="not a checkpoint") as error:
-        fitted(*made(), checkpoint=path)
-    assert str(path) in str(error.value)
+    said = []
+    with checkpoint.kept(tmp_path, "pump"):
+        one = fitted(source, targets, progress=said.append)
+    assert f"{path} is damaged and not used: " in said[0] and same(one, fitted(source, targets))
+    begun(tmp_path, source, targets, seed=3)
+    (other,) = (tmp_path / "pump").iterdir()
+    other.rename(path)
+    with checkpoint.kept(tmp_path, "pump"):
+        one = fitted(source, targets, progress=said.append)
+    assert "not of the same training" in said[4] and same(one, fitted(source, targets))
+
+
+def test_a_training_goes_on_without_room_for_checkpoints(tmp_path):
+    (tmp_path / "pump").write_text("a file where a folder should be")
+    said = []
+    with checkpoint.kept(tmp_path, "pump"):
+        fitted(*made(), progress=said.append)
+    assert sum("no checkpoint can be written" in text for text in said) == 1 and len(said) == 4
+
+
+def test_checkpoints_go_when_nobody_will_ask_again(tmp_path):
+    root = tmp_path / "checkpoints"
+    (root / "of a run long ago").mkdir(parents=True)
+    os.utime(root / "of a run long ago", (0, 0))
+    begun(root, *made())
+    assert [one.name for one in root.iterdir()] == ["pump"]
+    with pytest.raises(KeyError), checkpoint.kept(root, "pump"):
+        raise KeyError  # a fault that is mended: what was learnt is there again
+    assert (root / "pump").exists()
+    with pytest.raises(KeyError), checkpoint.kept(root, "pump", spent=(KeyError,)):
+        raise KeyError
+    assert not (root / "pump").exists()
 
 
 def test_windows_of_another_layout_are_refused_when_predicting():
@@ -249,9 +324,9 @@ def test_progress_tells_loss_and_rate():
     assert said[0].startswith("epoch 1 of 3: loss ") and ", validation " in said[0] and said[0].endswith(" windows/s")
 
 
-def test_a_watcher_may_end_the_training(tmp_path):
+def test_a_watcher_may_end_the_training():
     source, targets = made()
-    told, path = [], tmp_path / "network.checkpoint"
+    told = []
 
     def watch(epoch, loss):
         told.append((epoch, loss))
@@ -259,9 +334,9 @@ def test_a_watcher_may_end_the_training(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted(source, targets, valid=np.arange(250, 300), watch=watch, checkpoint=path)
+        fitted(source, targets, valid=np.arange(250, 300), watch=watch)
     assert [epoch for epoch, _ in told] == [1, 2]
-    one = fitted(source, targets, valid=np.arange(250, 300), checkpoint=path)
+    one = fitted(source, targets, valid=np.arange(250, 300))
     assert [loss for _, loss in told] == [loss for _, loss in one.history[:2]] and len(one.history) == 3
 
 

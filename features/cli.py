@@ -1,5 +1,6 @@
 """The verbs that fill the lake and build features from it: import, simulate, features."""
 
+import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -42,6 +43,29 @@ def import_backblaze(directory: Directory, json_: Json = False) -> None:
     from features.sources import backblaze
 
     take_in(backblaze.read(directory), json_)
+
+
+PANELS = {
+    "phmsa": "PHMSA's hazardous-liquid pipelines: operators, miles, incidents.",
+    "msha": "MSHA's mine-years: hours worked and injuries.",
+    "lgpif": "Wisconsin's local government property fund: policy-years and claims.",
+    "fremtpl2": "French motor policies: exposure and claims.",
+    "workers-comp": "Workers' compensation: payroll and losses by class and year.",
+    "osha": "OSHA's narratives of construction accidents, as cases.",
+    "ihm": "Accidents at plants of mining and metals, as cases.",
+}
+
+
+def _importer(name: str) -> Callable[[Path, bool], None]:
+    def import_panel(directory: Directory, json_: Json = False) -> None:
+        reader = importlib.import_module(f"features.sources.{name.replace('-', '_')}")
+        take_in(reader.read(directory), json_)
+
+    return import_panel
+
+
+for _name, _help in PANELS.items():
+    import_.command(_name, help=_help)(_importer(_name))
 
 
 @import_.command("mapped")

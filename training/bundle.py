@@ -11,8 +11,6 @@ blend.json         weights of boosters and networks, and the map of their blend
 golden-*.npy       windows of the first golden rows
 """
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.catalog import Catalog, catalog
-from features.errors import BadInput, Conflict
+from features.errors import BadInput
 from training.bundle_files import (
     BLEND,
     CALIBRATION,
@@ -33,7 +31,7 @@ from training.bundle_files import (
     files_of,
     networks_of,
     read_checked,
-    write,
+    save_whole,
 )
 from training.calibration import Calibration
 from training.hazard import Floats
@@ -139,19 +137,7 @@ class Bundle:
         """
         files = files_of(self.model, self.calibration, self.networks)
         files |= {MANIFEST: self.manifest.model_dump_json(indent=1).encode()}
-        if path.exists():
-            if read_manifest(path).bundle_id != self.manifest.bundle_id:
-                raise Conflict("another bundle is there", where=str(path), mend="save to a directory named by the bundle's id")
-            for name, data in files.items():
-                write(path / f".{name}", data).replace(path / name)
-            return path
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        for name, data in files.items():
-            write(beside / name, data)
-        beside.rename(path)
-        return path
+        return save_whole(path, files, self.manifest.bundle_id, lambda there: read_manifest(there).bundle_id)
 
     def with_metrics(self, metrics: Mapping[str, float]) -> "Bundle":
         """The same bundle, same id, with figures of its evaluation in the manifest; those that are no number are left out."""

@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from features.errors import BadInput
+from features.errors import BadInput, Conflict
 from training.blend import Blend
 from training.calibration import Calibration
 from training.manifest import Manifest, sha256
@@ -78,6 +79,26 @@ def read_checked(path: Path, expected: str) -> bytes:
     if sha256(data) != expected:
         raise BadInput("damaged: its checksum is not the manifest's", where=str(path), mend="copy the bundle again")
     return data
+
+
+def save_whole(path: Path, files: Mapping[str, bytes], bundle_id: str, id_of: Callable[[Path], str]) -> Path:
+    """Write a bundle's directory in one step: it is there whole or not at all. The same bundle is mended file by file.
+
+    id_of: the id of the bundle that is there. Raises Conflict if that is another one.
+    """
+    if path.exists():
+        if id_of(path) != bundle_id:
+            raise Conflict("another bundle is there", where=str(path), mend="save to a directory named by the bundle's id")
+        for name, data in files.items():
+            write(path / f".{name}", data).replace(path / name)
+        return path
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, data in files.items():
+        write(beside / name, data)
+    beside.rename(path)
+    return path
 
 
 def write(path: Path, data: bytes) -> Path:

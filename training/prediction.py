@@ -16,6 +16,11 @@ from training.window_model import together
 _T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753)
 
 
+def student95(freedom: int) -> float:
+    """Student's t, 95 % quantile, of at least one degree of freedom; beyond the table as its last."""
+    return _T95[min(freedom, len(_T95)) - 1]
+
+
 @dataclass(frozen=True)
 class Prediction:
     """[n, 3] probabilities of failure within 24, 48, 72 hours and their 90 % range (equal to p where it was not asked for).
@@ -74,7 +79,7 @@ def _spread(apart: Floats) -> Floats:
 
 
 def _with_range(score: Floats, variance: Floats, members: int) -> Prediction:
-    half = _T95[min(members - 1, len(_T95)) - 1] * np.sqrt(variance)
+    half = student95(members - 1) * np.sqrt(variance)
     # Ordered by horizon like p: the lower bound of a longer horizon is one for the shorter, the upper one the other way round.
     low = np.minimum.accumulate((score - half)[:, ::-1], axis=1)[:, ::-1]
     high = np.maximum.accumulate(score + half, axis=1)

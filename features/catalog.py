@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -18,12 +19,26 @@ from features.kernel_states import STATE_OPS
 from features.kernel_steps import STEP_OPS
 from features.kernel_windows import WINDOW_OPS
 from features.kinds import MachineKind
+from features.schema import MACHINE
 from features.spec import FeatureSpec
 
 # The families of machines, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
 FAMILIES = (sensors, equal_load, peers, operations, environment, events, maintenance, static)
 # A window that reaches back to the beginning of all records.
 FOREVER = 1 << 61
+
+
+class Definition(Protocol):
+    """The features of a kind of machine, or of enterprises, as a snapshot needs to know them."""
+
+    @property
+    def kind(self) -> MachineKind: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def hash(self) -> str: ...
+    @property
+    def entity(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,10 @@ class Catalog:
         if twice:
             mend = "rename the sensor, code, component, mode or action"
             raise BadInput(f"features share a name: {', '.join(twice)}", where=f"kind {self.kind.name}", mend=mend)
+
+    @property
+    def entity(self) -> str:
+        return MACHINE
 
     @cached_property
     def names(self) -> list[str]:

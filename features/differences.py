@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from features.observations import AS_OF
-from features.schema import MACHINE
 from features.snapshots import Snapshot
 
 
 def diff(old: Snapshot, new: Snapshot) -> dict[str, Any]:
     """What differs: lake versions, grid, features, rows, and on common rows how many values of each feature changed."""
     shared = [name for name in new.features if name in set(old.features)]
-    keys = [MACHINE, AS_OF]
+    keys = [old.entity, AS_OF]
     left, right = (one.to_pandas(shared).sort_values(keys).set_index(keys) for one in (old, new))
     common = left.index.intersection(right.index)
     before, after = (frame.loc[common].to_numpy() for frame in (left, right))

@@ -16,15 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.catalog import Catalog
-from features.observations import AS_OF, SCHEMA, Grid
-from features.schema import MACHINE
+from features.catalog import Definition
+from features.observations import AS_OF, Grid, schema
 from features.snapshots import FORMAT, MANIFEST, Matrix, Snapshot, digest_of, folder_of
 
 # Numbers of high entropy: quick compression, no dictionaries, statistics of the keys only, a column of a chunk in one go.
-WRITER: dict[str, Any] = {
-    "compression": "lz4", "use_dictionary": [MACHINE], "write_statistics": [MACHINE, AS_OF], "write_batch_size": 1 << 14
-}  # fmt: skip
+WRITER: dict[str, Any] = {"compression": "lz4", "write_batch_size": 1 << 14}
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,14 @@ class Part:
 class Draft:
     """What decides a snapshot's content, before it is built."""
 
-    catalog: Catalog
+    catalog: Definition
     versions: Mapping[str, int]
     grid: Grid
     lake_root: Path
     digest: str
 
     @classmethod
-    def of(cls, catalog: Catalog, versions: Mapping[str, int], grid: Grid, *, lake_root: Path, lake_id: str) -> "Draft":
+    def of(cls, catalog: Definition, versions: Mapping[str, int], grid: Grid, *, lake_root: Path, lake_id: str) -> "Draft":
         digest = digest_of(lake_id, versions, catalog.hash, grid.model_dump(mode="json"))
         return cls(catalog, versions, grid, lake_root, digest)
 
@@ -83,15 +80,15 @@ class Work:
     path: Path
 
     def write(self, bucket: int, number: int, chunks: Iterable[tuple[pa.Table, Matrix]]) -> Part:
-        """Write one group of a bucket's machines, their observations and features, chunk by chunk (a row group each)."""
-        names = self.draft.catalog.names
+        """Write one group of a bucket's entities, their observations and features, chunk by chunk (a row group each)."""
+        names, entity = self.draft.catalog.names, self.draft.catalog.entity
         # Missing is NaN: without nulls Parquet has less to note down of each number.
-        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
+        form = pa.schema([*schema(entity), *(pa.field(name, pa.float32(), nullable=False) for name in names)])
         path, rows, latest = self.path / f"part-{bucket:02d}-{number:03d}.parquet", 0, -1
-        with pq.ParquetWriter(path, schema, **WRITER) as writer:
+        with pq.ParquetWriter(path, form, use_dictionary=[entity], write_statistics=[entity, AS_OF], **WRITER) as writer:
             for table, matrix in chunks:
                 columns = [pa.array(matrix[:, column]) for column in range(len(names))]
-                writer.write_table(pa.table([*table.columns, *columns], schema=schema), row_group_size=len(matrix))
+                writer.write_table(pa.table([*table.columns, *columns], schema=form), row_group_size=len(matrix))
                 rows += table.num_rows
                 latest = max(latest, pc.max(table.column(AS_OF)).cast(pa.int64()).as_py())
         _sync(path)
@@ -106,6 +103,7 @@ class Work:
             "format": FORMAT,
             "id": name,
             "kind": wanted.kind.model_dump(mode="json"),
+            "entity": wanted.entity,
             "catalog_hash": wanted.hash,
             "features": wanted.names,
             "lake": str(draft.lake_root),

@@ -17,8 +17,15 @@ from features.kinds import MachineKind
 from features.schema import EVENT_TIME, MACHINE, RECORDED_AT, TIME
 
 AS_OF = "as_of"
-SCHEMA = pa.schema([pa.field(MACHINE, pa.dictionary(pa.int32(), pa.string())), pa.field(AS_OF, TIME)])
 Ints = npt.NDArray[np.int64]
+
+
+def schema(entity: str) -> pa.Schema:
+    """Observations of machines or of enterprises: the entity (dictionary) and as_of."""
+    return pa.schema([pa.field(entity, pa.dictionary(pa.int32(), pa.string())), pa.field(AS_OF, TIME)])
+
+
+SCHEMA = schema(MACHINE)
 
 
 class Grid(BaseModel):

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.catalog import catalog
+from features.catalog import Definition, catalog
+from features.enterprise import catalog as of_enterprises
 from features.errors import BadInput, NotFound
 from features.kinds import MachineKind
-from features.observations import AS_OF, SCHEMA
-from features.schema import MACHINE
+from features.observations import AS_OF, schema
+from features.schema import ENTERPRISE, MACHINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ class Snapshot:
 
     def check_current(self) -> None:
         """Raises BadInput unless its features are those that this installation computes."""
-        ours = catalog(self.kind).hash
+        ours = self.definition.hash
         if self.manifest["catalog_hash"] != ours:
             what = f"built on catalog {self.manifest['catalog_hash']}, this installation computes {ours}"
             raise BadInput(what, where=f"snapshot {self.id}", mend="run `forewarn features build` and take the new one")
@@ -88,6 +89,16 @@ class Snapshot:
         return MachineKind.model_validate(self.manifest["kind"])
 
     @property
+    def definition(self) -> Definition:
+        """What this installation computes for such observations: of machines of the kind, or of enterprises."""
+        return of_enterprises.catalog() if self.entity == ENTERPRISE else catalog(self.kind)
+
+    @property
+    def entity(self) -> str:
+        """The column that says whose observations these are: machine_id or enterprise_id."""
+        return str(self.manifest.get("entity", MACHINE))
+
+    @property
     def features(self) -> list[str]:
         return list(self.manifest["features"])
 
@@ -107,18 +118,18 @@ class Snapshot:
         buckets: Sequence[int] | None = None,
         machine_ids: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Keys and features as Arrow, by bucket, machine and time. Raises NotFound on an unknown feature."""
+        """Keys and features as Arrow, by bucket, entity and time. Raises NotFound on an unknown feature."""
         wanted = self.features if columns is None else list(columns)
         unknown = [name for name in wanted if name not in set(self.features)]
         if unknown:
             raise NotFound(f"no feature {unknown[0]}", where=f"snapshot {self.id}", mend="see the manifest's features")
-        names = [MACHINE, AS_OF, *wanted]
-        schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in wanted)])
+        names = [self.entity, AS_OF, *wanted]
+        form = pa.schema([*schema(self.entity), *(pa.field(name, pa.float32()) for name in wanted)])
         chosen = [part for part in self.manifest["parts"] if buckets is None or part["bucket"] in buckets]
-        read = [self._part(part, names).cast(schema) for part in chosen]
-        table = pa.concat_tables(read) if read else schema.empty_table()
+        read = [self._part(part, names).cast(form) for part in chosen]
+        table = pa.concat_tables(read) if read else form.empty_table()
         if machine_ids is not None:
-            table = table.filter(pc.is_in(table.column(MACHINE).cast(pa.string()), value_set=pa.array(machine_ids)))
+            table = table.filter(pc.is_in(table.column(self.entity).cast(pa.string()), value_set=pa.array(machine_ids)))
         return table.unify_dictionaries()
 
     def _part(self, part: Mapping[str, Any], names: list[str]) -> pa.Table:
@@ -131,7 +142,7 @@ class Snapshot:
         return table
 
     def observations(self, *, buckets: Sequence[int] | None = None) -> pa.Table:
-        """machine_id and as_of of every row, in the order of `table` and `matrix`."""
+        """Entity and as_of of every row, in the order of `table` and `matrix`."""
         return self.table([], buckets=buckets)
 
     def matrix(self, bucket: int | None = None, columns: Sequence[str] | None = None) -> Matrix:
@@ -167,10 +178,10 @@ class Snapshot:
                 raise self._damaged(part["file"]) from None
 
     def to_pandas(self, columns: Sequence[str] | None = None, machine_ids: Sequence[str] | None = None) -> "pd.DataFrame":
-        """One row per observation: machine_id, as_of, features."""
+        """One row per observation: entity, as_of, features."""
         table = self.table(columns, machine_ids=machine_ids)
-        text = table.column(MACHINE).cast(pa.string())
-        return table.set_column(0, MACHINE, text).to_pandas()
+        text = table.column(self.entity).cast(pa.string())
+        return table.set_column(0, self.entity, text).to_pandas()
 
 
 def list_snapshots(home: Path) -> list[Snapshot]:

@@ -1,0 +1,167 @@
+"""Observations x history -> features of enterprises: snapshots offline, some or all enterprises at one moment online."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import drafts, engine
+from features.clock import times
+from features.enterprise import observations as cohorts
+from features.enterprise.catalog import Catalog, catalog
+from features.enterprise.compute import Matrix, compute
+from features.enterprise.history import GROUP_TABLES, TABLES, History, Published, entities, from_tables, published_of
+from features.enterprise.publish import publish
+from features.errors import BadInput, NotFound
+from features.observations import AS_OF, Grid
+from features.schema import ENTERPRISE, RECORDED_AT
+from features.settings import settings
+from features.snapshots import Snapshot
+from features.view import View
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+
+Progress = Callable[[int], None]
+# Observations computed and written at a time. Part of what makes two builds byte-identical.
+ROWS_AT_A_TIME = 16 * 1023
+USED = tuple(dict.fromkeys((*TABLES, *GROUP_TABLES, *cohorts.TABLES)))
+
+
+def build(lake: "Lake", grid: Grid, *, home: Path, threads: int | None = None, progress: Progress | None = None) -> Snapshot:
+    """Build, or find again, the snapshot of enterprises on a grid; the cohort is that of training.
+
+    The reference tables are brought up to date first. The same lake, catalog and grid give the same snapshot.
+    Raises BadInput where no enterprise is eligible on the grid.
+    """
+    publish(lake)
+    wanted = catalog()
+    versions = {name: version for name, version in lake.versions().items() if name in USED}
+    draft = drafts.Draft.of(wanted, versions, grid, lake_root=lake.root, lake_id=lake.id)
+    ready = draft.existing(home)
+    if ready is not None:
+        return ready
+    view = lake.at(versions)
+    until, shared = known_until(view), groups_of(view)
+
+    with draft.open(home) as work:
+
+        def part(bucket: int) -> drafts.Part | None:
+            tables = read(view, cohorts.TABLES, [bucket])
+            found = cohorts.observations(tables, grid, until=until, purpose="train")
+            if not found.num_rows:
+                return None
+            return work.write(bucket, 0, _chunks(wanted, found, history_of(view, shared, bucket=bucket, have=tables)))
+
+        parts = []
+        for written in engine.run(part, range(lake.buckets), threads=settings().threads if threads is None else threads):
+            if written is not None:
+                parts.append(written)
+                if progress is not None:
+                    progress(written.rows)
+        if not parts:
+            where = f"enterprises, grid {grid.model_dump_json(exclude_none=True)}"
+            raise BadInput("no enterprise is in the cohort on this grid", where=where, mend="widen the grid or import data")
+        return work.publish(parts)
+
+
+def at(
+    lake: "Lake",
+    ids: Sequence[str] | None,
+    as_of: datetime,
+    *,
+    versions: Mapping[str, int] | None = None,
+    threads: int | None = None,
+) -> tuple[pa.Table, Matrix]:
+    """Features of some enterprises at one moment, by id, or of all that had consented to being scored.
+
+    versions: of the lake's tables, by default as they are now. Returns (enterprise_id and as_of, float32[n, features]).
+    Raises NotFound for an id that the lake does not know.
+    """
+    view, wanted = lake.at(versions), catalog()
+    found = list(stream(view, wanted, ids, as_of, buckets=lake.buckets, threads=threads))
+    table = pa.concat_tables([cohorts.SCHEMA.empty_table(), *(part for part, _ in found)]).unify_dictionaries()
+    matrix = np.concatenate([np.empty((0, len(wanted.specs)), dtype=np.float32), *(part for _, part in found)])
+    order = pc.sort_indices(table.column(ENTERPRISE).cast(pa.string()))
+    return table.take(order), matrix[order.to_numpy()]
+
+
+def stream(
+    view: View, wanted: Catalog, ids: Sequence[str] | None, as_of: datetime, *, buckets: int, threads: int | None = None
+) -> Iterator[tuple[pa.Table, Matrix]]:
+    """As `at`, bucket by bucket. Raises NotFound for an id that the lake does not know."""
+    shared = groups_of(view)
+    threads = settings().threads if threads is None else threads
+    if ids is None:
+        return engine.run(partial(_bucket_at, view, wanted, shared, as_of), range(buckets), threads=threads)
+    mine = np.array(sorted(set(ids)), dtype=object)
+    place = view.buckets_of(list(mine))
+    groups = [mine[place == bucket].tolist() for bucket in np.unique(place)]
+    return engine.run(partial(_some_at, view, wanted, shared, as_of), groups, threads=threads)
+
+
+def _bucket_at(
+    view: View, wanted: Catalog, shared: Mapping[str, Published], as_of: datetime, bucket: int
+) -> tuple[pa.Table, Matrix]:
+    tables = read(view, cohorts.TABLES, [bucket])
+    found = cohorts.at(tables, as_of, "score")
+    return found, _matrix(wanted, found, history_of(view, shared, bucket=bucket, have=tables))
+
+
+def _some_at(
+    view: View, wanted: Catalog, shared: Mapping[str, Published], as_of: datetime, ids: list[str]
+) -> tuple[pa.Table, Matrix]:
+    history = history_of(view, shared, ids=ids)
+    if unknown := sorted(set(ids) - set(history.ids)):
+        raise NotFound(f"no enterprise {unknown[0]}", where="the lake", mend="import its row in the enterprises table first")
+    found = cohorts.of_ids(ids, as_of)
+    return found, _matrix(wanted, found, history)
+
+
+def _matrix(wanted: Catalog, found: pa.Table, history: History) -> Matrix:
+    return compute(wanted, history, entities(found, history.ids), times(found, AS_OF))
+
+
+def _chunks(wanted: Catalog, found: pa.Table, history: History) -> Iterator[tuple[pa.Table, Matrix]]:
+    for start in range(0, found.num_rows, ROWS_AT_A_TIME):
+        part = found.slice(start, ROWS_AT_A_TIME)
+        yield part, _matrix(wanted, part, history)
+
+
+def history_of(
+    view: View,
+    shared: Mapping[str, Published],
+    *,
+    bucket: int | None = None,
+    ids: Sequence[str] | None = None,
+    have: Mapping[str, pa.Table] | None = None,
+) -> History:
+    """The history of a bucket's enterprises, or of some. have: tables that were read already."""
+    given = dict(have or {})
+    buckets = None if bucket is None else [bucket]
+    tables = {name: given[name] if name in given else view.read(name, buckets=buckets, machine_ids=ids) for name in TABLES}
+    found = pc.unique(tables["enterprises"].column(ENTERPRISE)).to_pylist()
+    return from_tables(tables, found, shared, ordered=True)
+
+
+def groups_of(view: View) -> dict[str, Published]:
+    """The published tables of groups, which every enterprise may look at."""
+    return {name: published_of(name, view.read(name)) for name in GROUP_TABLES}
+
+
+def read(view: View, names: Sequence[str], buckets: Sequence[int] | None = None) -> dict[str, pa.Table]:
+    return {name: view.read(name, buckets=buckets) for name in names}
+
+
+def known_until(view: View) -> datetime:
+    """The moment up to which anything is known of enterprises: the latest recording of theirs, 1970 without any."""
+    recorded = (times(view.read(name, columns=[RECORDED_AT]), RECORDED_AT) for name in TABLES if name in view.versions)
+    return datetime.fromtimestamp(max((int(one.max(initial=0)) for one in recorded), default=0) / 1e6, UTC)
+
+
+__all__ = ["at", "build", "compute", "publish", "stream"]

@@ -1,0 +1,49 @@
+"""Contracts of the tables that Forewarn publishes from all enterprises together, each row dated by when it could be known.
+
+A row of a moment D (00:00 UTC, both its clocks) is made of the rows that were visible at D. `rows_known` counts what was
+known then, and shows from which moment on rows have to be made anew once others with an older knowledge time have come in.
+"""
+
+import pyarrow as pa
+
+from features.schema import ENTERPRISE, NUMBER, Column, TableContract
+
+INDUSTRY_GROUP = "industry_group"
+# All enterprises together; an industry goes by its code, a process by `industry/process`, a region by `region:` and its code.
+ALL = "all"
+REGION = "region:"
+
+
+def _numbers(**units: str) -> tuple[Column, ...]:
+    return tuple(Column(name, NUMBER, unit) for name, unit in units.items())
+
+
+# features/enterprise/industry_rates.py says what each number is.
+INDUSTRY_RATES = TableContract(
+    "industry_rates",
+    (
+        *_numbers(
+            rate="accidents per worker-year", relativity="", recent="", deaths="persons per accident",
+            loss="currency per accident", size="worker-years per year", shape="",
+            exposure="worker-years", accidents="", enterprises="",
+        ),
+        Column("rows_known", pa.int64()),
+    ),
+    entity=INDUSTRY_GROUP,
+)  # fmt: skip
+# features/enterprise/machine_risk.py says what each number is.
+MACHINE_RISK = TableContract(
+    "machine_risk",
+    (
+        *_numbers(machines="", scored=""),
+        *(
+            Column(name, NUMBER, unit, nullable=True)
+            for name, unit in (
+                ("p72_sum", ""), ("p72_max", ""), ("p72_mean", ""), ("above_05", "share"), ("above_20", "share"),
+                ("oldest_days", "d"), ("newest_days", "d"), ("reconstructed", "share"),
+            )
+        ),
+        Column("rows_known", pa.int64()),
+    ),
+    entity=ENTERPRISE,
+)  # fmt: skip

@@ -11,15 +11,17 @@ Property-Casualty Predictive Modeling), and give the same trees but for rounding
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.errors import BadInput
 from training.trees import Forest, merge
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
@@ -181,7 +183,9 @@ def grouped(group: Iterable[int] | Whole, folds: int, seed: int = 0) -> Whole:
     return np.asarray(dealt[position], dtype=np.int64)
 
 
-def _dataset(rows: CountRows, config: CountBoosterConfig) -> lgb.Dataset:
+def _dataset(rows: CountRows, config: CountBoosterConfig) -> "lgb.Dataset":
+    import lightgbm as lgb
+
     return lgb.Dataset(
         rows.x, np.zeros(len(rows)), feature_name=[f"f{place}" for place in range(len(rows.names))],
         categorical_feature=[f"f{place}" for place in rows.categorical], free_raw_data=False,
@@ -190,8 +194,10 @@ def _dataset(rows: CountRows, config: CountBoosterConfig) -> lgb.Dataset:
 
 
 def _fit_one(
-    data: lgb.Dataset, rows: CountRows, weight: Floats, base: float, config: CountBoosterConfig, params: dict[str, object]
+    data: "lgb.Dataset", rows: CountRows, weight: Floats, base: float, config: CountBoosterConfig, params: dict[str, object]
 ) -> str:
+    import lightgbm as lgb
+
     used = np.flatnonzero(weight > 0)
     # A subset of its own: members fitted side by side must not share labels. Constructed before its labels are set.
     part = data.subset(used.tolist(), params={**_SHARED, "max_bin": config.max_bin}).construct()

@@ -7,16 +7,17 @@ under credibility. penalty = 1 / variance of a code's log effect; chosen by fold
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import sparse
 
-from training.count_metrics import unit_deviance
 from training.frequency import CountRows, grouped
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
@@ -70,25 +71,31 @@ def crossed(*names: str, least: int = 1, prior: float = 1.0) -> Term:
     return Term(features=names, kind="category", least=least, prior=prior)
 
 
-@dataclass(frozen=True)
-class _Numeric:
+class Numeric(BaseModel):
     """A fitted numeric term: place of its column, what fills a gap, the spline's knots, mean and deviation of its columns."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["numeric"] = "numeric"
     place: int
     term: Term
     fill: float
-    knots: Floats
-    mean: Floats
-    deviation: Floats
+    knots: tuple[float, ...] = ()
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
     gaps: bool
 
-    def columns(self, x: Matrix) -> sparse.csr_matrix:
+    def columns(self, x: Matrix) -> Floats:
+        """Standardised columns [n, columns]; with gaps in training a last one that marks them."""
         value, gap = self.raw(x)
-        basis = (_basis(value, self.knots) - self.mean) / self.deviation
+        basis = (_basis(value, self.knots) - np.asarray(self.mean)) / np.asarray(self.deviation)
         basis[gap] = 0.0
         if self.gaps:
             basis = np.column_stack([basis, gap])
-        return sparse.csr_matrix(basis * np.sqrt(self.term.prior))
+        return np.asarray(basis * np.sqrt(self.term.prior))
+
+    def effect(self, x: Matrix, effects: Floats) -> Floats:
+        return np.asarray(self.columns(x) @ effects)
 
     def raw(self, x: Matrix) -> tuple[Floats, npt.NDArray[np.bool_]]:
         value = x[:, self.place].astype(np.float64)
@@ -97,42 +104,57 @@ class _Numeric:
         return (np.log1p(np.maximum(value, 0.0)) if self.term.log or self.term.kind == "log" else value), gap
 
 
-@dataclass(frozen=True)
-class _Codes:
-    """A fitted one-hot term: its columns, and the codes that have an effect of their own, in order."""
+class Codes(BaseModel):
+    """A fitted one-hot term: its columns, and the codes that have an effect of their own [levels, columns], in order."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["codes"] = "codes"
     places: tuple[int, ...]
     term: Term
-    codes: npt.NDArray[np.float32]  # [levels, features crossed]
+    codes: tuple[tuple[float, ...], ...]
 
-    def columns(self, x: Matrix) -> sparse.csr_matrix:
-        own = _joined(x, self.places)
-        _, place = np.unique(np.concatenate([self.codes, own]), axis=0, return_inverse=True)
-        place = place.ravel()
-        column = np.full(int(place.max(initial=0)) + 1, -1)
-        column[place[: len(self.codes)]] = np.arange(len(self.codes))
-        level = column[place[len(self.codes) :]]
+    def columns(self, x: Matrix) -> "sparse.csr_matrix":
+        """One-hot [n, levels], all zero where a code was not seen."""
+        from scipy import sparse
+
+        level = self._level(x)
         rows = np.flatnonzero(level >= 0)
         value = np.full(len(rows), np.sqrt(self.term.prior))
         return sparse.csr_matrix((value, (rows, level[rows])), shape=(len(x), len(self.codes)))
 
+    def effect(self, x: Matrix, effects: Floats) -> Floats:
+        return np.asarray(np.append(effects, 0.0)[self._level(x)] * np.sqrt(self.term.prior))
 
-_Fitted = _Numeric | _Codes
+    def _level(self, x: Matrix) -> Whole:
+        """Which code each row has [n], -1 for one without an effect."""
+        known = np.asarray(self.codes, dtype=np.float32).reshape(-1, len(self.places))
+        _, place = np.unique(np.concatenate([known, _joined(x, self.places)]), axis=0, return_inverse=True)
+        place = place.ravel()
+        column = np.full(int(place.max(initial=0)) + 1, -1)
+        column[place[: len(known)]] = np.arange(len(known))
+        return np.asarray(column[place[len(known) :]])
 
 
-@dataclass(frozen=True)
-class Glm:
-    """Fitted effects. penalty: as chosen; scored: mean held-out deviance by penalty, where folds chose."""
+Fitted = Annotated[Numeric | Codes, Field(discriminator="form")]
 
-    terms: tuple[_Fitted, ...]
-    effects: Floats
+
+class Glm(BaseModel):
+    """Fitted effects by term. penalty: as chosen; scored: mean held-out deviance by penalty, where folds chose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    terms: tuple[Fitted, ...]
+    effects: tuple[tuple[float, ...], ...]
     level: float
     penalty: float
-    scored: dict[float, float]
+    scored: dict[float, float] = {}
 
     def log_rate(self, x: Matrix) -> Floats:
         """Log of the rate per unit of exposure [n]."""
-        away = _columns(self.terms, x) @ self.effects
+        away = np.zeros(len(x))
+        for term, effects in zip(self.terms, self.effects, strict=True):
+            away += term.effect(x, np.asarray(effects))
         return np.asarray(self.level + np.clip(away, -_FARTHEST, _FARTHEST))
 
     def expected(self, x: Matrix, exposure: Floats) -> Floats:
@@ -148,12 +170,14 @@ def fit_glm(
     folds: how many, dealt by group, or the fold of each row [n] (-1 = always fitted on).
     Raises BadInput without an accident, ValueError if a term names a feature that is not there.
     """
+    from training.count_metrics import unit_deviance
+
     scored: dict[float, float] = {}
     if len(penalties) > 1:
         fold = grouped(rows.group, folds, seed) if isinstance(folds, int) else folds
-        parts = [int(one) for one in np.unique(fold) if one >= 0]
-        split = [_Prepared.of(rows.of(fold != one), terms) for one in parts]
-        held = [rows.of(fold == one) for one in parts]
+        numbers = [int(one) for one in np.unique(fold) if one >= 0]
+        split = [_Prepared.of(rows.of(fold != one), terms) for one in numbers]
+        held = [rows.of(fold == one) for one in numbers]
         designs = [_columns(one.terms, asked.x) for one, asked in zip(split, held, strict=True)]
         for penalty in penalties:
             losses = 0.0
@@ -165,15 +189,17 @@ def fit_glm(
     best = min(scored, key=lambda one: scored[one]) if scored else penalties[0]
     whole = _Prepared.of(rows, terms)
     level, effects = whole.solve(best)
-    return Glm(whole.terms, effects, level, best, scored)
+    widths = [_width(term) for term in whole.terms]
+    parts = [tuple(one.tolist()) for one in np.split(effects, np.cumsum(widths)[:-1])]
+    return Glm(terms=whole.terms, effects=tuple(parts), level=level, penalty=best, scored=scored)
 
 
 @dataclass(frozen=True)
 class _Prepared:
     """A design with its columns, ready to be solved for any penalty."""
 
-    terms: tuple[_Fitted, ...]
-    design: sparse.csr_matrix
+    terms: tuple[Numeric | Codes, ...]
+    design: "sparse.csr_matrix"
     rate: Floats
     weight: Floats
     base: float
@@ -196,35 +222,42 @@ class _Prepared:
         return float(found.intercept_ + np.log(self.base)), np.asarray(found.coef_, dtype=np.float64)
 
 
-def _columns(terms: Sequence[_Fitted], x: Matrix) -> sparse.csr_matrix:
-    return sparse.hstack([term.columns(x) for term in terms], format="csr")
+def _columns(terms: Sequence[Numeric | Codes], x: Matrix) -> "sparse.csr_matrix":
+    from scipy import sparse
+
+    return sparse.hstack([sparse.csr_matrix(term.columns(x)) for term in terms], format="csr")
 
 
-def _fitted(term: Term, rows: CountRows) -> _Fitted:
+def _width(term: Numeric | Codes) -> int:
+    return len(term.codes) if isinstance(term, Codes) else len(term.mean) + term.gaps
+
+
+def _fitted(term: Term, rows: CountRows) -> Numeric | Codes:
     missing = [name for name in term.features if name not in rows.names]
     if missing:
         raise ValueError(f"no feature {missing[0]!r} for a term of the design")
     places = tuple(rows.names.index(name) for name in term.features)
     if term.kind == "category":
         codes, count = np.unique(_joined(rows.x, places), axis=0, return_counts=True)
-        return _Codes(places, term, codes[count >= term.least])
+        return Codes(places=places, term=term, codes=tuple(map(tuple, codes[count >= term.least].tolist())))
     column = rows.x[:, places[0]]
     known = column[~np.isnan(column)]
     fill = float(np.median(known)) if len(known) else 0.0
-    plain = _Numeric(places[0], term, fill, np.empty(0), np.zeros(1), np.ones(1), bool(np.isnan(column).any()))
+    plain = Numeric(place=places[0], term=term, fill=fill, gaps=bool(np.isnan(column).any()))
     value, gap = plain.raw(rows.x)
     knots = _knots(value[~gap], term)
     basis = _basis(value, knots)[~gap] if len(known) else np.zeros((1, 1))
-    deviation = basis.std(axis=0)
-    return replace(plain, knots=knots, mean=basis.mean(axis=0), deviation=np.where(deviation > 1e-9, deviation, 1.0))
+    deviation = np.where((spread := basis.std(axis=0)) > 1e-9, spread, 1.0)
+    mean = basis.mean(axis=0)
+    return plain.model_copy(update={"knots": knots, "mean": tuple(mean.tolist()), "deviation": tuple(deviation.tolist())})
 
 
-def _knots(value: Floats, term: Term) -> Floats:
+def _knots(value: Floats, term: Term) -> tuple[float, ...]:
     """Distinct quantiles; none (a straight line) for other kinds of term and for values too few to bend at."""
     if term.kind != "spline" or not len(value):
-        return np.empty(0)
+        return ()
     knots = np.unique(np.quantile(value, np.linspace(0.02, 0.98, term.knots)))
-    return knots if len(knots) >= 3 else np.empty(0)
+    return tuple(knots.tolist()) if len(knots) >= 3 else ()
 
 
 def _joined(x: Matrix, places: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -232,7 +265,7 @@ def _joined(x: Matrix, places: Sequence[int]) -> npt.NDArray[np.float32]:
     return np.nan_to_num(x[:, list(places)], nan=-1e9)
 
 
-def _basis(value: Floats, knots: Floats) -> Floats:
+def _basis(value: Floats, knots: Sequence[float]) -> Floats:
     """[n, columns]: the value alone, or the natural cubic spline's basis, straight beyond its outer knots.
 
     Restricted cubic spline in the truncated-power form of Harrell 2015, Regression Modeling Strategies, section 2.4.5.

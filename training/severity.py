@@ -5,7 +5,7 @@ E[min(X, limit)] (Klugman, Panjer & Willmot 2012, Loss Models, appendix A).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
@@ -91,9 +91,10 @@ def checked(loss: Floats, weight: Floats | None = None) -> Floats:
     return np.ones(len(loss)) if weight is None else weight
 
 
-@dataclass(frozen=True)
-class MeanLoss:
+class MeanLoss(BaseModel):
     """A GLM of the mean loss per accident."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     glm: Glm
 
@@ -117,7 +118,7 @@ def fit_mean(rows: CountRows, terms: Sequence[Term], penalties: Sequence[float] 
     unit = float(own.loss.sum() / own.count.sum())
     relative = replace(own, exposure=own.count, count=own.loss / unit)
     fitted = fit_glm(relative, terms, penalties, seed=seed)
-    return MeanLoss(replace(fitted, level=fitted.level + float(np.log(unit))))
+    return MeanLoss(glm=fitted.model_copy(update={"level": fitted.level + float(np.log(unit))}))
 
 
 class GradeSeverity(BaseModel):

@@ -15,6 +15,8 @@ def test_finds_effects_with_an_unregularised_fit() -> None:
     assert np.abs(np.log(said / truth)).max() < 0.15
     assert said.sum() == pytest.approx(rows.count.sum(), rel=1e-3)  # the level is not shrunk
     np.testing.assert_allclose(model.expected(rows.x, 2.0 * rows.exposure), 2.0 * said)
+    again = glm.Glm.model_validate_json(model.model_dump_json())
+    np.testing.assert_array_equal(again.expected(rows.x, rows.exposure), said)
 
 
 def test_rare_codes_shrink_and_unseen_ones_stand_at_the_mean() -> None:

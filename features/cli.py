@@ -91,18 +91,40 @@ def simulate_fleet(
     every: Annotated[str, typer.Option(help="Time between readings: 1h, 6h, 1d.")] = "1h",
     seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 1,
     world: Annotated[Path | None, typer.Option(help="A world file (TOML); by default a fleet of pumps and presses.")] = None,
+    enterprises: Annotated[int, typer.Option(help="How many enterprises keep the machines; 0: machines alone.")] = 0,
+    readings: Annotated[bool, typer.Option(help="Of enterprises: whether machines tell their readings and events.")] = True,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Of enterprises: stand-ins for machine scores, true chances blurred.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Simulate a fleet with wear, errors, maintenance and failures into the lake; its true chances go to `truth`, apart."""
-    from features.simulator import fleet, identity, truth
+    """Simulate a fleet with wear, errors, maintenance and failures into the lake; its true chances go to `truth`, apart.
+
+    With --enterprises the machines belong to enterprises with hazards, visits, accidents, claims and all their tables.
+    """
+    from features.simulator import enterprise, fleet, identity, truth
+    from features.simulator.enterprise_world import load_enterprises
     from features.simulator.world import DEFAULT, load_world, whole_hours
 
-    wanted = fleet.Fleet(load_world(world or DEFAULT), machines, days, whole_hours(every), seed)
-    fleet.check(wanted)
+    size, machinery = (machines, days, whole_hours(every), seed), load_world(world or DEFAULT)
+    keepers, wanted = None, fleet.Fleet(machinery, *size)
+    if enterprises:
+        keepers = enterprise.portfolio(load_enterprises(), machinery, enterprises, *size, readings=readings, scores=scores)
+        wanted = keepers.fleet
+    else:
+        fleet.check(wanted)
     opened, threads = open_lake(create=True), settings().threads
     with truth.writing(settings().home) as writer, row_progress(machines) as progress:
-        source = fleet.source(wanted, writer=writer, threads=threads, told=lambda more: progress(MACHINES, more))
-        take_in(identity.guarded(source, opened, wanted), json_, progress)
+
+        def told(more: int) -> None:
+            progress(MACHINES, more)
+
+        if keepers is None:
+            source = fleet.source(wanted, writer=writer, threads=threads, told=told)
+        else:
+            source = enterprise.source(keepers, writer=writer, threads=threads, told=told)
+        about = identity.NOBODY if keepers is None else keepers.identity
+        take_in(identity.guarded(source, opened, wanted, about), json_, progress)
 
 
 def open_lake(*, create: bool = False) -> "Lake":

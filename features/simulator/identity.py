@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from features.errors import Conflict
@@ -12,21 +13,22 @@ from features.simulator.fleet import Fleet
 from features.sources.reader import Batch, Source
 
 _FILE = "simulated.json"
+NOBODY: Mapping[str, object] = MappingProxyType({})
 
 
-def guarded(source: Source, lake: Lake, fleet: Fleet) -> Source:
+def guarded(source: Source, lake: Lake, fleet: Fleet, portfolio: Mapping[str, object] = NOBODY) -> Source:
     """`source`, which notes its world in the lake under the writer's lock before its first row.
 
     Raises Conflict if the lake holds readings of the same kinds from anything but this world, seed and grid of readings. More
     machines or more days of the same world are welcome: they continue what is there. Fewer are refused: they would add no row,
-    and leave their truth in the place of the larger fleet's.
+    and leave their truth in the place of the larger fleet's. portfolio: what enterprises are made from, where there are any.
     """
-    check(lake, fleet)
+    check(lake, fleet, portfolio)
 
     def batches() -> Iterator[Batch]:
-        check(lake, fleet)
+        check(lake, fleet, portfolio)
         draft = _path(lake).with_suffix(".draft")
-        about = _identity(fleet) | {"machines": fleet.machines, "days": fleet.days}
+        about = _identity(fleet, portfolio) | {"machines": fleet.machines, "days": fleet.days}
         draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
         draft.replace(_path(lake))
         yield from source.batches()
@@ -34,19 +36,23 @@ def guarded(source: Source, lake: Lake, fleet: Fleet) -> Source:
     return dataclasses.replace(source, batches=batches)
 
 
-def check(lake: Lake, fleet: Fleet) -> None:
-    """Raise Conflict unless the fleet may enter the lake."""
+def check(lake: Lake, fleet: Fleet, portfolio: Mapping[str, object] = NOBODY) -> None:
+    """Raise Conflict unless the fleet, and the enterprises it belongs to, may enter the lake."""
+    found, wanted = _read(_path(lake)), _identity(fleet, portfolio)
     held = {*lake.tables()} & {f"readings_{kind.name}" for kind in fleet.world.kinds}
+    if portfolio or (found or {}).get("enterprises"):
+        held |= {*lake.tables()} & {"enterprises"}
     if not held:
         return
-    found, wanted = _read(_path(lake)), _identity(fleet)
     if found is None:
         what = f"this lake holds {min(held)} that no simulation of this version made"
-    elif all(found.get(key) == value for key, value in wanted.items()):
+    elif all(found.get(key, 0) == value for key, value in wanted.items()):
         _check_size(found, fleet, lake)
         return
     else:
-        differs = ", ".join(f"{key} {found.get(key)}, not {value}" for key, value in wanted.items() if found.get(key) != value)
+        differs = ", ".join(
+            f"{key} {found.get(key)}, not {value}" for key, value in wanted.items() if found.get(key, 0) != value
+        )
         what = f"this lake holds another simulated fleet: {differs}"
     raise Conflict(
         what, where=str(lake.root), mend="simulate into another FOREWARN_HOME, or with the same world, seed and --every"
@@ -62,8 +68,9 @@ def _check_size(found: Mapping[str, Any], fleet: Fleet, lake: Lake) -> None:
         raise Conflict(what, where=str(lake.root), mend=mend)
 
 
-def _identity(fleet: Fleet) -> dict[str, object]:
-    return {"world": fleet.world.digest, "seed": fleet.seed, "every_hours": fleet.every_hours}
+def _identity(fleet: Fleet, portfolio: Mapping[str, object]) -> dict[str, object]:
+    about = {"world": fleet.world.digest, "seed": fleet.seed, "every_hours": fleet.every_hours}
+    return about | {"enterprises": 0} | dict(portfolio)
 
 
 def _path(lake: Lake) -> Path:

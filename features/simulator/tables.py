@@ -56,9 +56,9 @@ def tables(
     begin = micros(world.begin)
 
     def told(contract: TableContract, rows: Callable[[Machine], Rows]) -> tuple[TableContract, pa.Table]:
-        return contract, _stack(kind, cohort, [rows(machine) for machine in cohort])
+        return contract, _stack(kind, [machine.passport.index for machine in cohort], [rows(machine) for machine in cohort])
 
-    yield told(schema.MACHINES, lambda machine: _passport(world, kind, machine, begin))
+    yield told(schema.MACHINES, lambda machine: _passport(world, kind, machine.passport, begin))
     yield told(schema.COVERAGE, lambda machine: (np.array([begin + machine.hours * HOUR]), None, {}))
     yield told(schema.FAILURES, lambda machine: _failures(world, kind, machine, seed, begin))
     yield told(schema.MAINTENANCE, lambda machine: _maintenance(world, kind, machine, seed, begin))
@@ -68,13 +68,19 @@ def tables(
     yield told(schema.readings(kind.kind(every)), lambda machine: _readings(world, kind, machine, every, seed, begin))
 
 
-def _stack(kind: KindWorld, cohort: Sequence[Machine], parts: Sequence[Rows]) -> pa.Table:
+def passports(world: World, kind: KindWorld, chosen: Sequence[Passport]) -> tuple[TableContract, pa.Table]:
+    """The rows that say what machines of one kind there are."""
+    begin = micros(world.begin)
+    return schema.MACHINES, _stack(kind, [one.index for one in chosen], [_passport(world, kind, one, begin) for one in chosen])
+
+
+def _stack(kind: KindWorld, machines: Sequence[int], parts: Sequence[Rows]) -> pa.Table:
     """Rows of machine after machine as one table."""
-    lanes = np.repeat(np.arange(len(cohort), dtype=np.int32), [len(when) for when, _, _ in parts])
+    lanes = np.repeat(np.arange(len(machines), dtype=np.int32), [len(when) for when, _, _ in parts])
     when = np.concatenate([when for when, _, _ in parts])
     known = np.concatenate([at if recorded is None else recorded for at, recorded, _ in parts])
     columns: dict[str, Any] = {
-        MACHINE: _texts([machine_id(kind, each.passport.index) for each in cohort], lanes),
+        MACHINE: _texts([machine_id(kind, index) for index in machines], lanes),
         EVENT_TIME: pa.array(when).cast(TIME),
         RECORDED_AT: pa.array(known).cast(TIME),
     }
@@ -96,8 +102,7 @@ def _one(word: str) -> Words:
     return [word], np.zeros(1, np.int32)
 
 
-def _passport(world: World, kind: KindWorld, machine: Machine, begin: int) -> Rows:
-    about = machine.passport
+def _passport(world: World, kind: KindWorld, about: Passport, begin: int) -> Rows:
     # The words of the first machine stand for the whole cohort, so what differs between machines is a place in all there are.
     columns: dict[str, Floats | Words] = {
         "kind": _one(kind.name),

@@ -118,11 +118,15 @@ class Writer:
         self._open: dict[str, pq.ParquetWriter] = {}
 
     def add(self, kind: KindWorld, table: pa.Table) -> None:
-        if kind.name not in self._open:
-            signs = {b"forewarn.signs." + code.encode(): sign.encode() for code, sign in kind.signs().items()}
-            schema = table.schema.with_metadata(signs)
-            self._open[kind.name] = pq.ParquetWriter(_draft(self._folder, kind.name), schema, compression="zstd")
-        self._open[kind.name].write_table(table)
+        signs = {b"forewarn.signs." + code.encode(): sign.encode() for code, sign in kind.signs().items()}
+        self.put(kind.name, table, signs)
+
+    def put(self, name: str, table: pa.Table, about: Mapping[bytes, bytes] | None = None) -> None:
+        """Rows for the file of this name. about: what the file says of itself."""
+        if name not in self._open:
+            schema = table.schema.with_metadata(dict(about or {}))
+            self._open[name] = pq.ParquetWriter(_draft(self._folder, name), schema, compression="zstd")
+        self._open[name].write_table(table)
 
     def publish(self) -> None:
         """Put the files in the place of those of an earlier run."""

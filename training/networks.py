@@ -46,7 +46,8 @@ class Standardised(nn.Module):
         self.register_buffer("centre", torch.zeros(channels))
         self.register_buffer("factor", torch.ones(channels))
         self.register_buffer("told", torch.ones(channels))
-        self.register_buffer("logged", torch.as_tensor(np.flatnonzero(logged)))
+        self.register_buffer("logged", torch.as_tensor(logged))
+        self.logs = bool(logged.any())
 
     def fit(self, values: Steps) -> None:
         """values: float32[m, channels] of known steps; NaN = missing."""
@@ -69,12 +70,11 @@ class Standardised(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[..., channels] raw to standard values and to 1 where known, else 0."""
         known = x == x  # false for NaN alone
+        # Expanded, though torch would do so by itself: onnxruntime takes twice as long to spread a mask over the steps.
+        if self.logs:
+            x = torch.where(self.logged.expand_as(x), torch.log1p(x.clamp(min=0.0)), x)
         standard = torch.addcmul(-self.centre * self.factor, x, self.factor)
-        if len(self.logged):
-            size = torch.log1p(x.index_select(-1, self.logged).clamp(min=0.0))
-            size = (size - self.centre[self.logged]) * self.factor[self.logged]
-            standard.index_copy_(-1, self.logged, size)
-        standard = torch.where(known & (self.factor > 0), standard, torch.zeros_like(standard))
+        standard = torch.where(known & (self.factor > 0).expand_as(x), standard, torch.zeros_like(standard))
         return standard.clamp(-self.clip, self.clip), known.to(x.dtype)
 
 
@@ -199,9 +199,11 @@ class Network(nn.Module):
         if self.bank is not None and self.clear is not None:
             cleared = self.clear(x)
             size = coarse(torch.cat([self.bank(cleared).abs(), *_echoes(cleared, present, self.config.echoes)], dim=2))
-            entering, sizes = [coarse(cleared), size, *entering], _parts(size, count)
-        x = torch.cat(entering, dim=2) / share
-        there = (count > 0).to(x.dtype).transpose(1, 2)
+            entering, sizes = [coarse(cleared), size, *entering], [_parts(size, count).flatten(1)]
+        x, there = torch.cat(entering, dim=2), present
+        if self.config.stride > 1:
+            x, there = x / share, (count > 0).to(x.dtype)
+        there = there.transpose(1, 2)
         pools = [*sizes, *self._pools(self.trunk(x.transpose(1, 2), there), there)]
         pooled = torch.cat([*pools, *self._fixed(static)], dim=1)
         pooled = self.level(pooled)
@@ -212,7 +214,7 @@ class Network(nn.Module):
             # Competing risks: odds that no auxiliary event accounts for, and a share of the odds of each of these.
             parts = torch.cat([raw[:, :INTERVALS, None], raw[:, None, INTERVALS:] + self.shares], dim=2)
             raw = torch.cat([torch.logsumexp(parts, dim=2), raw[:, INTERVALS:]], dim=1)
-        return cast(Tensor, raw * self.target_scale + self.target_centre)
+        return raw * self.target_scale + self.target_centre if self.config.head == "life" else cast(Tensor, raw)
 
     def _fixed(self, static: Tensor) -> tuple[Tensor, ...]:
         """Static covariates, and whether those are known whose presence is told."""
@@ -223,16 +225,16 @@ class Network(nn.Module):
 
     def _mixed(self, x: Tensor, known: Tensor, present: Tensor) -> Tensor:
         """The mix of values, of the presence of those whose presence is told, and of the constant."""
-        channels, weight = x.shape[2], self.mix.weight
-        told = functional.linear(known, weight[:, channels:-1] * self.steps_in.told)
-        return functional.linear(x, weight[:, :channels]) + told + present * weight[:, -1]
+        told = self.steps_in.told
+        heard = torch.cat([torch.ones_like(told), told, told.new_ones(1)])
+        return functional.linear(torch.cat([x, known, present], dim=2), self.mix.weight * heard)
 
     def _pools(self, x: Tensor, present: Tensor) -> list[Tensor]:
-        """Last state, mean and maximum over the known steps, and their mean by attention."""
+        """Last state, mean and maximum over the known steps, and their mean by attention. x: 0 on all others."""
         away = 1e4 * (1.0 - present)
         largest = (x - away).amax(dim=2) * present.amax(dim=2)
-        weight = torch.softmax(self.attend(x) - away, dim=2) * present
-        mean = (x * present).sum(dim=2) / present.sum(dim=2).clamp(min=1.0)
+        weight = torch.softmax(self.attend(x) - away, dim=2)
+        mean = x.sum(dim=2) / present.sum(dim=2).clamp(min=1.0)
         return [x[:, :, -1], mean, largest, (x * weight).sum(dim=2)]
 
 
@@ -255,11 +257,17 @@ def _echoes(x: Tensor, present: Tensor, echoes: int) -> list[Tensor]:
     return [x * earlier[:, start : start + steps] for start in range(echoes)]
 
 
-def _parts(sums: Tensor, count: Tensor) -> list[Tensor]:
-    """Means over the newest 1 / p of the window, for p in PARTS. sums, count: of the steps in each place, by the same share."""
+def _parts(sums: Tensor, count: Tensor) -> Tensor:
+    """[n, parts, c]: means over the newest 1 / p of the window, for p in PARTS.
+
+    sums, count: of the steps in each place, by the same share.
+    """
+    steps = sums.shape[1]
     # (a + b - 1) // b: the exporter cuts a negative quotient off instead of rounding it down.
-    newest = [(sums.shape[1] + part - 1) // part for part in PARTS]
-    return [sums[:, -n:].sum(dim=1) / count[:, -n:].sum(dim=1).clamp(min=1e-3) for n in newest]
+    newest = sums.new_zeros((len(PARTS), steps))
+    for row, part in enumerate(PARTS):
+        newest[row, steps - (steps + part - 1) // part :] = 1.0
+    return torch.matmul(newest, sums) / torch.matmul(newest, count).clamp(min=1e-3)
 
 
 def _coarser(x: Tensor, stride: int) -> Tensor:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,6 +95,7 @@ def _added(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 def _logged(lake: "Lake", contract: "TableContract", files: list[Path], progress: Any) -> Iterator[dict[str, Any]]:
     """Log the rows of each file; what was taken and refused of it."""
+    from features.enterprise.rules import enrolled
     from features.log import Writer
     from features.receive import receive, told
     from features.schema import MACHINE
@@ -109,7 +111,7 @@ def _logged(lake: "Lake", contract: "TableContract", files: list[Path], progress
         for path in files:
             for rows in _tables(path, contract):
                 if rows.num_rows:
-                    entry = receive(contract, rows, datetime.now(UTC), lambda _: kind_of, kinds)
+                    entry = receive(contract, rows, datetime.now(UTC), lambda _: kind_of, kinds, partial(enrolled, lake))
                     writer.append(entry)
                     progress(f"logging {path.name}", entry.rows_in)
                     yield told(entry) | {"file": path.name}

@@ -12,12 +12,16 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import delta, intake
 from features.account import RowAccount, TableCount
 from features.clock import in_order, micros, times
+from features.enterprise import rules
+from features.enterprise.schema import ENTERPRISES
+from features.intake import Refusals
 from features.kinds import MachineKind
 from features.merge import ACCEPTED, CORRECTED, DUPLICATE, merge
 from features.rivals import rivals
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 PART_ROWS = 6_000_000
 # Rows that are held in memory at once while they are merged with what is stored.
 MERGE_ROWS = 500_000
+
+# What other tables are about: stored before them.
+ENTITIES = (MACHINES.name, ENTERPRISES.name)
 
 Progress = Callable[[str, int], None]
 
@@ -106,9 +113,9 @@ def run(
 
 def _store_part(state: _Import) -> None:
     """Merge and commit what was taken since the last part, and add it to the account."""
-    # Machines first: rows of the other tables must name one of them.
-    for name in sorted(state.spill.contracts, key=lambda name: (name != MACHINES.name, name)):
-        if name != MACHINES.name and not state.kind_of:
+    # Machines and enterprises first: rows of the other tables must name one of them.
+    for name in sorted(state.spill.contracts, key=lambda name: (name not in ENTITIES, name)):
+        if name != MACHINES.name and state.spill.contracts[name].entity == MACHINE and not state.kind_of:
             # Versions of a machine stand in order of their recording: the last one wins.
             machines = state.lake.read(MACHINES.name, columns=[MACHINE, "kind", "site_id"]).to_pydict()
             state.kind_of = dict(zip(machines[MACHINE], machines["kind"], strict=True))
@@ -163,17 +170,42 @@ def _merged(
     for rows in state.spill.stretches(contract.name, bucket, MERGE_ROWS):
         state.progress(f"merging {contract.name}", rows.num_rows)
         _suspect(state, contract, rows)
-        if state.arrivals:  # acknowledged by now: their kind may declare codes that it did not ask for then
-            yield _merge_bucket(state, contract, rows, stored, bucket)
-            continue
-        refusals = intake.check_references(rows, contract, state.kind_of, kinds)
-        refused = refusals.table()
-        if refused.num_rows:
-            origin = rows.take(refused.column("row"))
-            refused = refused.set_column(0, "row", origin.column(ROW))
-            received = origin.column(RECEIVED).combine_chunks()
-            state.refuse(contract, refused, state.spill.files(origin.column(FILE)), received)
-        yield _merge_bucket(state, contract, rows.filter(pa.array(~refusals.bad)), stored, bucket)
+        # Those that the log took are acknowledged by now: their kind may declare codes that it did not ask for then.
+        placed = rows if state.arrivals else _placed(state, contract, rows, kinds)
+        yield _merge_bucket(state, contract, _apart(state, contract, placed), stored, bucket)
+
+
+def _placed(state: _Import, contract: TableContract, rows: pa.Table, kinds: Mapping[str, MachineKind]) -> pa.Table:
+    """The rows without those that their machine or enterprise rules out."""
+    if rules.judged(contract):
+        return _without(state, contract, rows, rules.check(rows, contract, rules.enrolled(state.lake, _ids(rows, contract))))
+    return _without(state, contract, rows, intake.check_references(rows, contract, state.kind_of, kinds))
+
+
+def _apart(state: _Import, contract: TableContract, rows: pa.Table) -> pa.Table:
+    """The rows without those whose period overlaps one that is there already, where the table is of such periods."""
+    if not contract.periods or not rows.num_rows:
+        return rows
+    refusals = Refusals(np.arange(rows.num_rows, dtype=np.int64))
+    before = rules.periods_of(state.lake, contract, _ids(rows, contract))
+    overlap = rules.overlapping(before, rows, contract)
+    refusals.add(overlap, "starts", rules.OVERLAP, rows.column("starts").combine_chunks())
+    return _without(state, contract, rows, refusals)
+
+
+def _ids(rows: pa.Table, contract: TableContract) -> list[str]:
+    return [str(one) for one in pc.unique(rows.column(contract.entity)).to_pylist()]
+
+
+def _without(state: _Import, contract: TableContract, rows: pa.Table, refusals: Refusals) -> pa.Table:
+    """The rows that are not refused; the others go to the quarantine."""
+    refused = refusals.table()
+    if not refused.num_rows:
+        return rows
+    origin = rows.take(refused.column("row"))
+    refused = refused.set_column(0, "row", origin.column(ROW))
+    state.refuse(contract, refused, state.spill.files(origin.column(FILE)), origin.column(RECEIVED).combine_chunks())
+    return rows.filter(pa.array(~refusals.bad))
 
 
 def _suspect(state: _Import, contract: TableContract, rows: pa.Table) -> None:

@@ -20,6 +20,8 @@ from features import compactor, delta
 from features.carry import Indexed, Piece, carried_on, loaded, versions_of
 from features.catalog import catalog
 from features.compactor import Compacted, compacted
+from features.enterprise.rules import Roll, enrolled
+from features.enterprise.schema import ENTERPRISES
 from features.errors import NotFound
 from features.history import HOUR, Series
 from features.kinds import MachineKind
@@ -74,6 +76,8 @@ class Live:
         self._count = 0
         self.waiting_bytes = 0
         self._kind_of: dict[str, str] | None = None
+        # Enterprises that the log brought: a few bytes each.
+        self._roll = Roll()
         self._settled = compacted(lake.root)
         self._tail = Tail(lake.root, self._settled.positions)
         self._view = lake.at()
@@ -116,7 +120,10 @@ class Live:
 
     def _index(self, record: Record) -> None:
         rows = record.entry.rows
-        if MACHINE not in rows.column_names or not rows.num_rows:
+        if record.entry.table_name == ENTERPRISES.name and rows.num_rows:
+            self._roll.learn(conformed(rows, ENTERPRISES))
+        # The entity is the first column: an accident may name a machine too.
+        if rows.column_names[0] != MACHINE or not rows.num_rows:
             return
         machines = rows.column(MACHINE).combine_chunks().dictionary_encode()
         codes = machines.indices.to_numpy()
@@ -197,6 +204,14 @@ class Live:
                 self._kind_of = dict(zip(*rows.to_pydict().values(), strict=True))
             known = self._kind_of
             return {name: known[name] for name in machine_ids if name in known}
+
+    def enrolled(self, enterprise_ids: list[str]) -> Roll:
+        """Those of some enterprises that are known, the log's rows among them."""
+        self.pull()
+        roll = enrolled(self.lake, enterprise_ids)
+        with self._lock:
+            roll.correct(self._roll, enterprise_ids)
+        return roll
 
     def machine(self, machine_id: str) -> KnownMachine:
         """The machine's history as of now: everything that was acknowledged before. Raises NotFound for an unknown machine."""

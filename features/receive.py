@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from features import intake, tables
 from features.clock import micros
+from features.enterprise import rules
+from features.enterprise.rules import Roll
 from features.errors import BadInput
 from features.kinds import MachineKind
 from features.log_records import Entry
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_REASONS = 10
 KindOf = Callable[[list[str]], Mapping[str, str]]
+RollOf = Callable[[list[str]], Roll]
 
 
 def open_contract(lake: "Lake", table_name: str) -> TableContract:
@@ -33,13 +36,19 @@ def open_contract(lake: "Lake", table_name: str) -> TableContract:
 
 
 def receive(
-    contract: TableContract, table: pa.Table, received_at: datetime, kind_of: KindOf, kinds: Mapping[str, MachineKind]
+    contract: TableContract,
+    table: pa.Table,
+    received_at: datetime,
+    kind_of: KindOf,
+    kinds: Mapping[str, MachineKind],
+    roll_of: RollOf = lambda _: Roll(),
 ) -> Entry:
-    """Check rows against their contract and their machines as they come in: what is refused now is refused for good.
+    """Check rows against their contract and their machines or enterprises as they come in: what is refused now is refused for
+    good. Only periods that overlap are found later, when the log moves into the tables.
 
     table: columns named as in the contract, of whatever type. Rows without recorded_at become known at `received_at`.
-    kind_of: the kinds of those of the given machines that are known. Raises BadInput for an unknown or missing column, a column
-    of another type, a time without zone.
+    kind_of, roll_of: of the given machines and enterprises those that are known. Raises BadInput for an unknown or missing
+    column, a column of another type, a time without zone.
     """
     table = _without_views(table)
     moment = pa.scalar(received_at, TIME)
@@ -52,8 +61,11 @@ def receive(
     if not own:
         place = rows.schema.get_field_index(RECORDED_AT)
         rows = rows.set_column(place, rows.schema.field(place), pa.repeat(moment, rows.num_rows))
-    machines = pc.unique(rows.column(contract.entity)).to_pylist()
-    refusals = intake.check_references(rows, contract, kind_of(machines), kinds)
+    entities = pc.unique(rows.column(contract.entity)).to_pylist()
+    if rules.judged(contract):
+        refusals = rules.check(rows, contract, roll_of(entities))
+    else:
+        refusals = intake.check_references(rows, contract, kind_of(entities), kinds)
     refused = refusals.table()
     if refused.num_rows:
         refused = refused.set_column(0, "row", pa.array(checked.rows[refused.column("row").to_numpy()]))

@@ -101,4 +101,5 @@ def log_bytes(settings: Settings) -> int:
 def checked(live: Live, table_name: str, media_type: str, body: bytes) -> Entry:
     """A posted batch as the log takes it. Raises UserError."""
     contract = open_contract(live.lake, table_name)
-    return receive(contract, read_rows(media_type, body), datetime.now(UTC), live.kinds_of, live.lake.kinds())
+    rows, now = read_rows(media_type, body), datetime.now(UTC)
+    return receive(contract, rows, now, live.kinds_of, live.lake.kinds(), live.enrolled)

@@ -109,6 +109,8 @@ INSPECTIONS = _table(
     _text("outcome", codes=("done", "partial", "refused")),
     _number("findings", nullable=True),
     _number("hours", "h", nullable=True),
+    # Drawn by lot (双随机): visits that nobody aimed are the honest sample.
+    _flag("by_lot", nullable=True),
     key=("visit_id",),
 )
 VIOLATIONS = _table(

@@ -12,7 +12,8 @@ one observation to the next is exact, or a function of visible rows alone. Nothi
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from features.kernel_cache import compiled
 
 VERSION = 6
 NAN = np.nan
@@ -21,12 +22,11 @@ NEVER = np.iinfo(np.int64).max
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Out = npt.NDArray[np.float32]
-jit = njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
+jit = compiled(nogil=True, fastmath=False, error_model="numpy")
 # For what is called once per feature: a call with a dozen arrays costs more than the work.
-inlined = njit(nogil=True, cache=True, fastmath=False, error_model="numpy", forceinline=True)
+inlined = compiled(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
 
 
-# Numba's cache sees changes of the caller's own file only: after a change of `after`, clear the caches of all kernels.
 @inlined
 def after(event, low, high, moment):  # type: ignore[no-untyped-def]
     """First row in [low, high) whose event time is later than `moment`."""

@@ -12,9 +12,11 @@ categories, whether the category is not in the node's set. Every condition is th
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core.cgutils import true_bit
 from numba.extending import intrinsic
+
+from features.kernel_cache import compiled
 
 # What a channel makes of its column: whether zero is missing too, whether what is missing goes right, whether nothing else
 # does; or a set of categories.
@@ -24,7 +26,7 @@ TINY = np.float32(1e-35)
 # Rows in a block: the bits, the channels and the sums of a block stay in the core's own caches.
 BLOCK = 128
 
-jit = njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
+jit = compiled(nogil=True, fastmath=False, error_model="numpy")
 
 
 def _count_zeros(context, bits):  # type: ignore[no-untyped-def]

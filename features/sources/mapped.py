@@ -23,6 +23,22 @@ encoding = "gb18030"
 columns = { machine_id = "asset", event_time = "raised", code = "alarm" }
 delay_hours = 6                       # known so long after it happened; or recorded_at = a column; else at once
 
+Tables of enterprises (features/enterprise/schema.py) are filled in the same way; a mapping without machines needs no kind:
+
+[[tables]]
+table = "exposures"
+files = "hours.csv"
+columns = { enterprise_id = "firm", event_time = "month_end", starts = "month_start", amount = "thousand_hours" }
+convert = { amount = { scale = 1000.0 } }
+constants = { basis = "hours_worked" }
+
+[[tables]]
+table = "hazards"
+files = "hazards.csv"
+columns = { enterprise_id = "firm", hazard_id = "no", event_time = "found", found_by = "who", grade = "level" }
+codes = { found_by = { "企业自查" = "self", "监管执法" = "authority" }, grade = { "一般" = "general", "重大" = "major" } }
+constants = { supervised = false }
+
 What a [kind] declares decides which features there are: sensors, error_codes and components theirs; `modes`, `shifts` and
 `actions` (codes of the operations table; an action may say `state = "running"` or `"stopped"`) those of operation and load;
 `environment = true` (and `hot_c`) those of the ambient air; `reference = true` the comparison with peers and their base rates;
@@ -37,99 +53,22 @@ the history holds two of each, and look at `base_rate_kind_*` among the reasons 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from features import documents, intake, parse
+from features import intake, parse
 from features.errors import BadInput
 from features.kinds import MachineKind, load_kind, parse_kind
-from features.schema import EVENT_TIME, FIXED, MACHINES, NUMBER, RECORDED_AT, TIME, TableContract, readings
+from features.schema import EVENT_TIME, FLAG, MACHINES, NUMBER, RECORDED_AT, TEXT, TIME, TableContract, readings
 from features.sources import files
-from features.sources.lines import Form
+from features.sources.mapping import Constant, Document, TableMapping, load
 from features.sources.reader import Batch, Refusal, Source
+from features.tables import STANDARD, own
 
 READINGS = "readings"
-LONGEST_DELAY_HOURS = 1_000_000
-_FROZEN = ConfigDict(frozen=True, extra="forbid")
-
-
-class Conversion(BaseModel):
-    """value * scale + offset, from the file's unit to the contract's."""
-
-    model_config = _FROZEN
-
-    scale: float = Field(default=1.0, allow_inf_nan=False)
-    offset: float = Field(default=0.0, allow_inf_nan=False)
-
-
-class TableMapping(BaseModel):
-    """One table: the files that hold it (a pattern inside the folder), and the source column of each contract column."""
-
-    model_config = _FROZEN
-
-    table: str
-    files: str = Field(min_length=1)
-    columns: dict[str, str]
-    constants: dict[str, str | float] = {}
-    convert: dict[str, Conversion] = {}
-    timezone: str | None = None
-    delay_hours: float | None = Field(default=None, ge=0, le=LONGEST_DELAY_HOURS)
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    encoding: str = "utf-8"
-
-    @property
-    def form(self) -> Form:
-        return Form(self.delimiter, self.encoding)
-
-    @field_validator("files")
-    @classmethod
-    def _inside(cls, pattern: str) -> str:
-        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts or "\\" in pattern:
-            raise ValueError("the pattern leaves the folder that is imported")
-        if any("**" in part and part != "**" for part in PurePosixPath(pattern).parts):
-            raise ValueError("'**' stands for folders and takes a part of the path for itself")
-        return pattern
-
-    @field_validator("delimiter")
-    @classmethod
-    def _ascii(cls, delimiter: str) -> str:
-        if not delimiter.isascii() or delimiter in '\r\n"':
-            raise ValueError("not one of the ASCII characters that can part fields")
-        return delimiter
-
-    @field_validator("encoding")
-    @classmethod
-    def _of_text(cls, encoding: str) -> str:
-        try:
-            # Lines and fields are found in the bytes before they are decoded.
-            if "\n,".encode(encoding).endswith(b"\n,"):
-                return encoding
-        except (LookupError, ValueError):
-            pass
-        raise ValueError(f"no encoding '{encoding}' that holds ASCII as it is; save the files as UTF-8, or as GB 18030")
-
-    @model_validator(mode="after")
-    def _said_once(self) -> Self:
-        for name in self.constants:
-            if name in self.columns:
-                raise ValueError(f"'{name}' is both a column and a constant")
-        return self
-
-
-class Document(BaseModel):
-    """A whole mapping file."""
-
-    model_config = _FROZEN
-
-    name: str = "mapped"
-    timezone: str | None = None
-    kind: str | dict[str, Any]
-    tables: tuple[TableMapping, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -140,7 +79,7 @@ class Plan:
     contract: TableContract
     paths: tuple[Path, ...]
     zone: ZoneInfo | None
-    constants: dict[str, str | float]
+    constants: dict[str, Constant]
 
 
 def read(directory: Path, mapping: Path, known: Mapping[str, MachineKind] | None = None) -> Source:
@@ -150,7 +89,7 @@ def read(directory: Path, mapping: Path, known: Mapping[str, MachineKind] | None
     is read.
     """
     folder = files.folder(directory)
-    document = _load(mapping)
+    document = load(mapping)
     kind = _kind(document, mapping, known or {})
     plans = [_plan(table, index, document, kind, folder, mapping) for index, table in enumerate(document.tables)]
 
@@ -160,15 +99,12 @@ def read(directory: Path, mapping: Path, known: Mapping[str, MachineKind] | None
                 for chunk in files.chunks(path, _sources(plan), form=plan.mapping.form):
                     yield _batch(plan, chunk, path.relative_to(folder).as_posix())
 
-    return Source(document.name, (kind,), batches)
+    return Source(document.name, () if kind is None else (kind,), batches)
 
 
-def _load(path: Path) -> Document:
-    document = documents.read_toml(path, "name an existing mapping")
-    return documents.validated(Document, document, str(path), "correct the mapping")
-
-
-def _kind(document: Document, path: Path, known: Mapping[str, MachineKind]) -> MachineKind:
+def _kind(document: Document, path: Path, known: Mapping[str, MachineKind]) -> MachineKind | None:
+    if document.kind is None:
+        return None
     if isinstance(document.kind, dict):
         return parse_kind(document.kind, f"{path}: kind")
     if document.kind.endswith(".toml"):
@@ -179,15 +115,21 @@ def _kind(document: Document, path: Path, known: Mapping[str, MachineKind]) -> M
     return known[document.kind]
 
 
-def _plan(table: TableMapping, index: int, document: Document, kind: MachineKind, folder: Path, path: Path) -> Plan:
+def _plan(table: TableMapping, index: int, document: Document, kind: MachineKind | None, folder: Path, path: Path) -> Plan:
     where = f"{path}: tables.{index} ({table.table})"
-    contracts = {**FIXED, READINGS: readings(kind)}
+    contracts = {name: contract for name, contract in STANDARD.items() if not own(contract)}
+    if kind is not None:
+        contracts[READINGS] = readings(kind)
+    elif table.table == READINGS or (table.table == MACHINES.name and "kind" not in {**table.columns, **table.constants}):
+        raise BadInput("no kind is named", where=where, mend="say kind = a kind of the lake, or declare it in a [kind] table")
     if table.table not in contracts:
         raise BadInput(f"unknown table '{table.table}'", where=where, mend=intake.suggest(table.table, contracts))
     contract = contracts[table.table]
-    constants = {"kind": kind.name, **table.constants} if contract is MACHINES else dict(table.constants)
-    if contract is MACHINES and "kind" in table.columns:
-        del constants["kind"]
+    constants = dict(table.constants)
+    if contract is MACHINES and kind is not None:
+        constants = {"kind": kind.name, **constants}
+    if "kind" in table.columns:
+        constants.pop("kind", None)
     intake.check_names([*table.columns, *(name for name in constants if name not in table.columns)], contract, where)
     if table.delay_hours is not None and RECORDED_AT in table.columns:
         raise BadInput("both delay_hours and a column for recorded_at", where=where, mend="keep one of them")
@@ -196,8 +138,17 @@ def _plan(table: TableMapping, index: int, document: Document, kind: MachineKind
         if name not in table.columns or name not in numbers:
             possible = [number for number in numbers if number in table.columns]
             raise BadInput(f"convert: '{name}' is no mapped number", where=where, mend=intake.suggest(name, possible))
+    zone = _zone(table.timezone or document.timezone, where)
+    for name, value in constants.items():
+        if _is_time(contract, name) and any(fault.any() for fault, _ in parse.time(pa.array([str(value)]), zone).faults):
+            mend = "write it as 2026-01-31T08:00:00Z, or name a timezone"
+            raise BadInput(f"constants.{name}: '{value}' is no moment", where=where, mend=mend)
+    coded = [column.name for column in contract.columns if column.type in (TEXT, FLAG) and column.name in table.columns]
+    for name in table.codes:
+        if name not in coded:
+            raise BadInput(f"codes: '{name}' is no mapped column of codes", where=where, mend=intake.suggest(name, coded))
     paths = _paths(table, folder, where)
-    plan = Plan(table, contract, paths, _zone(table.timezone or document.timezone, where), constants)
+    plan = Plan(table, contract, paths, zone, constants)
     for found in paths:
         _check_file(plan, found, where)
     return plan
@@ -261,6 +212,9 @@ def _batch(plan: Plan, chunk: files.Chunk, file: str) -> Batch:
             intake.check_readable(parsed, raw, source, file)
             conversion = plan.mapping.convert[name]
             parsed = parse.Parsed(pc.add(pc.multiply(parsed.array, conversion.scale), conversion.offset), parsed.faults)
+        elif name in plan.mapping.codes:
+            arrays[name] = _translated(raw, plan.mapping.codes[name])
+            continue
         else:
             continue
         arrays[name] = parsed.array
@@ -268,8 +222,16 @@ def _batch(plan: Plan, chunk: files.Chunk, file: str) -> Batch:
             rows, texts = chunk.rows[fault].tolist(), parse.as_text(raw.filter(pa.array(fault))).to_pylist()
             refused += [Refusal(row, name, reason, text) for row, text in zip(rows, texts, strict=True)]
     for name, value in plan.constants.items():
-        arrays[name] = pa.repeat(pa.scalar(value), chunk.table.num_rows)
+        values = pa.repeat(pa.scalar(value), chunk.table.num_rows)
+        arrays[name] = parse.time(parse.as_text(values), plan.zone).array if _is_time(plan.contract, name) else values
     if plan.mapping.delay_hours is not None:
         delay = pa.scalar(timedelta(hours=plan.mapping.delay_hours), pa.duration("us"))
         arrays[RECORDED_AT] = pc.add(arrays[EVENT_TIME], delay)
     return Batch(plan.contract, pa.table(arrays), file, chunk.rows, tuple(refused))
+
+
+def _translated(raw: pa.Array, codes: Mapping[str, str]) -> pa.Array:
+    """The files' codes under the names that they have here; those that are not named stay."""
+    words = pc.utf8_trim_whitespace(parse.as_text(raw))
+    place = pc.index_in(words, pa.array(list(codes), TEXT))
+    return pc.coalesce(pa.array(list(codes.values()), TEXT).take(place), words)

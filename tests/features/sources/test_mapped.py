@@ -167,7 +167,7 @@ def test_codes_that_the_kind_does_not_declare(plant: Path, tmp_path: Path) -> No
     ("old", "new", "line"),
     [
         ("[kind]", "[kind", "mapping.toml: not readable as TOML"),
-        ("[kind]", "[kinds]", "mapping.toml: kind: missing"),
+        ("[kind]", "[kinds]", "mapping.toml: kinds: unknown key"),
         ('name = "press"', 'name = "Press"', "mapping.toml: kind: name: "),
         ("delay_hours = 6", "delay = 6", "mapping.toml: tables.2.delay: unknown key"),
         ("delay_hours = 6", "delay_hours = -6", "mapping.toml: tables.2.delay_hours: "),

@@ -17,10 +17,14 @@ from features.errors import BadInput
 from features.schema import TEXT, TableContract
 from features.simulator import (
     enterprise_accidents,
+    enterprise_cases,
     enterprise_life,
     enterprise_machines,
+    enterprise_money,
+    enterprise_returns,
     enterprise_roll,
     enterprise_scores,
+    enterprise_standing,
     enterprise_tables,
     enterprise_truth,
     fleet,
@@ -129,6 +133,11 @@ def _enterprises(
     yield from enterprise_tables.tables(roll, life, frame, days)
     found = enterprise_accidents.accidents(roll, life, made, days)
     yield ACCIDENTS, enterprise_accidents.rows(roll, found, frame, machine_ids)
+    yield from enterprise_returns.tables(roll, life, frame, days)
+    yield from enterprise_standing.tables(roll, life, frame, days)
+    yield enterprise_money.policies(roll, life, frame, days)
+    yield enterprise_money.claims(roll, found, frame)
+    yield enterprise_cases.cases(roll, found, frame, days)
     if wanted.scores and machine_ids:
         yield schema.MACHINE_SCORES, enterprise_scores.rows(roll, watch, frame, machine_ids)
     if writer is not None:

@@ -103,7 +103,7 @@ def _exposures(roll: Roll, life: Life, frame: Frame, days: int) -> pa.Table:
     first = np.datetime64(frame.begin // DAY, "D")
     parts = []
     for at, (basis, step) in enumerate((("hours_worked", 1), ("headcount", 3))):
-        edges, rng = _months(first, days, step), stream(roll.seed, Draw.REPORTING, at)
+        edges, rng = months(first, days, step), stream(roll.seed, Draw.REPORTING, at)
         for low, high in pairwise(edges):
             draws = rng.random((roll.size, 3))
             of = np.flatnonzero((draws[:, 0] >= LOST) & (roll.joins <= low))
@@ -118,7 +118,7 @@ def _exposures(roll: Roll, life: Life, frame: Frame, days: int) -> pa.Table:
     return table(frame, schema.EXPOSURES, of, frame.at(event), frame.at(known), stacked([part[3] for part in parts]))
 
 
-def _months(first: np.datetime64, days: int, step: int) -> list[int]:
+def months(first: np.datetime64, days: int, step: int) -> list[int]:
     """First days of months (of every `step`-th) from the first day on, as days from it, as far as they are over."""
     month = first.astype("datetime64[M]")
     starts = (month + np.arange(0, days // 28 + 2, step)).astype("datetime64[D]")

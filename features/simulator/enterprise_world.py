@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from features import documents
 from features.enterprise.vocabulary import CAUSES, INDUSTRY_CODES
-from features.simulator.world import Strict
+from features.simulator.world import Range, Strict
 
 DEFAULT = Path(__file__).with_name("enterprise.toml")
 CLASSES = ("injury", "fatal", "larger", "major", "especially_major")
@@ -109,6 +109,78 @@ class Accidents(Strict):
     severity_spread: float = Field(ge=0)
 
 
+class Sign(Strict):
+    """`level + slope c + own z + noise e`: c culture, z the enterprise's own, e new each time, both standard normal."""
+
+    level: float
+    slope: float
+    own: float = Field(ge=0)
+    noise: float = Field(ge=0)
+
+
+class Signs(Strict):
+    """What shows of culture; see the world file."""
+
+    training: Sign
+    certificates: Sign
+    drills: Sign
+    spending: Sign
+    standardisation: Sign
+    credit: Sign
+    violations: Sign
+    standardisation_limits: tuple[float, float, float]
+    credit_limits: tuple[float, float, float, float]
+
+
+class Standing(Strict):
+    """Sizes and shares of returns. training_share: of the workers, due at each training. lost_share: what never comes in."""
+
+    training_share: float = Field(gt=0, le=1)
+    trainings_per_year: float = Field(ge=0, le=12)
+    certified_share: float = Field(ge=0, le=1)
+    spending_per_head: dict[Literal["high_risk", "ordinary"], float]
+    penalty_cny: float = Field(ge=0)
+    serious_share: float = Field(ge=0, le=1)
+    suspended_share: float = Field(ge=0, le=1)
+    suspended_days: int = Field(ge=1)
+    permit_days: int = Field(ge=1)
+    no_consent_to_train: float = Field(ge=0, lt=1)
+    no_consent_to_score: float = Field(ge=0, lt=1)
+    consent_to_share: float = Field(ge=0, le=1)
+    lost_share: float = Field(ge=0, lt=1)
+
+
+class Money(Strict):
+    """premium: workers x industry rate x loss_per_accident x loading, blurred.
+
+    Claims: the share paid at each valuation, of what is insured; reserves are guesses at the rest, the better the older.
+    """
+
+    loss_per_accident: float = Field(gt=0)
+    premium_loading: float = Field(gt=0)
+    premium_spread: float = Field(ge=0)
+    insured_share: float = Field(gt=0, le=1)
+    limit_per_person: tuple[float, ...] = Field(min_length=1)
+    persons_per_accident: float = Field(ge=1)
+    accidents_per_aggregate: float = Field(ge=1)
+    deductible: float = Field(ge=0)
+    valued_after_days: tuple[int, ...] = Field(min_length=1)
+    paid_share: tuple[float, ...] = Field(min_length=1)
+    reserve_bias: float = Field(gt=0)
+    reserve_spread: float = Field(ge=0)
+
+
+class Cases(Strict):
+    """Which accidents are published, and how many of enterprises outside the portfolio a year."""
+
+    published_ordinary: float = Field(ge=0, le=1)
+    published_graver: float = Field(ge=0, le=1)
+    published_after_days: Range
+    outside_per_year: float = Field(ge=0)
+    outside_years_before: float = Field(ge=0)
+    uncoded_share: float = Field(ge=0, le=1)
+
+
 class Loss(Strict):
     """A class of accidents: direct loss min(cap, log-normal) in CNY, deaths and serious injuries from the ranges."""
 
@@ -167,6 +239,10 @@ class EnterpriseWorld(Strict):
     visits: Visits
     machines: Machines
     accidents: Accidents
+    signs: Signs
+    standing: Standing
+    money: Money
+    cases: Cases
     losses: tuple[Loss, ...]
     regions: tuple[Region, ...] = Field(min_length=1)
     industries: tuple[IndustryWorld, ...] = Field(min_length=1)

@@ -61,17 +61,16 @@ class Part(Strict):
 
 
 class Waveform(Strict):
-    """Knocks on one sensor: `size * (1, -3, 3, -1)` over four hours, and again `gap_hours` after the first one's start.
+    """Knocks on one sensor: `size * (1, -3, 3, -1)` over four hours, one every `gap_hours` or an hour later, as chance has it.
 
-    Each of the two comes upright or upside down. A sound part leaves both to chance; of a worn one the second repeats the first
-    with a chance of 1/2 + min(1, wear) / 2. How often knocks come, how large they are and how each one stands does not depend
-    on wear: only the order of readings half a day apart does.
+    Each comes upright or upside down. A sound part leaves that to chance; of a worn one each repeats the one before with a
+    chance of 1/2 + min(1, wear) / 2. How often knocks come, how large they are and how often one stands upright does not
+    depend on wear: only the order of readings several hours apart does. No two overlap.
     """
 
     part: str
     size: float = Field(gt=0)
-    per_day: float = Field(gt=0, le=6)
-    gap_hours: int = Field(default=7, ge=4, le=24)
+    gap_hours: int = Field(default=6, ge=4, le=24)
 
 
 class Gauge(Strict):

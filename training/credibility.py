@@ -147,6 +147,17 @@ def fit_poisson_gamma(entity: Whole, period: Floats, expected: Floats, count: Fl
     return PoissonGamma(shape=float(np.exp(found.x[0])), decay=float(found.x[1]) if decaying else 1.0)
 
 
+def fit_shape(own: Record, expected: Floats, count: Floats) -> float:
+    """Shape by maximum likelihood of numbers [n], given records gathered elsewhere, each without the row's own count."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_shape: float) -> float:
+        return -float(_log_likelihood(float(np.exp(log_shape)), own, expected, count).sum())
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(_SHAPES)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))
+
+
 def _log_likelihood(shape: float, own: Record, expected: Floats, count: Floats) -> Floats:
     from scipy.special import gammaln
 

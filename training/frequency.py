@@ -93,8 +93,9 @@ class CountBoosterConfig(BaseModel):
     """The boosters. `members` of them are averaged on the log scale.
 
     resample: a member sees groups drawn with replacement (and can tell a range); without it members differ by their seed.
-    exposure: how it enters. max_step: largest step of a leaf's log rate, before the learning rate. monotone_method: LightGBM's;
-    its `advanced` has open reports of violations and is not offered.
+    exposure: how it enters. max_step: largest step of a leaf's log rate, before the learning rate: where hardly anything was
+    expected and much came, Poisson's own step has no bound. monotone_method: LightGBM's; its `advanced` has open reports of
+    violations and is not offered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,7 +109,7 @@ class CountBoosterConfig(BaseModel):
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)
     l2: float = Field(default=1.0, ge=0)
     path_smooth: float = Field(default=0.0, ge=0)
-    max_step: float = Field(default=0.7, gt=0)
+    max_step: float = Field(default=1.0, gt=0)
     categorical_l2: float = Field(default=10.0, ge=0)
     categorical_smooth: float = Field(default=10.0, ge=0)
     max_bin: int = Field(default=255, ge=2, le=1023)
@@ -231,7 +232,7 @@ def _params(config: CountBoosterConfig) -> dict[str, object]:
         "bagging_freq": 1 if config.bagging_fraction < 1 else 0,
         "lambda_l2": config.l2,
         "path_smooth": config.path_smooth,
-        "poisson_max_delta_step": config.max_step,
+        "max_delta_step": config.max_step,
         "cat_l2": config.categorical_l2,
         "cat_smooth": config.categorical_smooth,
         "max_bin": config.max_bin,

@@ -45,6 +45,7 @@ def test_equals_lightgbm_itself_with_the_offset_added() -> None:
     params = {
         "objective": "poisson", "learning_rate": 0.15, "num_leaves": 6, "min_data_in_leaf": 20, "lambda_l2": 1.0,
         "boost_from_average": False, "num_threads": 1, "verbosity": -1, "deterministic": True, "force_col_wise": True,
+        "max_delta_step": 1.0,
     }  # fmt: skip
     theirs = lgb.train(params, data, 40).predict(rows.x, raw_score=True)
     np.testing.assert_allclose(ours.expected(rows.x, rows.exposure), rows.exposure * rows.mean_rate * np.exp(theirs), rtol=1e-6)
@@ -104,6 +105,19 @@ def test_out_of_fold_never_saw_the_group() -> None:
     for number, seen in enumerate(asked):
         assert not seen & set(rows.group[fold == number].tolist())
         assert seen >= set(rows.group[fold == 3].tolist())
+
+
+def test_much_from_nearly_no_exposure_does_not_run_away() -> None:
+    """Ten accidents where a thousandth was expected: an unbounded Poisson step would leave the numbers."""
+    rows, _ = world(2000)
+    exposure, count = rows.exposure.copy(), rows.count.copy()
+    exposure[:40], count[:40] = 1e-5, 10.0
+    x = rows.x.copy()
+    x[:40, 1] = 9.0
+    odd = CountRows(x, rows.names, rows.categorical, exposure, count, rows.group)
+    said = fit_boosted(odd, TINY.model_copy(update={"l2": 0.0, "rounds": 100})).expected(x, exposure)
+    assert np.isfinite(said).all()
+    assert said.sum() < 2 * count.sum()
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])

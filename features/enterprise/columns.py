@@ -30,11 +30,11 @@ HOURS_PER_WORKER_YEAR = 2000.0
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table becomes a Series: its contract, its columns in order, and the text by which rows are grouped."""
+    """How a table becomes a Series: its contract, its columns in order, and what rows of a group have in common."""
 
     contract: TableContract
     columns: Mapping[str, Reader] = field(default_factory=dict)
-    group: str = ""
+    group: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +100,12 @@ def between(one: str, other: str) -> Reader:
 
 def per_year(amount: Reader) -> Reader:
     """An amount of a period, as much as it would be in a year."""
-    return lambda table: np.asarray(amount(table) / (between("starts", EVENT_TIME)(table) / YEAR_DAYS))
+
+    def read(table: pa.Table) -> Floats:
+        years = between("starts", EVENT_TIME)(table) / YEAR_DAYS
+        return np.asarray(amount(table) / np.where(years > 0.0, years, np.nan))
+
+    return read
 
 
 def _mark(values: npt.NDArray[Any]) -> Floats:
@@ -118,6 +123,10 @@ def _worker_years(table: pa.Table) -> Floats:
 def _other_currency(table: pa.Table) -> Floats:
     named = pc.fill_null(table.column("currency"), CURRENCY)
     return np.array(pc.not_equal(named, CURRENCY), dtype=np.float64)
+
+
+def _loss_known(table: pa.Table) -> Floats:
+    return (~np.isnan(number("direct_loss")(table))).astype(np.float64)
 
 
 def _larger(table: pa.Table) -> Floats:
@@ -176,6 +185,7 @@ _COLUMNS: dict[str, dict[str, Reader]] = {
         "repeated": number("repeated"),
         "external": _EXTERNAL,
         "own": _SELF,
+        "own_major": both(_SELF, is_any("grade", "major")),
         "own_repeated": both(_SELF, number("repeated")),
         "external_major": both(_EXTERNAL, is_any("grade", "major")),
         "external_repeated": both(_EXTERNAL, number("repeated")),
@@ -215,6 +225,7 @@ _COLUMNS: dict[str, dict[str, Reader]] = {
         "deaths": number("deaths"),
         "injuries": number("injuries"),
         "direct_loss": number("direct_loss"),
+        "loss_known": _loss_known,
         "fatal": above(number("deaths"), 0.0),
         "larger": _larger,
         **{group: is_any("cause", *codes) for group, codes in CAUSE_GROUPS.items()},
@@ -224,10 +235,17 @@ _COLUMNS: dict[str, dict[str, Reader]] = {
     },
     "claims": {"paid": number("paid"), "reserved": number("reserved")},
 }  # fmt: skip
-_GROUPS = {"sites": "site_id", "permits": "permit_id", "certificates": "kind", "policies": "policy_id", "claims": "claim_id"}
+_GROUPS = {
+    "sites": ("site_id",),
+    "permits": ("permit_id",),
+    "certificates": ("kind",),
+    "policies": ("policy_id",),
+    "claims": ("claim_id",),
+    "hazards": (EVENT_TIME, "site_id", "kind", "due"),
+}
 
 LAYOUTS: dict[str, Layout] = {
-    name: Layout(ENTERPRISE_TABLES[name], columns, _GROUPS.get(name, "")) for name, columns in _COLUMNS.items()
+    name: Layout(ENTERPRISE_TABLES[name], columns, _GROUPS.get(name, ())) for name, columns in _COLUMNS.items()
 }
 
 

@@ -42,8 +42,10 @@ def columns_of(wanted: Catalog, history: History, entity: Ints, as_of: Ints) -> 
     for spec in wanted.parts:
         if spec.op in CALENDAR:
             found[spec.name] = CALENDAR[spec.op](as_of)
-    for spec in wanted.derived:
-        found[spec.name] = FUNCTIONS[spec.op](spec, *(found[name] for name in spec.of))
+    # What is divided by nothing is not taken, or is missing.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for spec in wanted.derived:
+            found[spec.name] = FUNCTIONS[spec.op](spec, *(found[name] for name in spec.of))
     return found
 
 

@@ -64,7 +64,7 @@ def change(spec: EnterpriseSpec, *columns: Floats) -> Floats:
 def brought_to_a_year(spec: EnterpriseSpec, told: Floats, age: Floats, observed: Floats) -> Floats:
     """What was told of the last year, as much as it would be in a whole one. age: days since the latest told."""
     part = (np.minimum(observed, CARRY_DAYS) - age) / CARRY_DAYS
-    return np.where(part > 0.0, told / np.where(part > 0.0, part, 1.0), np.nan)
+    return np.where(part > 0.0, told / part, np.nan)
 
 
 def credible(spec: EnterpriseSpec, count: Floats, expected: Floats, shape: Floats) -> Floats:
@@ -74,12 +74,12 @@ def credible(spec: EnterpriseSpec, count: Floats, expected: Floats, shape: Float
 
 def ratio(spec: EnterpriseSpec, one: Floats, of: Floats) -> Floats:
     """one / of; missing where there is nothing to be a share of."""
-    return np.where(of > 0.0, one / np.where(of > 0.0, of, 1.0), np.nan)
+    return np.where(of > 0.0, one / of, np.nan)
 
 
 def ratio_or_0(spec: EnterpriseSpec, one: Floats, of: Floats) -> Floats:
     """one / of; 0 where there is nothing to be a share of."""
-    return np.where(of > 0.0, one / np.where(of > 0.0, of, 1.0), 0.0 * of)
+    return np.where(of > 0.0, one / of, 0.0 * of)
 
 
 def share_of_sum_or_0(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:

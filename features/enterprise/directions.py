@@ -49,6 +49,8 @@ DIRECTIONS: dict[str, Direction] = {
     "hazard_external_open": _RAISES,
     "hazard_external_overdue": _RAISES,
     "hazard_external_overdue_days": _RAISES,
+    "hazard_overdue": _RAISES,
+    "hazard_overdue_major": _RAISES,
     "hazard_overdue_longest": _RAISES,
     "hazard_supervised_open": _RAISES,
     "hazard_rectified": _LOWERS,

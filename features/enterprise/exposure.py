@@ -46,6 +46,14 @@ def _hidden() -> list[EnterpriseSpec]:
     ]
 
 
+def own() -> list[EnterpriseSpec]:
+    """Worker-years by what enterprises told: `_own_per_year`, `_own_365d`, `_own_1095d`, and what they are made of."""
+    per_year = _S(
+        name="_own_per_year", table="", op="first_of", of=("_hours_rate", "_heads_rate", "_policy_heads"), hidden=True
+    )
+    return [*_hidden(), *(_own(w) for w in WINDOWS), per_year]
+
+
 def _own(window: int) -> EnterpriseSpec:
     """Worker-years of the window by what the enterprise itself told; NaN where it told nothing."""
     of = [f"_{short}_{part}" for short in _BASES for part in (f"{window}d", "rate", "age")]
@@ -58,9 +66,7 @@ def _own(window: int) -> EnterpriseSpec:
 def specs() -> list[EnterpriseSpec]:
     """The exposure known, its change and age, and amounts of other bases per worker."""
     return [
-        *_hidden(),
-        *(_own(w) for w in WINDOWS),
-        _S(name="_own_per_year", table="", op="first_of", of=("_hours_rate", "_heads_rate", "_policy_heads"), hidden=True),
+        *own(),
         _S(
             name="exposure_per_year", table="", op="at_least_one", of=("_own_per_year", "_industry_size"),
             unit="worker-years a year", words_en="workers known, full-time", words_zh="已知全职用工规模",

@@ -1,8 +1,9 @@
 """Hazards: who found them, whether they are overdue, and how they are rectified.
 
-A good programme triples the reports of its own people, so nothing here rises with their number: features that count speak of
-hazards found by others. What the enterprise found itself enters as a count that can only lower the risk, as shares
-(overdue, repeated) and as the longest delay, none of which rises when more of the same, or better kept, reports come in.
+A good programme triples the reports of its own people, so nothing here rises with their number: features that count what was
+found speak of others' findings. What the enterprise found itself enters as a count that can only lower the risk, as shares, and
+as soon as it is overdue. There, reports of one moment, site, kind and term are one: to report the same thing three times makes
+nothing worse.
 """
 
 from dataclasses import replace
@@ -52,6 +53,7 @@ def _standing() -> list[EnterpriseSpec]:
             name="hazard_external_overdue_days", op="standing_days", select="external", unit="d",
             words_en=f"days overdue of {_EN}, added up", words_zh="他方发现隐患逾期天数合计",
         ),
+        *_all_overdue(),
         _OVERDUE(
             name="hazard_overdue_longest", op="standing_longest", unit="d",
             words_en="longest time a hazard is overdue", words_zh="隐患最长逾期时间",
@@ -62,6 +64,22 @@ def _standing() -> list[EnterpriseSpec]:
             words_en="a supervised hazard stands open", words_zh="存在未整改的挂牌督办隐患",
         ),
     ]  # fmt: skip
+
+
+def _all_overdue() -> list[EnterpriseSpec]:
+    """Overdue now, whoever found it."""
+    made = []
+    for name, major, en, zh in (("hazard_overdue", "", "", ""), ("hazard_overdue_major", "_major", "major ", "重大")):
+        parts = f"_external_overdue{major}_now", f"_own_overdue{major}_now"
+        made += [
+            _OVERDUE(name=parts[0], op="standing", select=f"external{major}", hidden=True),
+            _OVERDUE(name=parts[1], op="standing", select=f"own{major}", newest=True, hidden=True),
+            _S(
+                name=name, table="", op="plus", of=parts,
+                words_en=f"{en}hazards overdue", words_zh=f"逾期未整改的{zh}隐患数",
+            ),
+        ]  # fmt: skip
+    return made
 
 
 def _rectified() -> list[EnterpriseSpec]:

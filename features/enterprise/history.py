@@ -110,18 +110,23 @@ def _series(rows: pa.Table, layout: Layout, entity: Ints, entities: int) -> Seri
     for place, read in enumerate(layout.columns.values()):
         values[place] = read(rows)
     spans = known_spans(rows, layout.contract)
-    codes = _local(rows.column(layout.group), entity) if layout.group else np.zeros(rows.num_rows, dtype=np.int32)
+    codes = _local(rows, layout.group, entity) if layout.group else np.zeros(rows.num_rows, dtype=np.int32)
     return series(entity, times(rows, EVENT_TIME), *spans, machines=entities, values=values, codes=codes)
 
 
-def _local(column: pa.ChunkedArray, entity: Ints) -> Codes:
+def _local(rows: pa.Table, names: Sequence[str], entity: Ints) -> Codes:
     """The group of each row within its entity, counted from 0."""
-    text = np.asarray(column.combine_chunks().dictionary_encode().indices, dtype=np.int64)
-    if not len(text):
+    if not rows.num_rows:
         return np.empty(0, dtype=np.int32)
-    pair, place = np.unique(entity * (text.max() + 1) + text, return_inverse=True)
-    owner = pair // (text.max() + 1)
-    return np.asarray(place - np.searchsorted(owner, entity), dtype=np.int32)
+    owner, found = entity, entity
+    for name in names:
+        coded = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
+        value = np.asarray(coded.indices, dtype=np.int64)
+        # Numbers close to one another each time, so that they stay small.
+        _, found = np.unique(found * (int(value.max()) + 1) + value, return_inverse=True)
+    first = np.full(int(owner.max()) + 1, len(found), dtype=np.int64)
+    np.minimum.at(first, owner, found)
+    return np.asarray(found - first[owner], dtype=np.int32)
 
 
 def entities(observations: pa.Table, ids: Sequence[str]) -> Ints:

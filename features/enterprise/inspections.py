@@ -16,7 +16,9 @@ _ROWS = partial(_S, table="inspections")
 def specs() -> list[EnterpriseSpec]:
     """Visits by outcome and mode, findings per visit, time since; services delivered."""
     return [
-        *over(_ROWS(name="visits_done", op="count", select="done", words_en="visits done", words_zh="完成检查次数"), 90, 365),
+        *over(
+            _ROWS(name="visits_done", op="count", select="done", words_en="visits done", words_zh="完成检查次数"), 30, 90, 365
+        ),
         *over(
             _ROWS(name="visits_partial", op="count", select="partial", words_en="partial visits", words_zh="部分检查次数"), 365
         ),

@@ -1,7 +1,6 @@
 """Contracts of the tables that Forewarn publishes from all enterprises together, each row dated by when it could be known.
 
-A row of a moment D (00:00 UTC, both its clocks) is made of the rows that were visible at D. `rows_known` counts what was
-known then, and shows from which moment on rows have to be made anew once others with an older knowledge time have come in.
+A row of a moment D (00:00 UTC, both its clocks) is made of the rows that were visible at D.
 """
 
 import pyarrow as pa
@@ -15,35 +14,26 @@ REGION = "region:"
 
 
 def _numbers(**units: str) -> tuple[Column, ...]:
-    return tuple(Column(name, NUMBER, unit) for name, unit in units.items())
+    return tuple(Column(name, NUMBER, unit, nullable=True) for name, unit in units.items())
 
 
 # features/enterprise/industry_rates.py says what each number is.
 INDUSTRY_RATES = TableContract(
     "industry_rates",
     (
-        *_numbers(
-            rate="accidents per worker-year", relativity="", recent="", deaths="persons per accident",
-            loss="currency per accident", size="worker-years per year", shape="",
-            exposure="worker-years", accidents="", enterprises="",
-        ),
+        *_numbers(rate="accidents per worker-year", relativity="", recent="", deaths="persons per accident"),
+        *_numbers(loss="CNY per accident", size="worker-years per year", shape=""),
+        *_numbers(exposure="worker-years", accidents="", enterprises=""),
         Column("rows_known", pa.int64()),
     ),
     entity=INDUSTRY_GROUP,
-)  # fmt: skip
+)
 # features/enterprise/machine_risk.py says what each number is.
 MACHINE_RISK = TableContract(
     "machine_risk",
     (
-        *_numbers(machines="", scored=""),
-        *(
-            Column(name, NUMBER, unit, nullable=True)
-            for name, unit in (
-                ("p72_sum", ""), ("p72_max", ""), ("p72_mean", ""), ("above_05", "share"), ("above_20", "share"),
-                ("oldest_days", "d"), ("newest_days", "d"), ("reconstructed", "share"),
-            )
-        ),
-        Column("rows_known", pa.int64()),
+        *_numbers(machines="", scored="", p72_sum="", p72_max="", p72_mean="", above_05="share", above_20="share"),
+        *_numbers(oldest_days="d", newest_days="d", reconstructed="share"),
     ),
     entity=ENTERPRISE,
-)  # fmt: skip
+)

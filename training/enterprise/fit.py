@@ -1,0 +1,198 @@
+"""START HERE: a whole training run of the enterprise scores, read from top to bottom.
+
+snapshot -> train | calibration | test -> rows of periods -> models -> blend and distribution on later rows -> fit again
+-> out-of-time forecasts
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.clock import micros
+from features.enterprise.catalog import catalog
+from features.errors import BadInput
+from features.lake import Lake
+from features.snapshots import Snapshot
+from training.count_blend import fit_blend
+from training.counts import CountDistribution, fit_dispersion
+from training.enterprise.config import EnterpriseConfig, PeriodsConfig
+from training.enterprise.linear import fit_linear
+from training.enterprise.model import FREE, LINEAR, SIGNED, Models, Risk, ScoreFacts, Which
+from training.enterprise.parts import INTERVAL, RECORD, STRETCHES, Floats, Matrix, Rows
+from training.enterprise.rows import Past
+from training.frequency import Boosted, CountRows, fit_boosted
+
+SCORES: dict[Which, tuple[str, ...]] = {"price": (LINEAR, SIGNED), "alarm": (LINEAR, SIGNED, FREE)}
+_FEWEST = 30  # accidents that a run needs before its calibration, and in it
+Say = Callable[[str], None]
+
+
+class Cuts(NamedTuple):
+    """Rows of the three periods in time order, and the microseconds at which the later two begin."""
+
+    train: Rows
+    calibration: Rows
+    test: Rows
+    calibration_from: int
+    test_from: int
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Models and what they were fitted on."""
+
+    models: Models
+    rows: CountRows
+    cuts: Cuts
+
+
+@dataclass(frozen=True)
+class Training:
+    """Models and what they are judged by: forecasts of the test period's rows, in the order of `cuts.test`.
+
+    labels: what came (see `Past.labels`); said: by score; x: features; exposure: announced worker-years per year.
+    """
+
+    learned: Learned
+    past: Past
+    labels: pd.DataFrame
+    said: Mapping[Which, Risk]
+
+    @property
+    def test(self) -> Rows:
+        return self.learned.cuts.test
+
+    @property
+    def x(self) -> Matrix:
+        return self.past.x[self.test]
+
+    @property
+    def exposure(self) -> Floats:
+        return self.past.exposure[self.test]
+
+
+def train_enterprise(config: EnterpriseConfig, snapshot: Snapshot, lake: Lake, *, progress: Say | None = None) -> Training:
+    """Train, blend on later rows, forecast still later ones. Same inputs and seed: the same models, byte for byte.
+
+    Raises BadInput if a period is empty or holds too few accidents to learn from.
+    """
+    snapshot.check_current()
+    say = progress or (lambda text: None)
+    say("read features and accidents")
+    past = Past.of(snapshot, lake)
+    learned = learn(config, past, periods(past.as_of, config.periods), progress=say)
+    say("forecast the test period")
+    labels = past.labels(lag_days=config.periods.reporting_lag_days).iloc[learned.cuts.test].reset_index(drop=True)
+    said = {which: forecast(learned.models, past, learned.cuts.test, which, threads=config.threads) for which in SCORES}
+    return Training(learned, past, labels, said)
+
+
+def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | None = None) -> Learned:
+    """Fit on the training period, blend on the calibration period, fit again on both.
+
+    Rows are labelled as they were known at the start of the next period. Raises BadInput with too few accidents.
+    """
+    say = progress or (lambda text: None)
+    lag = config.periods.reporting_lag_days
+
+    def rows_of(period: Rows, known_until: int, name: str) -> CountRows:
+        rows = past.counted(period, past.labels(known_until, lag_days=lag))
+        soon = rows.x[:, -1] == 0  # of the first stretches, which follow each other, every accident is told once
+        came = STRETCHES * float(rows.weights[soon] @ rows.count[soon])
+        if came < _FEWEST:
+            what = f"{came:.0f} accidents in the {name} period"
+            raise BadInput(what, where=f"snapshot {past.snapshot.id}", mend="take more enterprises or a longer history")
+        return rows
+
+    train = rows_of(cuts.train, cuts.calibration_from, "training")
+    first = fit_models(config, train, progress=say)
+    say("blend on later rows")
+    later = rows_of(cuts.calibration, cuts.test_from, "calibration")
+    said = first.said(later.x, later.exposure, threads=config.threads)
+    once = past.counted(earliest(past.enterprise, cuts.calibration), past.labels(cuts.test_from, lag_days=lag))
+    said_once = first.said(once.x, once.exposure, threads=config.threads)
+    scores: dict[str, ScoreFacts] = {}
+    for which, names in SCORES.items():
+        blend = fit_blend({name: said[name] for name in names}, later.exposure, later.count, later.weights,
+                          pull=getattr(config, which).pull)  # fmt: skip
+        expected = blend.expected({name: said_once[name] for name in names}, once.exposure)
+        scores[which] = ScoreFacts(blend=blend, distribution=distribution(once.group, once.count, expected))
+    say("fit again, with the calibration period")
+    rows = rows_of(np.concatenate([cuts.train, cuts.calibration]), cuts.test_from, "training")
+    last = fit_models(config, rows, progress=say)
+    return Learned(Models(last.linear, last.boosters, scores), rows, cuts)
+
+
+def fit_models(config: EnterpriseConfig, rows: CountRows, *, progress: Say) -> Models:
+    """The log-linear model and both sorts of boosters on the same rows, not yet blended."""
+    features, seed, threads = catalog(), config.seed, config.threads
+    charged = [*features.charged, INTERVAL]
+    signs = {name: features.directions[name] for name in features.charged if features.directions[name]}
+    progress("log-linear model with signs")
+    linear = fit_linear(rows, charged, directions=signs, **config.linear.model_dump(), seed=seed)
+    boosters: dict[str, tuple[tuple[int, ...], Boosted]] = {}
+    for name, names, monotone, how in (
+        (SIGNED, charged, signs, config.price.boosters),
+        (FREE, list(rows.names), {}, config.alarm.boosters),
+    ):
+        progress(f"{name} boosters")
+        columns = tuple(place for place, feature in enumerate(rows.names) if feature in set(names))
+        boosters[name] = (columns, fit_boosted(_seen(rows, columns), how, monotone=monotone, seed=seed, threads=threads))
+    return Models(linear, boosters, {})
+
+
+def _seen(rows: CountRows, columns: tuple[int, ...]) -> CountRows:
+    """The same rows with some of the features."""
+    return CountRows(
+        np.ascontiguousarray(rows.x[:, columns]), tuple(rows.names[place] for place in columns),
+        tuple(columns.index(place) for place in rows.categorical if place in columns),
+        rows.exposure, rows.count, rows.group, rows.weight,
+    )  # fmt: skip
+
+
+def earliest(enterprise: Rows, period: Rows) -> Rows:
+    """The first row of each enterprise in a period whose rows stand by enterprise and time."""
+    return period[np.unique(enterprise[period], return_index=True)[1]]
+
+
+def distribution(group: Rows, count: Floats, expected: Floats) -> CountDistribution:
+    """How enterprises differ about the forecast, by the numbers of each [n]: rows of an enterprise are stretches that follow
+    each other, so that every accident counts once."""
+    place = np.unique(group, return_inverse=True)[1]
+    came, awaited = (np.asarray(np.bincount(place, one), dtype=np.float64) for one in (count, expected))
+    return fit_dispersion(came, awaited).distribution
+
+
+def forecast(models: Models, past: Past, rows: Rows, which: Which, *, ranges: bool = True, threads: int = 1) -> Risk:
+    """What a score says of rows of the past."""
+    record = past.x[:, past.snapshot.features.index(RECORD)].astype(np.float64)[rows]
+    return models.risk(which, past.x[rows], past.exposure[rows], np.nan_to_num(record), ranges=ranges, threads=threads)
+
+
+def periods(as_of: npt.NDArray[np.int64], config: PeriodsConfig) -> Cuts:
+    """Rows before, between and after two cuts. No gap is needed: rows are followed to the cut at most.
+
+    Raises BadInput if a period would be empty or the dates are out of order.
+    """
+    if not len(as_of):
+        raise BadInput("no observations to split", where="splits", mend="build a larger snapshot")
+    begin, end = int(as_of.min()), int(as_of.max()) + 1
+    shares = (config.calibration_share + config.test_share, config.test_share)
+    dates = (config.calibration_from, config.test_from)
+    first, second = (
+        micros(date) if date else end - round((end - begin) * share) for date, share in zip(dates, shares, strict=True)
+    )
+    if first >= second:
+        raise BadInput("calibration starts at or after the test", where="periods", mend="set calibration_from before test_from")
+    found = Cuts(
+        np.flatnonzero(as_of < first), np.flatnonzero((as_of >= first) & (as_of < second)), np.flatnonzero(as_of >= second),
+        first, second,
+    )  # fmt: skip
+    for name in ("train", "calibration", "test"):
+        if not len(getattr(found, name)):
+            raise BadInput(f"the {name} period holds no observation", where="periods", mend="a longer history or other dates")
+    return found

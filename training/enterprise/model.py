@@ -1,0 +1,147 @@
+"""The two scores of an enterprise: a rate per worker-year on each stretch of the coming year, and what follows from it.
+
+price: a log-linear model with signs and boosters with the same signs, blended: it never rises when a fact improves.
+alarm: these and boosters that may see everything.
+
+Expected numbers of 30, 90 and 365 days are sums over stretches; the chance of any accident follows from the number by one
+distribution: longer periods never say less, and the three agree by construction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from training.count_blend import CountBlend
+from training.counts import CountDistribution
+from training.enterprise.linear import LogLinear
+from training.enterprise.parts import STRETCHES, Floats, Matrix, cumulated, with_interval
+from training.frequency import Boosted
+from training.prediction import student95
+
+Which = Literal["price", "alarm"]
+LINEAR, SIGNED, FREE = "linear", "signed", "free"
+_CHUNK = 32_768
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What a score says of rows: expected accidents [n, 3] within 30, 90 and 365 days, chance of any [n, 3], 90 % ranges."""
+
+    expected: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+    p_low: Floats
+    p_high: Floats
+
+
+class ScoreFacts(BaseModel):
+    """What a score is made of besides its models: their blend, and the distribution of an enterprise's number of accidents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blend: CountBlend
+    distribution: CountDistribution
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything fitted. boosters: by name (signed, free), with the columns of the features that each sees."""
+
+    linear: LogLinear
+    boosters: Mapping[str, tuple[tuple[int, ...], Boosted]]
+    scores: Mapping[str, ScoreFacts]
+
+    def said(self, x: Matrix, exposure: Floats, which: Which | None = None, *, threads: int = 1) -> dict[str, Floats]:
+        """What each model expects [n] over the exposure given; of a score only those that have a say in it."""
+        wanted = {LINEAR, *self.boosters}
+        if which is not None:
+            wanted = {name for name, weight in self.scores[which].blend.weights.items() if weight > 0}
+        found = {LINEAR: self.linear.expected(x, exposure)} if LINEAR in wanted else {}
+        for name, (columns, boosted) in self.boosters.items():
+            if name in wanted:
+                found[name] = boosted.expected(np.ascontiguousarray(x[:, columns]), exposure, threads=threads)
+        return found
+
+    def rates(self, which: Which, x: Matrix, *, threads: int = 1) -> Floats:
+        """[n, 3]: accidents per worker-year on each stretch of the coming year, of features [n, f]."""
+        blend, one = self.scores[which].blend, np.ones(len(x))
+        each = [
+            blend.expected(self.said(with_interval(x, number), one, which, threads=threads), one) for number in range(STRETCHES)
+        ]
+        return np.stack(each, axis=1)
+
+    def risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, *, ranges: bool = True, threads: int = 1) -> Risk:
+        """The score of rows [n, f]. exposure: announced worker-years per year [n]; past: those of the last three years [n]."""
+        parts = [
+            self._risk(which, x[cut], exposure[cut], past[cut], ranges, threads)
+            for cut in (slice(start, start + _CHUNK) for start in range(0, max(1, len(x)), _CHUNK))
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Risk(*(np.concatenate([getattr(part, name) for part in parts]) for name in Risk.__dataclass_fields__))
+
+    def _risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, ranges: bool, threads: int) -> Risk:
+        facts = self.scores[which]
+        expected = cumulated(self.rates(which, x, threads=threads), exposure)
+        chance = facts.distribution.p_any(expected)
+        if not ranges:
+            return Risk(expected, expected, expected, chance, chance, chance)
+        year = expected[:, -1] / exposure
+        half = self.spread(which, x, year * past, threads=threads)[:, None]
+        low, high = expected * np.exp(-half), expected * np.exp(half)
+        return Risk(expected, low, high, chance, facts.distribution.p_any(low), facts.distribution.p_any(high))
+
+    def spread(self, which: Which, x: Matrix, own: Floats, *, threads: int = 1) -> Floats:
+        """Half of the 90 % range of the log rate of the whole year [n]: members differ, and so do enterprises that look alike.
+
+        own: how many accidents were to be expected over an enterprise's record [n]. Of likes with a gamma spread of variance d
+        about the forecast, what is left after a record of E expected accidents is d / (1 + d E) (Buhlmann & Gisler 2005, 2.4):
+        the widest range is that of an enterprise without history.
+        """
+        facts = self.scores[which]
+        named = [name for name, weight in facts.blend.weights.items() if weight > 0 and name in self.boosters]
+        variance, members = np.zeros(len(x)), 0
+        for name in named:
+            columns, boosted = self.boosters[name]
+            each = boosted.log_rates(np.ascontiguousarray(with_interval(x, STRETCHES - 1)[:, columns]), threads=threads)
+            share = facts.blend.slope * facts.blend.weights[name]
+            variance += share**2 * each.var(axis=1, ddof=1)
+            members = each.shape[1]
+        models = student95(members - 1) * np.sqrt(variance) if members > 1 else np.zeros(len(x))
+        d = facts.distribution.dispersion
+        likes = 1.645 * np.sqrt(np.log1p(d / (1.0 + d * np.maximum(own, 0.0))))
+        return np.asarray(np.hypot(models, likes))
+
+    def contributions(self, which: Which, x: Matrix, *, horizon: int, threads: int = 1) -> Floats:
+        """[n, features]: what each feature adds to the log of the number expected within a horizon (0: 30 days, 2: a year).
+
+        Of each stretch its rate's contributions (tree SHAP values of boosters, effects of the log-linear model), weighted by
+        the stretch's share of the number.
+        """
+        expected = np.diff(cumulated(self.rates(which, x, threads=threads), np.ones(len(x))), axis=1, prepend=0.0)
+        share = expected[:, : horizon + 1] / expected[:, : horizon + 1].sum(axis=1, keepdims=True)
+        found = np.zeros(x.shape)
+        for number in range(horizon + 1):
+            own = self._contributions(which, with_interval(x, number), threads)[:, : x.shape[1]]
+            found += share[:, number : number + 1] * own
+        return found
+
+    def _contributions(self, which: Which, x: Matrix, threads: int) -> Floats:
+        blend = self.scores[which].blend
+        found = np.zeros(x.shape)
+        for name, weight in blend.weights.items():
+            if weight <= 0:
+                continue
+            if name == LINEAR:
+                places = [self.linear.names.index(column.name) for column in self.linear.columns]
+                found[:, places] += blend.slope * weight * self.linear.effects(x)
+                continue
+            columns, boosted = self.boosters[name]
+            members = range(boosted.forest.outputs)
+            own = boosted.forest.contributions(np.ascontiguousarray(x[:, columns]), members, threads=threads)
+            found[:, columns] += blend.slope * weight * own[:, :, :-1].mean(axis=1)
+        return found

@@ -1,0 +1,166 @@
+"""A run from a snapshot of enterprises to a registered challenger: train, judge against the rivals, report, track."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.enterprise.catalog import EVERY
+from features.enterprise.vocabulary import INDUSTRIES
+from features.errors import BadInput
+from features.lake import Lake
+from features.settings import Settings
+from features.snapshots import Snapshot, open_snapshot
+from training.enterprise import rivals
+from training.enterprise.bundle import RiskBundle, RiskFacts
+from training.enterprise.config import EnterpriseConfig
+from training.enterprise.evaluation import Judged, judge
+from training.enterprise.fit import Training, train_enterprise
+from training.enterprise.parts import EXPOSURE
+from training.enterprise.rows import moment
+from training.enterprise.severity import INDUSTRY, Severity
+from training.labels import HORIZON_DAYS
+
+PRICE, ALARM = "price", "alarm"
+_GOLDEN = 8
+# Worker-years a year that part small, middling and large enterprises: the bands of the State's classification of enterprises by
+# staff are wider; these are the headcount bands that rulebooks use.
+SIZES = (20.0, 100.0, 300.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind. judged: by horizon, 30, 90 and 365 days."""
+
+    bundle: RiskBundle
+    path: Path
+    training: Training
+    judged: tuple[Judged, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The run as JSON."""
+        return {
+            "bundle": self.bundle.manifest.bundle_id,
+            "path": str(self.path),
+            "metrics": dict(self.bundle.manifest.metrics),
+            "horizons": [
+                {
+                    "days": one.days,
+                    "rows": one.rows,
+                    "enterprises": one.enterprises,
+                    "accidents": one.accidents,
+                    "figures": {name: {key: _plain(value) for key, value in of.items()} for name, of in one.figures.items()},
+                    "gains": [
+                        {"of": ours, "over": rival, **{key: _plain(value) for key, value in of.items()}}
+                        for (ours, rival), of in one.gains.items()
+                    ],
+                }
+                for one in self.judged
+            ],
+        }
+
+
+def run_enterprise(
+    settings: Settings,
+    config: EnterpriseConfig,
+    *,
+    snapshot_id: str = "latest",
+    progress: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Train and judge both scores on a snapshot and write the bundle under home.
+
+    Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by.
+    """
+    say = progress or (lambda text: None)
+    snapshot = open_snapshot(settings.home, snapshot_id, EVERY.name)
+    lake = Lake.open(snapshot.lake)
+    training = train_enterprise(config, snapshot, lake, progress=say)
+    say("what accidents cost")
+    severity = Severity.fit(training.past, training.learned.cuts.test_from)
+    say("rivals on the same rows")
+    judged = judge_run(training, config)
+    say("write the bundle")
+    bundle = assembled(training, severity, config, snapshot, lake).with_metrics(flat(judged))
+    path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
+    return Outcome(bundle, path, training, judged)
+
+
+def judge_run(training: Training, config: EnterpriseConfig) -> tuple[Judged, ...]:
+    """Both scores and the rivals on the rows of the test period, at each horizon.
+
+    Raises BadInput if no accident falls among them.
+    """
+    fitted = rivals.fit_rivals(training.learned.rows, seed=config.seed, threads=config.threads)
+    said = {PRICE: training.said["price"].expected, ALARM: training.said["alarm"].expected}
+    said |= rivals.forecasts(fitted, training.x, training.exposure)
+    against = [(one, rival) for one in (PRICE, ALARM) for rival in rivals.WORDS] + [(ALARM, PRICE)]
+    segments = segments_of(training)
+    enterprise = training.past.enterprise[training.test]
+    try:
+        return tuple(
+            judge(training.labels, said, training.exposure, enterprise, horizon=number, against=against, segments=segments)
+            for number in range(len(HORIZON_DAYS))
+        )
+    except ValueError as error:
+        raise BadInput(str(error), where="test period", mend="test on a longer period, or bring in more history") from None
+
+
+def segments_of(training: Training) -> Mapping[str, npt.NDArray[np.generic]]:
+    """What a forecast must be right on, each by itself: industry and size of each row of the test."""
+    names = training.past.snapshot.features
+    code = training.x[:, names.index(INDUSTRY)]
+    known = np.where(np.isnan(code), -1, code).astype(int)
+    industries = np.array([*(one.code for one in INDUSTRIES), "unknown"])
+    size = np.searchsorted(SIZES, training.x[:, names.index(EXPOSURE)])
+    between = [f"{least:g} to {most:g}" for least, most in pairwise(SIZES)]
+    bands = np.array([f"below {SIZES[0]:g}", *between, f"{SIZES[-1]:g} and more"])
+    return {"industry": industries[known], "size": bands[size]}
+
+
+def assembled(training: Training, severity: Severity, config: EnterpriseConfig, snapshot: Snapshot, lake: Lake) -> RiskBundle:
+    """The bundle of a run, with where it comes from."""
+    cuts, past = training.learned.cuts, training.past
+    fitted_on = past.as_of[np.concatenate([cuts.train, cuts.calibration])]
+    versions = snapshot.manifest["lake_versions"]
+    facts = RiskFacts(
+        snapshot_id=snapshot.id,
+        lake_versions=versions,
+        machine_bundles=_upstream(lake, versions),
+        train_from=moment(int(fitted_on.min())),
+        train_until=moment(int(fitted_on.max())),
+        created_at=datetime.now(UTC),
+        params=config.model_dump(mode="json"),
+    )
+    rows = training.test[:: max(1, len(training.test) // _GOLDEN)][:_GOLDEN]
+    return RiskBundle.assemble(training.learned.models, severity, facts, past.x[rows])
+
+
+def _upstream(lake: Lake, versions: Mapping[str, int]) -> tuple[str, ...]:
+    """The bundles whose scores of machines the features were made of."""
+    if "machine_scores" not in versions:
+        return ()
+    table = lake.at({"machine_scores": versions["machine_scores"]}).read("machine_scores", columns=["bundle_id"])
+    return tuple(sorted(str(one) for one in pc.unique(table.column("bundle_id")).cast(pa.string()).to_pylist()))
+
+
+def flat(judged: tuple[Judged, ...]) -> dict[str, float]:
+    """Figures by name: score, horizon, figure."""
+    return {
+        f"{name}_{one.days:g}d_{key}": value.value
+        for one in judged
+        for name, of in one.figures.items()
+        if name in (PRICE, ALARM)
+        for key, value in of.items()
+    }
+
+
+def _plain(value: Any) -> dict[str, float | None]:
+    numbers: dict[str, float] = {"value": value.value, "low": value.low, "high": value.high}
+    return {key: None if np.isnan(number) else float(number) for key, number in numbers.items()}

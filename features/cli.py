@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.errors import NotFound
+from features.errors import BadInput, NotFound
 from features.settings import settings
 
 if TYPE_CHECKING:
@@ -210,23 +210,30 @@ Moment = Annotated[datetime | None, typer.Option(formats=FORMATS, help="UTC unle
 
 @features.command("build")
 def features_build(
-    kind: Annotated[str, typer.Option(help="The machine kind, or pooled: all of them.", show_default=False)],
-    every: Annotated[str, typer.Option(help="Time between observations of a machine: 24h, 12h, 7d.")] = "24h",
+    kind: Annotated[str | None, typer.Option(help="The machine kind, or pooled: all of them.", show_default=False)] = None,
+    enterprises: Annotated[bool, typer.Option("--enterprises", help="Enterprises in place of machines of a kind.")] = False,
+    every: Annotated[str | None, typer.Option(help="Between observations: 24h, 7d; default 24h, enterprises 30d.")] = None,
     start: Moment = None,
     end: Moment = None,
     anchor: Annotated[str, typer.Option(help="calendar, or machine: counted from each machine's own start.")] = "calendar",
     json_: Json = False,
 ) -> None:
-    """Compute the features of a kind on a grid and keep them as a snapshot; the same inputs give the same snapshot."""
+    """Compute features on a grid and keep them as a snapshot; the same inputs give the same snapshot."""
     from features.build import build
     from features.build_pooled import build_pooled
+    from features.enterprise.build import build as build_enterprises
     from features.observations import grid_of
     from features.pooled import EVERY
 
-    grid = grid_of(every, start, end, anchor)
+    grid = grid_of(every or ("30d" if enterprises else "24h"), start, end, anchor)
     with row_progress() as progress:
         told = partial(progress, "computing features")
-        if kind == EVERY.name:
+        if enterprises == (kind is not None):
+            mend = "give --kind NAME for machines, or --enterprises"
+            raise BadInput("whose features to build is not said, or said twice", where="--kind", mend=mend)
+        if kind is None:
+            made = build_enterprises(open_lake(), grid, home=settings().home, progress=told)
+        elif kind == EVERY.name:
             made = build_pooled(open_lake(), grid, home=settings().home, progress=told)
         else:
             made = build(open_lake(), kind, grid, home=settings().home, progress=told)
@@ -260,20 +267,25 @@ def features_catalog(
     kinds: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Kinds of the lake, TOML files that declare one, or pooled; by default all of the lake.", show_default=False
+            help="Kinds of the lake, TOML files that declare one, pooled or enterprise; by default all of the lake.",
+            show_default=False,
         ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """The features that kinds have, counted by family; with --json each of them with its words."""
+    """The features that kinds, or enterprises, have, counted by family; with --json each of them with its words."""
     from collections import Counter
 
     from features.catalog import catalog
+    from features.enterprise import catalog as of_enterprises
     from features.kinds import load_kind
     from features.pooled import EVERY
 
-    made = []
+    made: list[Any] = []
     for name in kinds if kinds else open_lake().kinds():
+        if name == of_enterprises.EVERY.name:
+            made.append(of_enterprises.catalog())
+            continue
         own = EVERY if name == EVERY.name else load_kind(Path(name)) if name.endswith(".toml") else open_lake().kind(name)
         made.append(catalog(own))
     document = [
@@ -282,7 +294,7 @@ def features_catalog(
             "hash": one.hash,
             "features": len(one.specs),
             "families": dict(Counter(spec.family for spec in one.specs)),
-            "specs": [{name: getattr(spec, name) for name in SHOWN} for spec in one.specs],
+            "specs": [_shown(one, spec) for spec in one.specs],
         }
         for one in made
     ]
@@ -290,6 +302,14 @@ def features_catalog(
     rows = [(one.kind.name, family, str(count)) for one, counts in counted for family, count in counts]
     shown = columns(("kind", "family", "features"), rows)
     say(document, shown if rows else "No kind declared yet.", json_)
+
+
+def _shown(of: Any, spec: Any) -> dict[str, Any]:
+    """A feature for people; one of enterprises with its direction, and whether a price may use it."""
+    found = {name: getattr(spec, name) for name in SHOWN}
+    if hasattr(of, "directions"):
+        found |= {"direction": of.directions[spec.name], "charged": spec.name in of.charged}
+    return found
 
 
 @features.command("diff")

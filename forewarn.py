@@ -23,7 +23,7 @@ INTERRUPTED = 130
 # verb -> (module, app in it, one line of help). The table answers `--help` without importing anything.
 VERBS: dict[str, tuple[str, str, str]] = {
     "simulate": ("features.cli", "simulate", "Simulate a fleet into the lake."),
-    "import": ("features.cli", "import_", "Import histories into the lake: azure-pdm, backblaze, mapped."),
+    "import": ("features.cli", "import_", "Import histories into the lake: public sets, or your own files by a mapping."),
     "ingest": ("features.cli_log", "ingest", "Move the log of sent rows into the lake, or files into the log."),
     "lake": ("features.cli_lake", "lake", "The lake: row accounts, quarantine, history of versions, compaction."),
     "features": ("features.cli", "features", "Build, list and compare snapshots of features."),

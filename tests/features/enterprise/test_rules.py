@@ -28,7 +28,7 @@ from features.enterprise.schema import (
     POLICIES,
     SPENDING,
 )
-from features.enterprise.vocabulary import HIGH_RISK, INDUSTRIES
+from features.enterprise.vocabulary import EXPOSURE_BASES, HIGH_RISK, INDUSTRIES
 from features.errors import BadInput
 from features.lake import Lake
 from features.live import Live
@@ -355,4 +355,6 @@ def test_every_table_keeps_its_clocks_its_key_and_its_words() -> None:
     assert all(
         industry.words_en and industry.words_zh and bool(industry.source) == industry.high_risk for industry in INDUSTRIES
     )
+    page = (Path(__file__).parents[3] / "data" / "README.md").read_text("utf-8")
+    assert all(f"`{code}`" in page for code in (*ENTERPRISE_TABLES, *(one.code for one in INDUSTRIES), *EXPOSURE_BASES))
     assert np.unique([industry.code for industry in INDUSTRIES]).size == len(INDUSTRIES)

@@ -20,16 +20,19 @@ def table(
     scale: float = 1.0,
     replicates: int = 400,
     top: float | None = None,
+    p_any: Mapping[str, Floats] | None = None,
 ) -> list[Row]:
     """One row per forecast, by its name in words: mean Poisson deviance x scale, what `own` gains on it (in deviance, above
     zero where `own` is better), AUC for any accident and what `own` gains there, Gini per unit of exposure, actual over
-    expected, calibration slope; with `top` the share of accidents in the riskiest part of exposure.
+    expected, calibration slope; with `top` the share of accidents in the riskiest part of exposure, and what `own` gains there.
 
-    said: expected numbers [n] by forecast. Intervals are 95 %, from resampled groups, the same for all forecasts.
+    said: expected numbers [n] by forecast; p_any: its chance of any [n], where it does not rise with the number.
+    Intervals are 95 %, from resampled groups, the same for all forecasts.
     """
     weights = resample(rows.groups, replicates, seed=0)
     deviance = {name: _scaled(draw(metrics.deviance(rows, one), weights), scale) for name, one in said.items()}
-    auc = {name: draw(metrics.any_auc(rows, one), weights) for name, one in said.items()}
+    auc = {name: draw(metrics.any_auc(rows, (p_any or {}).get(name, one)), weights) for name, one in said.items()}
+    shares = {name: draw(metrics.top_share(rows, one, top), weights) for name, one in said.items()} if top is not None else {}
     found: list[Row] = []
     for name, one in said.items():
         row: Row = {
@@ -43,7 +46,8 @@ def table(
             "slope": draw(metrics.calibration_slope(rows, one), weights).interval(),
         }
         if top is not None:
-            row[f"in riskiest {top * 100:g} %"] = draw(metrics.top_share(rows, one, top), weights).interval()
+            row[f"in riskiest {top * 100:g} %"] = shares[name].interval()
+            row["gain in riskiest"] = None if name == own else shares[own].minus(shares[name]).interval()
         found.append(row)
     return found
 
@@ -71,11 +75,11 @@ def calibration_facts(rows: Counted, expected: Floats, p_any: Floats, *, replica
 
 
 def verdict(found: Sequence[Row], own: str) -> list[str]:
-    """In words, of each rival: whether the paired interval of the deviance lies above zero, about it, or below."""
+    """In words, of each rival and gain: whether its paired interval lies above zero, about it, or below."""
     said = []
     for row in found:
-        gain = row["gain in deviance"]
-        if isinstance(gain, Interval):
-            how = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not told apart from"
-            said.append(f"{own} is {how} {row['forecast']}: gain in deviance {gain}.")
+        for name, gain in row.items():
+            if isinstance(gain, Interval) and name.startswith("gain"):
+                how = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not told apart from"
+                said.append(f"{own} is {how} {row['forecast']}: {name} {gain}.")
     return said

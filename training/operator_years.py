@@ -4,8 +4,6 @@ A row is an operator and year; miles and incidents are summed over commodities, 
 year itself nothing but its miles is read: they are the exposure. Everything else comes from reports and incidents of EARLIER
 years: annual reports (`pipelines_ungrouped`, the forms `pipelines_2004` and `pipelines_2010` where the folder has them), and
 incidents by cause and system since 1986 (`incidents`; small ones are reported since 2002).
-
-Amounts are laid out as grids operator x year, in which "before the year" is one step to the left.
 """
 
 from dataclasses import dataclass
@@ -20,9 +18,9 @@ from features.sources import frames, phmsa
 from features.sources.frames import Sort
 from training.experience import Past, Periods
 from training.frequency import CountRows
+from training.grids import Grid, Place, ago, faded, latest
 
 Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
 KEYS = ["ID", "year"]
 SMALL_SINCE = 2002  # 5 gallons instead of 50 barrels: 67 FR 831, in force since January 2002
 FLOOR_MILES = 1.0
@@ -92,56 +90,12 @@ def _forms(folder: Path) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*KEYS, *_FORMS])
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where each operator and year stands: sorted ids; first year; number of years, one more than any on record."""
-
-    ids: pd.Index
-    first: int
-    width: int
-
-    @classmethod
-    def of(cls, tables: Tables) -> "Grid":
-        ids = pd.Index(np.unique(tables.years["ID"]))
-        first = int(min(tables.years["year"].min(), tables.incidents["year"].min(), SMALL_SINCE))
-        return cls(ids, first, int(tables.years["year"].max()) - first + 1)
-
-    def lay(self, table: pd.DataFrame, amount: Floats | float = 1.0, empty: float = 0.0) -> Floats:
-        """Amounts [rows of the table] as [operators, years], added up; rows of others and of later years are left out."""
-        operator = self.ids.get_indexer(table["ID"])
-        year = table["year"].to_numpy() - self.first
-        inside = (operator >= 0) & (year >= 0) & (year < self.width)
-        grid = np.zeros((len(self.ids), self.width))
-        amounts = np.nan_to_num(np.broadcast_to(np.asarray(amount, dtype=np.float64), len(table)))
-        np.add.at(grid, (operator[inside], year[inside]), amounts[inside])
-        if empty != 0.0:
-            stood = np.zeros(grid.shape, dtype=bool)
-            stood[operator[inside], year[inside]] = True
-            grid[~stood] = empty
-        return grid
-
-
-def faded(grid: Floats, decay: float, since: int = 0) -> Floats:
-    """Sum over EARLIER columns, from `since` on, of decay^(columns between - 1) x amount: the last one counts in full."""
-    found = np.zeros_like(grid)
-    for at in range(since + 1, grid.shape[1]):
-        found[:, at] = decay * found[:, at - 1] + grid[:, at - 1]
-    return found
-
-
-def latest(grid: Floats) -> Floats:
-    """The last known (not NaN) amount of EARLIER columns; NaN before the first."""
-    found = np.full_like(grid, np.nan)
-    for at in range(1, grid.shape[1]):
-        found[:, at] = np.where(np.isnan(grid[:, at - 1]), found[:, at - 1], grid[:, at - 1])
-    return found
-
-
 def panel(tables: Tables) -> Periods:
     """Every operator-year of the tables, sorted by year and operator, with its features; exposure in miles."""
     years = tables.years.sort_values(["year", "ID"], kind="stable").reset_index(drop=True)
-    grid = Grid.of(tables)
-    at = (grid.ids.get_indexer(years["ID"]), years["year"].to_numpy() - grid.first)
+    first = int(min(years["year"].min(), tables.incidents["year"].min(), SMALL_SINCE))
+    grid = Grid(pd.Index(np.unique(years["ID"])), first, int(years["year"].max()) - first + 1, *KEYS)
+    at = grid.place(years)
     came = _came(tables, grid)
     miles = np.maximum(years["miles"].to_numpy(), FLOOR_MILES)
     columns = {
@@ -153,7 +107,7 @@ def panel(tables: Tables) -> Periods:
     x = np.column_stack(list(columns.values())).astype(np.float32)
     count = years["incidents"].to_numpy(np.float64)
     # Miles enter as a feature, and the exposure is the year: incidents rise far more slowly than miles.
-    rows = CountRows(x, tuple(columns), (), np.ones(len(years)), count, at[0].astype(np.int64))
+    rows = CountRows(x, tuple(columns), (), np.ones(len(years)), count, at[0])
     return Periods(rows, years["year"].to_numpy(np.float64), _past(grid, came, at))
 
 
@@ -170,7 +124,7 @@ def _came(tables: Tables, grid: Grid) -> Floats:
     return np.where(np.isnan(annual), came, annual)
 
 
-def _history(tables: Tables, grid: Grid, came: Floats, at: tuple[Whole, Whole]) -> dict[str, Floats]:
+def _history(tables: Tables, grid: Grid, came: Floats, at: Place) -> dict[str, Floats]:
     one, since = tables.incidents, SMALL_SINCE - grid.first
     kinds = {
         "significant": _column(one, "significant").fillna(0).to_numpy(np.float64),
@@ -182,12 +136,12 @@ def _history(tables: Tables, grid: Grid, came: Floats, at: tuple[Whole, Whole]) 
         "log_volume": np.log1p(_column(one, "volume").fillna(0).to_numpy(np.float64).clip(0)),
     }
     found = {f"came_{decay:g}": faded(came, decay, since)[at] for decay in DECAYS}
-    found["came_1_ago"], found["came_2_ago"] = (np.where(at[1] >= ago, came[at[0], at[1] - ago], np.nan) for ago in (1, 2))
+    found |= {f"came_{years}_ago": ago(came, at, years) for years in (1, 2)}
     found["came_before_small"] = np.asarray(came[:, :since].sum(axis=1)[at[0]])
     return found | {name: faded(grid.lay(one, amount), KINDS_DECAY, since)[at] for name, amount in kinds.items()}
 
 
-def _reports(tables: Tables, grid: Grid, miles: Floats, at: tuple[Whole, Whole]) -> dict[str, Floats]:
+def _reports(tables: Tables, grid: Grid, miles: Floats, at: Place) -> dict[str, Floats]:
     years = tables.years
 
     def last(table: pd.DataFrame, name: str) -> Floats:
@@ -214,7 +168,7 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(np.nan, table.index)
 
 
-def _past(grid: Grid, came: Floats, at: tuple[Whole, Whole]) -> Past:
+def _past(grid: Grid, came: Floats, at: Place) -> Past:
     """Years without a row: from 2002 on of operators of the first year reported, and gaps between an operator's reports."""
     row = np.full(came.shape, -1)
     row[at] = np.arange(len(at[0]))

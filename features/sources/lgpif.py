@@ -36,7 +36,7 @@ _CLAIM = ("PolicyNum", "Year", "Claim")
 
 
 def policy_years(folder: Path) -> pd.DataFrame:
-    """The policy-years in the order of the file: `Freq` claims, of cost `y` in the mean.
+    """The policy-years in the order of the file: `Freq` claims, of cost `y` together.
 
     Raises BadInput naming file, row and column of what is missing or of another sort.
     """

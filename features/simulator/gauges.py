@@ -11,13 +11,12 @@ from features.simulator.world import Floats, Habit, KindWorld, Reporting
 
 _DRAWN = 256
 _MISSED = 65536  # losses are drawn in 16 bits
-_LATER = 1024.0  # what this makes of a draw says whether the next knock comes an hour later
 
 
 class Panel(NamedTuple):
     """The sensors of a kind as arrays by gauge and by (part, gauge).
 
-    knocks: [gauge, 3] of part, size, gap. ends: [gauge, 2], beyond which a sensor shows no more.
+    knocks: [gauge, 4] of part, size, gap, claws. ends: [gauge, 2], beyond which a sensor shows no more.
     """
 
     rest: Floats
@@ -36,7 +35,8 @@ class Panel(NamedTuple):
 def panel_of(kind: KindWorld) -> Panel:
     gauges, codes = kind.gauges, [part.code for part in kind.parts]
     waves = [
-        (codes.index(g.waveform.part), g.waveform.size, g.waveform.gap_hours) if g.waveform else (-1, 0, 0) for g in gauges
+        (codes.index(g.waveform.part), g.waveform.size, g.waveform.gap_hours, g.waveform.claws) if g.waveform else (-1, 0, 0, 0)
+        for g in gauges
     ]
     return Panel(
         np.array([gauge.at_rest for gauge in gauges]),
@@ -118,17 +118,14 @@ def _values(panel, offsets, noise, slopes, served, load, ambient_c, wear):  # ty
 @jit
 def _knock(values, draws, knock, wear):  # type: ignore[no-untyped-def]
     """Add the knocks of one sensor to `values`. The law is stated in `world.Waveform`."""
-    size, gap = knock[1], int(knock[2])
-    # The first draw says when the first knock comes and how the one before it stood.
-    place = draws[0] * gap
-    stands = 1.0 if place % 1.0 < 0.5 else -1.0
-    t = int(place)
-    while t < len(values):
-        if draws[t] >= 0.5 + 0.5 * min(1.0, wear[t]):
-            stands = -stands
+    size, gap, claws = knock[1], int(knock[2]), int(knock[3])
+    stands = np.ones(claws)
+    # The first draw says when the first knock comes.
+    for nth, t in enumerate(range(int(draws[0] * gap), len(values), gap)):
+        if draws[t] >= (0.5 + 0.5 * min(1.0, wear[t]) if nth >= claws else 0.5):
+            stands[nth % claws] *= -1.0
         for step in range(min(4, len(values) - t)):
-            values[t + step] += stands * size * (1.0, -3.0, 3.0, -1.0)[step]
-        t += gap + int(draws[t] * _LATER % 1.0 < 0.5)
+            values[t + step] += stands[nth % claws] * size * (1.0, -3.0, 3.0, -1.0)[step]
 
 
 @jit

@@ -61,16 +61,18 @@ class Part(Strict):
 
 
 class Waveform(Strict):
-    """Knocks on one sensor: `size * (1, -3, 3, -1)` over four hours, one every `gap_hours` or an hour later, as chance has it.
+    """Knocks on one sensor: `size * (1, -3, 3, -1)` over four hours, one every `gap_hours`, of `claws` claws in turn.
 
-    Each comes upright or upside down. A sound part leaves that to chance; of a worn one each repeats the one before with a
-    chance of 1/2 + min(1, wear) / 2. How often knocks come, how large they are and how often one stands upright does not
-    depend on wear: only the order of readings several hours apart does. No two overlap.
+    Each comes upright or upside down. A sound part leaves that to chance; in a worn one a claw's knock repeats the claw's last
+    one with a chance of 1/2 + min(1, wear) / 2. How often knocks come, how large they are, how often one stands upright, and
+    how neighbours stand to each other does not depend on wear: only the order of readings `gap_hours * claws` apart does. By
+    default that is 20 hours, near to none of the spans over which features take differences.
     """
 
     part: str
     size: float = Field(gt=0)
-    gap_hours: int = Field(default=6, ge=4, le=24)
+    gap_hours: int = Field(default=5, ge=4, le=24)
+    claws: int = Field(default=4, ge=1, le=12)
 
 
 class Gauge(Strict):

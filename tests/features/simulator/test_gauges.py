@@ -144,24 +144,27 @@ def test_a_matched_filter_sees_the_knocks() -> None:
     assert knocks is not None
 
     def agreement(history: Floats) -> float:
-        """Mean product of the filter's answers one gap apart, large answers (steps of the load) clipped."""
+        """Mean product of the filter's answers one turn of the claws apart, large answers (steps of the load) clipped."""
         answer = np.correlate(
             np.nan_to_num(history[:, gauge], nan=np.nanmean(history[:, gauge])), [1.0, -3.0, 3.0, -1.0], "valid"
         ) / (20 * knocks.size)
         answer = np.clip(answer, -1.2, 1.2)
-        return float((answer[: -knocks.gap_hours] * answer[knocks.gap_hours :]).mean())
+        turn = knocks.gap_hours * knocks.claws
+        return float((answer[:-turn] * answer[turn:]).mean())
 
     low, high = np.array([agreement(one) for one in sound]), np.array([agreement(one) for one in worn])
     assert (high[:, None] > low).mean() > 0.85
 
 
-def test_the_two_knocks_of_a_worn_part_agree() -> None:
-    draws, knock = np.full(60, 0.99), np.array([4.0, 1.0, 0.1, 7.0])
-    draws[10] = 0.04  # within 0.1: upright, and of a sound part the second upside down (0.8 of the range)
-    for wear, second in ((0.0, -1.0), (1.0, 1.0)):
+def test_a_worn_claw_repeats_its_last_knock() -> None:
+    knock, shape = np.array([4.0, 1.0, 5.0, 2.0]), np.array([1.0, -3.0, 3.0, -1.0])
+    draws = np.full(60, 0.99)
+    draws[0], draws[8] = 0.7, 0.1  # the first knock at hour 3; of its first two claws one stands upside down at first
+    for wear, change in ((0.0, -1.0), (1.0, 1.0)):
         flat = np.zeros(60)
         gauges._knock(flat, draws, knock, np.full(60, np.float32(wear)))
-        shape = np.array([1.0, -3.0, 3.0, -1.0])
-        np.testing.assert_allclose(flat[10:14], shape)
-        np.testing.assert_allclose(flat[17:21], second * shape)
-        assert flat.sum() == pytest.approx(0.0)
+        for nth, hour in enumerate(range(3, 53, 5)):
+            first = (-1.0, 1.0)[nth % 2]
+            np.testing.assert_allclose(flat[hour : hour + 4], first * change ** (nth // 2) * shape)
+            assert not flat[hour + 4]
+        assert flat[:57].sum() == pytest.approx(0.0)

@@ -228,25 +228,18 @@ def load(path: Path) -> Part | None:
         return None
 
 
-def champion_says(
-    home: Path, past: Past, rows: Rows, gap_hours: float, threads: int, *, progress: Say | None = None
-) -> tuple[str, Floats] | None:
+def champion_says(home: Path, past: Past, rows: Rows, gap_hours: float, threads: int) -> tuple[str, Floats] | None:
     """(id, probabilities [n]) of the champion for ascending rows, NaN for those not later than it was fitted on.
 
-    None without a champion, or with one that cannot be asked here: `progress` hears why.
+    None without a champion. Raises NotFound or BadInput with one that cannot be asked here.
     """
     from training import pointer
 
     kind = past.snapshot.kind.name
-    try:
-        now = pointer.read_pointer(home, kind)
-        if now is None:
-            return None
-        bundle = pointer.whole_bundle(home, kind, now.bundle)
-    except UserError as error:
-        if progress:
-            progress(f"the champion is left out: {error}")
+    now = pointer.read_pointer(home, kind)
+    if now is None:
         return None
+    bundle = pointer.whole_bundle(home, kind, now.bundle)
     since = int(bundle.manifest.calibrated_until.timestamp() * 1e6) + int(gap_hours * splits.MICROS_PER_HOUR)
     later = past.as_of[rows] >= since
     found = np.full(len(rows), np.nan)

@@ -26,13 +26,14 @@ _REFERENCE = {"slope": 1.0, "observed_over_expected": 1.0, "brier_skill": 0.0}
 
 @dataclass(frozen=True)
 class Page:
-    """Who the page is about: kind, identity as shown, parameters of the experiment."""
+    """Who the page is about: kind, identity as shown, parameters of the experiment; why the champion could not be asked."""
 
     subject: Text
     created_at: datetime
     identity: Mapping[str, str]
     parameters: Mapping[str, str]
     simulated: bool
+    left_out: str | None = None
 
 
 def write(page: Page, run: Run, found: OverTime, path: Path) -> Path:
@@ -75,7 +76,7 @@ def context(page: Page, run: Run, found: OverTime) -> dict[str, Any]:
         ],
         "gains_legend": _legend(others),
         "learnt": [(date, part.facts) for date, part in zip(dates, run.parts, strict=True)],
-        "notes": notes(found, simulated=page.simulated),
+        "notes": notes(found, simulated=page.simulated, left_out=page.left_out),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.documents import write_json
-from features.errors import BadInput
+from features.errors import BadInput, UserError
 from features.lake import Lake
 from features.settings import Settings
 from features.snapshots import open_snapshot
@@ -99,7 +99,12 @@ def run_backtest(
     run = backtest.rolling(past, config, cuts, settings.home / "backtests" / "parts", progress=say)
     say("judge")
     gap = config.split.gap_hours
-    champion = backtest.champion_says(settings.home, past, run.rows, gap, config.threads, progress=say)
+    champion, left_out = None, None
+    try:
+        champion = backtest.champion_says(settings.home, past, run.rows, gap, config.threads)
+    except UserError as error:
+        left_out = str(error)
+        say(f"the champion is left out: {left_out}")
     try:
         found = over_time.judged(run, outcomes(past, config.split.reporting_lag_hours), champion, budget=budget)
     except ValueError as error:
@@ -110,6 +115,7 @@ def run_backtest(
         identity=_identity(run, found, snapshot.id, snapshot.manifest["catalog_hash"], config.name),
         parameters=flat_params(config.model_dump(mode="json")),
         simulated=kind in SIMULATED,
+        left_out=left_out,
     )
     report = backtest_report.write(page, run, found, settings.reports / f"{run.id}.html")
     say("log the runs")

@@ -88,8 +88,8 @@ def _calibration(run: Run, found: OverTime) -> Text:
     )
 
 
-def notes(found: OverTime, *, simulated: bool = False) -> list[Text]:
-    """What a sceptic should know of how the figures were made."""
+def notes(found: OverTime, *, simulated: bool = False, left_out: str | None = None) -> list[Text]:
+    """What a sceptic should know of how the figures were made. left_out: why the champion could not be asked."""
     said = [
         Text(
             "At each cut-off the model is fitted, calibrated and chosen by rows and labels recorded by then, less the "
@@ -108,6 +108,14 @@ def notes(found: OverTime, *, simulated: bool = False) -> list[Text]:
         said.append(Text(
             "The champion is asked only about rows at least 72 h later than anything it was fitted or calibrated on.",
             "现役模型仅在晚于其训练与校准至少 72 小时的行上比较。",
+        ))  # fmt: skip
+    elif left_out is not None:
+        en, zh = f"The champion could not be asked and is left out: {left_out}.", f"现役模型无法使用，未参与比较：{left_out}。"
+        said.append(Text(en, zh))
+    elif found.champion is not None:
+        said.append(Text(
+            f"The champion ({found.champion}) is left out: no failure was judged at least 72 h later than what it knew.",
+            f"现役模型（{found.champion}）未参与比较：晚于其训练与校准至少 72 小时的行中没有故障。",
         ))  # fmt: skip
     if simulated:
         said.append(FLEET)

@@ -12,7 +12,7 @@ from features.settings import settings
 from training.cli import Json, Kind, announce, terminal_width
 
 if TYPE_CHECKING:
-    from training.promote import Decision
+    from training.decisions import Decision
 
 backtest = typer.Typer(help="Retrain at many cut-offs of the past.", no_args_is_help=True, add_completion=False)
 promote = typer.Typer(help="Make a bundle the champion that serving reads.", no_args_is_help=True, add_completion=False)
@@ -89,7 +89,7 @@ def promote_machine(
 
 def _decision_text(decision: "Decision") -> str:
     """The outcome, then a line for each gate, the failed ones marked."""
-    from training.promote import decisions
+    from training.decisions import decisions
 
     before = decision.before or "none"
     head = {

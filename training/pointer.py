@@ -7,7 +7,7 @@ golden rows to be pointed at; whether it deserves it is the question of `trainin
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,15 +70,27 @@ def read_pointer(home: Path, kind: str) -> Pointer | None:
         raise BadInput("not a champion pointer", where=str(path), mend="remove it and promote again") from None
 
 
-def newest_bundle(home: Path, kind: str) -> str:
-    """The bundle of a kind that was made last. Raises NotFound without one."""
+def newest_bundle(home: Path, kind: str, say: Callable[[str], None] | None = None) -> str:
+    """The bundle of a kind that was made last. One whose manifest is damaged is passed over, and `say` is told.
+
+    Raises NotFound without a bundle, BadInput if all are damaged.
+    """
     from training.manifest import MANIFEST, read_manifest
 
-    found = []
+    found, damaged = [], []
     for path in sorted((home / "bundles").glob(f"machine-{kind}-*/{MANIFEST}")):
-        manifest = read_manifest(path.parent)
+        try:
+            manifest = read_manifest(path.parent)
+        except BadInput as error:
+            damaged.append(error)
+            continue
         if manifest.kind.name == kind:
             found.append((manifest.created_at, manifest.bundle_id))
+    if damaged and not found:
+        raise damaged[0]
+    for fault in damaged:
+        if say:
+            say(f"a bundle is passed over: {fault}")
     if not found:
         raise NotFound(
             f"no bundle of kind {kind}", where=str(home / "bundles"), mend=f"run `forewarn train machine --kind {kind}`"

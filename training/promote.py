@@ -8,61 +8,32 @@ leaves the old champion or the new one, and promoting the same bundle again mend
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from features.catalog import catalog
 from features.clock import micros
-from features.documents import write_json
-from features.errors import BadInput, ForewarnError, NotFound
+from features.errors import BadInput, Conflict, ForewarnError, NotFound
 from features.lake import Lake
+from features.pooled import EVERY
 from features.settings import Settings
 from features.snapshots import Snapshot, open_snapshot
 from training import comparison, gates, pointer, tables, tracking
 from training.bundle import Bundle
 from training.comparison import Comparison
+from training.decisions import Decision, Outcome, decided, keep, record_of
 from training.gates import CHALLENGER, CHAMPION, Gates, Verdict
-from training.manifest import read_manifest, sha256
+from training.manifest import read_manifest
 from training.outcomes import outcomes
 from training.panel import SERVED, forecasts
 from training.report_words import Text
 from training.rows import Past, Rows, gather
 
-Outcome = Literal["promoted", "refused", "forced", "unchanged", "rolled back"]
 _TIMED = 60
-
-
-class Decision(BaseModel):
-    """What was decided about the champion of a kind, by which figures and why.
-
-    before: the champion at the time; champion: the one that serves afterwards; force: why the gates were passed by.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    verb: Literal["promote", "rollback"]
-    kind: str
-    outcome: Outcome
-    decided_at: AwareDatetime
-    bundle: str
-    before: str | None
-    champion: str | None
-    snapshot: str | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    notes: tuple[dict[str, str], ...] = ()
-    force: str | None = None
-    judged: dict[str, Any] | None = None
-    bounds: dict[str, Any] | None = None
-
-    @property
-    def failed(self) -> list[Verdict]:
-        return [one for one in self.verdicts if not one.passed]
 
 
 @dataclass(frozen=True)
@@ -89,11 +60,6 @@ class Judgement:
         return counts | period | figures
 
 
-def decisions(home: Path, kind: str) -> Path:
-    """The folder of a kind's decisions, one JSON document each, in order of time by name."""
-    return home / "decisions" / "machine" / kind
-
-
 def promote(
     settings: Settings,
     kind: str,
@@ -107,13 +73,14 @@ def promote(
     """Judge a bundle (the newest of the kind by default) and make it champion if it passes every gate, or is forced.
 
     The champion itself is left as it is, unjudged. Raises NotFound or BadInput if the bundle cannot serve or there is nothing
-    to judge by, Conflict if another process decides or the registry cannot be used; then nothing has changed.
+    to judge by, Conflict if another process decides or the registry cannot be used; then nothing has changed. A registry that
+    fails once the pointer has moved is a note of the decision: the new champion serves.
     """
     say = progress or (lambda text: None)
     if force is not None and not force.strip():
         raise BadInput("a promotion is forced for a reason", where="--force", mend="say why in a few words")
     home = settings.home
-    bundle_id = bundle_id or pointer.newest_bundle(home, kind)
+    bundle_id = bundle_id or pointer.newest_bundle(home, kind, say)
     challenger = pointer.whole_bundle(home, kind, bundle_id)
     tracking.check(settings)
     with pointer.deciding(home, kind):
@@ -122,11 +89,11 @@ def promote(
         facts: dict[str, Any] = {"verb": "promote", "kind": kind, "bundle": bundle_id, "before": before}
         if now and before == bundle_id:
             tracking.mark_champion(settings, kind, bundle_id, reason=now.forced)
-            return _decision(facts, "unchanged", champion=before)
+            return decided(facts, "unchanged", champion=before)
         bounds = bounds or gates.load_gates()
         judgement = _judged_if_possible(settings, kind, challenger, before, bounds, snapshot_id, force, say)
         outcome: Outcome = "promoted" if judgement.passed else "refused" if force is None else "forced"
-        decision = _decision(
+        decision = decided(
             facts, outcome, champion=before if outcome == "refused" else bundle_id, snapshot=judgement.snapshot or None,
             verdicts=judgement.verdicts, notes=tuple({"en": note.en, "zh": note.zh} for note in judgement.notes), force=force,
             judged=judgement.document(), bounds=bounds.model_dump(mode="json"),
@@ -135,9 +102,8 @@ def promote(
         if outcome != "refused":
             reason = force if outcome == "forced" else None
             pointer.advance(home, kind, bundle_id, decision=decision.id, forced=reason)
-            tracking.mark_champion(settings, kind, bundle_id, reason=reason)
-    tracking.record_decision(settings, _record(home, decision))
-    return decision
+            decision = _followed(settings, decision, reason)
+    return _recorded(settings, decision)
 
 
 def rollback(settings: Settings, kind: str) -> Decision:
@@ -152,12 +118,38 @@ def rollback(settings: Settings, kind: str) -> Decision:
         former, now = pointer.before(home, kind)[-1].bundle, pointer.read_pointer(home, kind)
         pointer.whole_bundle(home, kind, former)
         facts = {"verb": "rollback", "kind": kind, "bundle": former, "before": now.bundle if now else None}
-        decision = _decision(facts, "rolled back", champion=former)
+        decision = decided(facts, "rolled back", champion=former)
         keep(home, decision)
         pointer.step_back(home, kind, decision=decision.id)
-        tracking.mark_champion(settings, kind, former)
-    tracking.record_decision(settings, _record(home, decision))
+        decision = _followed(settings, decision, None)
+    return _recorded(settings, decision)
+
+
+def _followed(settings: Settings, decision: Decision, reason: str | None) -> Decision:
+    """The registry's alias follows the pointer; where it cannot, the decision says so."""
+    try:
+        tracking.mark_champion(settings, decision.kind, decision.bundle, reason=reason)
+    except Conflict as error:
+        en = f"{decision.bundle} serves, but the registry's alias is not yet its own ({error}); then promote it again"
+        zh = f"{decision.bundle} 已生效，但注册表别名仍指向原模型（{error}）；修复后请再次执行 promote"
+        return _noted(settings.home, decision, Text(en, zh))
     return decision
+
+
+def _recorded(settings: Settings, decision: Decision) -> Decision:
+    """The decision as a run of the tracking server, or with a note that it is not there."""
+    try:
+        tracking.record_decision(settings, record_of(settings.home, decision))
+    except Conflict as error:
+        en, zh = f"the decision holds, but is not in the tracking store ({error})", f"决定有效，但未写入跟踪库（{error}）"
+        return _noted(settings.home, decision, Text(en, zh))
+    return decision
+
+
+def _noted(home: Path, decision: Decision, note: Text) -> Decision:
+    made = decision.model_copy(update={"notes": (*decision.notes, {"en": note.en, "zh": note.zh})})
+    keep(home, made)
+    return made
 
 
 def judge(
@@ -205,7 +197,7 @@ def milliseconds(bundle: Bundle, past: Past, rows: Rows) -> float:
 def _champion(home: Path, kind: str, before: str | None) -> tuple[Bundle | None, tuple[Text, ...]]:
     """The champion as a rival, or why it cannot be one."""
     if before is None:
-        return None, (Text("no champion yet: judged by the absolute gates alone", "尚无现役模型：仅按绝对门槛评判"),)
+        return None, (_none_yet(home, kind),)
     try:
         made = read_manifest(home / "bundles" / before)
         ours = catalog(made.kind).hash
@@ -217,6 +209,18 @@ def _champion(home: Path, kind: str, before: str | None) -> tuple[Bundle | None,
     except ForewarnError as error:
         en, zh = f"the champion {before} cannot be asked ({error})", f"现役模型 {before} 无法使用（{error}）"
         return None, (Text(f"{en}: judged by the absolute gates alone", f"{zh}：仅按绝对门槛评判"),)
+
+
+def _none_yet(home: Path, kind: str) -> Text:
+    """A first champion has no rival here; the pooled one, which has scored the kind so far, reads other features."""
+    served = None if kind == EVERY.name else pointer.read_pointer(home, EVERY.name)
+    if served is None:
+        return Text("no champion yet: judged by the absolute gates alone", "尚无现役模型：仅按绝对门槛评判")
+    return Text(
+        f"no champion of its own yet; the pooled bundle {served.bundle}, which scores the kind so far, is not asked: judged by "
+        "the absolute gates alone",
+        f"该机型尚无自己的现役模型；目前为其评分的通用模型 {served.bundle} 未参与比较：仅按绝对门槛评判",
+    )
 
 
 def _without_networks(role: str, bundle: Bundle) -> Text:
@@ -248,32 +252,3 @@ def _judged_if_possible(
             raise
         lacking = Verdict(gate="judged", passed=False, value=None, asked="a snapshot to judge by", en=f"{error}", zh=f"{error}")
         return Judgement("", (lacking,), (), None)
-
-
-def keep(home: Path, decision: Decision) -> Path:
-    """Write a decision under home, whole."""
-    path = decisions(home, decision.kind) / f"{decision.id}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, decision.model_dump(mode="json"))
-    return path
-
-
-def _decision(facts: dict[str, Any], outcome: Outcome, **more: Any) -> Decision:
-    now = datetime.now(UTC)
-    name = f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}-{facts['verb']}-{sha256(facts['bundle'].encode())[:8]}"
-    return Decision(id=name, outcome=outcome, decided_at=now, **facts, **more)
-
-
-def _record(home: Path, decision: Decision) -> tracking.DecisionRecord:
-    metrics: dict[str, float] = {}
-    for name, figures in ((decision.judged or {}).get("figures") or {}).items():
-        metrics |= {f"{name}_{key}": one["value"] for key, one in figures.items() if one["value"] is not None}
-    metrics |= {one.gate: one.value for one in decision.verdicts if one.value is not None}
-    return tracking.DecisionRecord(
-        kind=decision.kind,
-        bundle_id=decision.bundle,
-        outcome=decision.outcome,
-        document=decisions(home, decision.kind) / f"{decision.id}.json",
-        facts={"before": decision.before or "none", "snapshot": decision.snapshot or "none", "force": decision.force or ""},
-        metrics=metrics,
-    )

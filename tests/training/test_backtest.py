@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.build import build
-from features.errors import BadInput
+from features.errors import BadInput, NotFound
 from features.lake import Lake
 from features.observations import Grid
 from features.settings import Settings
@@ -24,11 +24,13 @@ from training.backtest import KEPT, Part, Run, load, plan, rolling, save
 from training.config import GbmConfig, SamplingConfig, TrainConfig
 from training.outcomes import outcomes
 from training.panel import SERVED
+from training.report_words import Text
 from training.rows import Past, moment
 
 runner = CliRunner()
 QUICK = GbmConfig(rounds=6, members=2, num_leaves=4, learning_rate=0.2)
 CONFIG = TrainConfig(threads=1, gbm=QUICK, sampling=SamplingConfig(max_negatives=1500))
+PAGE = backtest_report.Page(Text("mill (mill)", "磨机"), datetime(2026, 1, 1, tzinfo=UTC), {"a": "b"}, {"c": "d"}, True)
 DAY = 24 * splits.MICROS_PER_HOUR
 
 
@@ -266,15 +268,23 @@ def test_champion_is_compared_only_where_it_may_be_asked(invented):
     assert nothing.of_champion is None and nothing.champion == "machine-mill-1"
 
 
-def test_champion_that_cannot_be_asked_is_left_out_and_said(past, tmp_path):
-    rows, heard = np.arange(5), []
-    assert backtest.champion_says(tmp_path, past, rows, 72.0, 1, progress=heard.append) is None and not heard
+def test_champion_that_cannot_be_asked_is_left_out_and_said(past, invented, tmp_path):
+    rows = np.arange(5)
+    assert backtest.champion_says(tmp_path, past, rows, 72.0, 1) is None
     pointer = tmp_path / "champion" / "machine" / "pump.json"
     pointer.parent.mkdir(parents=True)
     now = {"bundle": "machine-pump-1", "path": "bundles/machine-pump-1", "promoted_at": "2026-01-01T00:00:00Z"}
     pointer.write_text(json.dumps(now))
-    assert backtest.champion_says(tmp_path, past, rows, 72.0, 1, progress=heard.append) is None
-    assert len(heard) == 1 and heard[0].startswith("the champion is left out: ") and "no bundle machine-pump-1" in heard[0]
+    with pytest.raises(NotFound, match="no bundle machine-pump-1"):
+        backtest.champion_says(tmp_path, past, rows, 72.0, 1)
+    table, made = invented
+    found = over_time.judged(made, table)
+    page = replace(PAGE, left_out="no bundle machine-pump-1")
+    text = backtest_report.write(page, made, found, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "left out: no bundle machine-pump-1." in text and "未参与比较：no bundle machine-pump-1" in text
+    unasked = replace(found, champion="machine-mill-1")
+    text = backtest_report.write(PAGE, made, unasked, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "The champion (machine-mill-1) is left out" in text
 
 
 def test_page_has_a_picture_for_each_figure_and_no_hole(invented, tmp_path):
@@ -284,12 +294,9 @@ def test_page_has_a_picture_for_each_figure_and_no_hole(invented, tmp_path):
     quiet.loc[rows, ["y24", "y48", "y72"]] = 0.0
     quiet.loc[rows, "hours_to_failure"] = np.nan
     unripe = quiet.assign(y72=np.where(made.stretch == 3, np.nan, quiet.y72))
-    from training.report_words import Text
-
-    page = backtest_report.Page(Text("mill (mill)", "磨机"), datetime(2026, 1, 1, tzinfo=UTC), {"a": "b"}, {"c": "d"}, True)
     for number, came in enumerate((table, quiet, unripe)):
         found = over_time.judged(made, came)
-        text = backtest_report.write(page, made, found, tmp_path / f"{number}.html").read_text(encoding="utf-8")
+        text = backtest_report.write(PAGE, made, found, tmp_path / f"{number}.html").read_text(encoding="utf-8")
         assert text.count("<svg") == 6 and "nan" not in text and "结论" in text and "磨机" in text
     assert found.periods[2] is None
     assert set(backtest_report.pictures(made, found)) == {f"{name}.svg" for name in backtest_report.FIGURES}

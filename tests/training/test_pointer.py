@@ -35,6 +35,17 @@ def test_newest_bundle_of_the_kind_is_taken_by_default(tmp_path):
     assert newest_bundle(tmp_path, "mill") == newest
 
 
+def test_damaged_manifest_is_passed_over_and_told(tmp_path):
+    older, newest = small.saved(tmp_path, seed=1, day=5), small.saved(tmp_path, seed=2, day=9)
+    (tmp_path / "bundles" / newest / "manifest.json").write_text("{")
+    said = []
+    assert newest_bundle(tmp_path, "mill", said.append) == older
+    assert len(said) == 1 and said[0].startswith("a bundle is passed over: ") and newest in said[0]
+    (tmp_path / "bundles" / older / "manifest.json").write_text("{")
+    with pytest.raises(BadInput, match="manifest"):
+        newest_bundle(tmp_path, "mill")
+
+
 def test_damaged_bundle_is_refused_and_the_pointer_stays(tmp_path):
     first, second = small.saved(tmp_path, seed=1), small.saved(tmp_path, seed=2, day=2)
     advance(tmp_path, "mill", first)

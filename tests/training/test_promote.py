@@ -13,6 +13,7 @@ from features.errors import BadInput, Conflict, NotFound
 from features.settings import Settings
 from tests.training import fleet, small
 from training import cli_retrain, pointer, promote, tracking
+from training.decisions import Decision, decisions
 from training.gates import Gates, JudgedOn
 from training.pointer import deciding, read_pointer
 
@@ -69,7 +70,7 @@ def champion(world):
 
 
 def kept(world):
-    found = sorted(promote.decisions(world.home, "mill").glob("*.json"))
+    found = sorted(decisions(world.home, "mill").glob("*.json"))
     return [json.loads(path.read_text()) for path in found]
 
 
@@ -101,7 +102,7 @@ def test_worse_challenger_is_refused_with_the_reasons_and_all_numbers_kept(world
     assert decision.outcome == "refused" and champion(world) == first
     assert {"event_recall_against_champion", "log_loss_against_champion"} <= {one.gate for one in decision.failed}
     document = kept(world)[-1]
-    assert promote.Decision.model_validate(document) == decision
+    assert Decision.model_validate(document) == decision
     assert document["snapshot"] == "mill-20260430-0123456789ab" and document["champion"] == first
     assert document["judged"]["figures"]["challenger"]["event_recall"]["low"] is not None
     assert document["bounds"] == Gates().model_dump(mode="json")
@@ -277,13 +278,46 @@ def test_killed_anywhere_leaves_the_old_champion_or_the_new_and_promoting_again_
     assert read_pointer(world.home, "mill").decision in {one["id"] for one in kept(world)}
 
 
+@pytest.mark.parametrize(
+    ("place", "words"), [("mark_champion", "alias is not yet its own"), ("record_decision", "the decision holds")]
+)
+def test_registry_that_fails_once_the_pointer_has_moved_is_a_note(world, monkeypatch, place, words):
+    """What serves has changed: an error that says nothing has would be a lie."""
+    first, second = saved(world, 1.5, 1), saved(world, 0.5, 2)
+    promote.promote(world.settings, "mill", first)
+
+    def fail(*_, **__):
+        raise Conflict("database is locked", where="sqlite")
+
+    for act, now in ((lambda: promote.promote(world.settings, "mill", second), second),
+                     (lambda: promote.rollback(world.settings, "mill"), first)):  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(tracking, place, fail)
+            decision = act()
+        assert champion(world) == decision.champion == now
+        assert words in decision.notes[-1]["en"] and "database is locked" in decision.notes[-1]["zh"]
+        assert kept(world)[-1] == decision.model_dump(mode="json")
+    assert promote.promote(world.settings, "mill", first).outcome == "unchanged"
+    assert world.told[-1] == (first, None)  # promoting again mends the alias
+
+
+def test_first_bundle_of_its_own_is_told_not_to_be_judged_beside_the_pooled_one(world):
+    pooled = world.home / "champion" / "machine" / "pooled.json"
+    pooled.parent.mkdir(parents=True)
+    pooled.write_text('{"bundle": "machine-pooled-1", "path": "x", "promoted_at": "2026-01-01T00:00:00Z"}')
+    saved(world, 0.5, 1)
+    decision = promote.promote(world.settings, "mill")
+    assert decision.outcome == "promoted" and "machine-pooled-1" in decision.notes[0]["en"]
+    assert "machine-pooled-1" in decision.notes[0]["zh"] and len(decision.notes) == 1
+
+
 def test_verb_refuses_with_one_line_per_failed_gate_and_exit_1(world, monkeypatch):
     monkeypatch.setattr(cli_retrain, "settings", lambda: world.settings)
     saved(world, 9.0, 1)
     result = runner.invoke(cli_retrain.promote, ["machine", "--kind", "mill"])
     assert result.exit_code == 1
     failed = [line for line in result.stdout.splitlines() if line.startswith("  FAILED")]
-    assert len(failed) == len(promote.Decision.model_validate(kept(world)[-1]).failed) > 0
+    assert len(failed) == len(Decision.model_validate(kept(world)[-1]).failed) > 0
     assert result.stdout.startswith("refused: machine-mill-")
     result = runner.invoke(cli_retrain.promote, ["machine", "--kind", "mill", "--json"])
     assert result.exit_code == 1 and json.loads(result.stdout)["outcome"] == "refused"

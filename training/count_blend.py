@@ -39,11 +39,18 @@ def _away(expected: Floats, exposure: Floats, base: float) -> Floats:
 
 
 def fit_blend(
-    said: Mapping[str, Floats], exposure: Floats, count: Floats, weight: Floats | None = None, *, pull: float = 0.0
+    said: Mapping[str, Floats],
+    exposure: Floats,
+    count: Floats,
+    weight: Floats | None = None,
+    *,
+    pull: float = 0.0,
+    towards: Mapping[str, float] | None = None,
 ) -> CountBlend:
     """Weights, level and slope by maximum likelihood. said: what each model expects [n] of rows that it did not see.
 
-    pull: precision (in expected accidents) of a prior towards equal weights, level 0 and slope 1, for where rows are few.
+    pull: precision (in expected accidents) of a prior towards level 0, slope 1 and the weights in `towards` (equal ones where
+    none are given), for where rows are few.
     """
     from scipy.optimize import minimize
 
@@ -52,7 +59,7 @@ def fit_blend(
     names = list(said)
     away = np.stack([_away(said[name], exposure, base) for name in names], axis=1)
     mean = exposure * base
-    start = np.array([0.0, *np.full(len(names), 1.0 / len(names))])
+    start = np.array([0.0, *((towards or dict.fromkeys(names, 1.0 / len(names)))[name] for name in names)])
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         eta = np.clip(theta[0] + away @ theta[1:], -2 * _FARTHEST, 2 * _FARTHEST)

@@ -20,6 +20,16 @@ CONFIG = EnterpriseConfig(
 )
 
 
+@pytest.fixture(scope="module")
+def past() -> Past:
+    return planted.past(300)
+
+
+@pytest.fixture(scope="module")
+def learned(past: Past) -> Learned:
+    return learn(CONFIG, past, periods(past.as_of, CONFIG.periods))
+
+
 def test_both_scores_find_the_law(past: Past, learned: Learned) -> None:
     rows = learned.cuts.test
     truth = planted.rate(past.x[rows], past.snapshot.features) * past.exposure[rows]

@@ -52,12 +52,14 @@ def or_since(spec: EnterpriseSpec, own: Floats, per_year: Floats, observed: Floa
 
 
 def change(spec: EnterpriseSpec, *columns: Floats) -> Floats:
-    """(year - year before) / their sum, of each pair (last year, last two years); the first pair with anything counts."""
+    """Amount per day told of the last year against the last two, less 1.
+
+    columns: amount and days told of the last year, amount and days told of the last two; the first four with anything count.
+    """
     found = np.full(len(columns[0]), np.nan)
-    for at in range(len(columns) - 2, -1, -2):
-        year, both = columns[at : at + 2]
-        before = both - year
-        found = np.where((year > 0.0) & (before > 0.0), (year - before) / both, found)
+    for at in range(len(columns) - 4, -1, -4):
+        year, days, both, all_days = columns[at : at + 4]
+        found = np.where((days > 0.0) & (both > 0.0), (year / days) / (both / all_days) - 1.0, found)
     return found
 
 

@@ -36,8 +36,9 @@ def _hidden() -> list[EnterpriseSpec]:
             period(name=f"_{short}_age", op="since"),
             *(
                 period(name=f"_{short}_{w}d", op="spread", column="worker_years", second="starts", window_hours=days(w))
-                for w in (*WINDOWS, 2 * WINDOWS[0])
+                for w in (*WINDOWS, 730)
             ),
+            *(period(name=f"_{short}_told_{w}d", op="covered", second="starts", window_hours=days(w)) for w in (365, 730)),
         ]
     return [
         *made,
@@ -80,8 +81,9 @@ def specs() -> list[EnterpriseSpec]:
             for w in WINDOWS
         ),
         _S(
-            name="exposure_change", table="", op="change", of=("_hours_365d", "_hours_730d", "_heads_365d", "_heads_730d"),
-            unit="share", words_en="change of worker-years against the year before", words_zh="用工量较上年变化",
+            name="exposure_change", table="", op="change",
+            of=tuple(f"_{short}_{part}d" for short in _BASES for part in ("365", "told_365", "730", "told_730")),
+            unit="share", words_en="worker-years of the last year against the last two", words_zh="近一年用工量相对近两年变化",
         ),
         _S(
             name="exposure_age_days", table="exposures", op="since", unit="d",

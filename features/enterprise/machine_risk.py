@@ -29,7 +29,7 @@ from features.clock import in_order, known_at, known_spans, times
 from features.enterprise.kernel import DAY
 from features.enterprise.published import MACHINE_RISK
 from features.history import Ints, Series, series
-from features.kernel import after, jit
+from features.kernel import after, jit, version_at
 from features.schema import ENTERPRISE, EVENT_TIME, MACHINE, MACHINE_SCORES, MACHINES, TIME
 
 VERSION = 1
@@ -76,7 +76,7 @@ def made(machines: pa.Table, scores: pa.Table) -> pa.Table:
     """The whole table, from all machines and all their scores."""
     fleet = machines_of(machines, scores)
     pairs = _pairs(fleet)
-    days = _days(fleet, pairs)
+    days = _days(fleet)
     out = np.empty((len(NUMBERS), len(days)))
     rows, told = fleet.versions, fleet.scores
     offsets = np.searchsorted(pairs[:, 0], np.arange(len(fleet.enterprises) + 1))
@@ -100,19 +100,24 @@ def _pairs(fleet: Machines) -> Ints:
     return np.unique(both[both[:, 0] >= 0], axis=0)
 
 
-def _days(fleet: Machines, pairs: Ints) -> Ints:
-    """(enterprise, day) at whose beginning something new was known of one of its machines, by enterprise and day."""
-    new = []
-    for rows in (fleet.versions, fleet.scores):
-        machine = np.repeat(np.arange(len(rows.offsets) - 1), np.diff(rows.offsets))
-        new.append(np.unique(np.stack([machine, -(-rows.known_from // DAY_MICROS)], axis=1), axis=0))
-    both = np.concatenate(new)
-    # Each machine's days, once for each enterprise that it ever belonged to.
-    both = both[np.argsort(both[:, 0], kind="stable")]
-    low, high = (np.searchsorted(both[:, 0], pairs[:, 1], side=side) for side in ("left", "right"))
-    count = high - low
-    at = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(count.sum())
-    return np.unique(np.stack([np.repeat(pairs[:, 0], count), both[at, 1]], axis=1), axis=0)
+def _days(fleet: Machines) -> Ints:
+    """(enterprise, day) at whose beginning something new was known of one of its machines, by enterprise and day.
+
+    A new version of a machine is news to the enterprise it names and to the one of the version before, a score to the one that
+    the machine belonged to then.
+    """
+    versions, scores = fleet.versions, fleet.scores
+    told = np.repeat(np.arange(len(scores.offsets) - 1), np.diff(scores.offsets))
+    changed, owner = -(-versions.known_from // DAY_MICROS), versions.codes.astype(np.int64)
+    before = np.concatenate([[-1], owner])[:-1]
+    before[versions.offsets[:-1]] = -1
+    scored = np.unique(np.stack([told, -(-scores.known_from // DAY_MICROS)], axis=1), axis=0)
+    row = np.empty(len(scored), dtype=np.int64)
+    spans = (versions.offsets, versions.known_from, versions.known_to)
+    version_at(*spans, scored[:, 0].copy(), scored[:, 1] * DAY_MICROS, row)
+    news = [(owner, changed), (before, changed), (np.append(owner, -1)[row], scored[:, 1])]
+    both = np.concatenate([np.stack(pair, axis=1) for pair in news])
+    return np.unique(both[both[:, 0] >= 0], axis=0)
 
 
 @jit

@@ -14,6 +14,12 @@ def specs() -> list[EnterpriseSpec]:
     return [
         _SPENT(name="_spent_365d", window_hours=days(365)),
         _SPENT(name="_spent_730d", window_hours=days(730)),
+        *(
+            _S(
+                name=f"_spending_told_{w}d", table="spending", op="covered", second="starts", window_hours=days(w), hidden=True
+            )
+            for w in (365, 730)
+        ),
         _S(
             name="_spent_a_year", table="", op="brought_to_a_year", hidden=True,
             of=("_spent_365d", "spending_age_days", "observed_days"),
@@ -23,8 +29,9 @@ def specs() -> list[EnterpriseSpec]:
             unit="currency per worker", words_en="spending on safety a year per worker", words_zh="人均年安全投入",
         ),
         _S(
-            name="spending_change", table="", op="change", of=("_spent_365d", "_spent_730d"), unit="share",
-            words_en="change of spending on safety against the year before", words_zh="安全投入较上年变化",
+            name="spending_change", table="", op="change", unit="share",
+            of=("_spent_365d", "_spending_told_365d", "_spent_730d", "_spending_told_730d"),
+            words_en="spending on safety of the last year against the last two", words_zh="近一年安全投入相对近两年变化",
         ),
         _S(
             name="spending_age_days", table="spending", op="since", unit="d",

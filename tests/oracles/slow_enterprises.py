@@ -222,10 +222,10 @@ def _carried_on(spec: EnterpriseSpec, *told: float) -> float:
 
 
 def _change(spec: EnterpriseSpec, *told: float) -> float:
-    for at in range(0, len(told), 2):
-        year, both = told[at : at + 2]
-        if year > 0 and both - year > 0:
-            return (2 * year - both) / both
+    for at in range(0, len(told), 4):
+        year, days, both, all_days = told[at : at + 4]
+        if days > 0 and both > 0:
+            return year / days * all_days / both - 1
     return NAN
 
 

@@ -31,7 +31,10 @@ def tune_machine(
     study: Annotated[str | None, typer.Option(help="A name for the studies; by default that of what is tuned.")] = None,
     json_: Json = False,
 ) -> None:
-    """Search inside the training period alone; killed or run again, and by several processes at once, the study goes on."""
+    """Search inside the training period alone; killed or run again, and by several processes at once, the study goes on.
+
+    Each process finishes the trial that it has begun: with several, there may be that many less one more than --trials.
+    """
     from training import tables
     from training.config import load_config
     from training.tuning_runs import Asked, run_tuning

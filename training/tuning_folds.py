@@ -69,8 +69,8 @@ def loss_of_boosters(config: TrainConfig, past: Past, folds: list[Judge], watch:
 
 
 def loss_of_network(config: TrainConfig, past: Past, folds: list[Judge], watch: Watch) -> float:
-    """Mean loss in nats of an observation over all folds; told each epoch once the rate has risen, by the
-    loss on the network's validation rows."""
+    """Mean loss in nats of an observation over all folds; told each epoch once the rate has risen, by the least loss so far
+    on this fold's validation rows: its weights are those that would be kept."""
     assert config.network is not None
     wanted = config.network
     (family,) = wanted.families
@@ -78,10 +78,12 @@ def loss_of_network(config: TrainConfig, past: Past, folds: list[Judge], watch: 
     rising = round(wanted.loop.warmup * wanted.loop.epochs)
     total, weight = 0.0, 0.0
     for number, one in enumerate(folds):
+        seen: list[float] = []
 
-        def told(epoch: int, loss: float, first: int = number * wanted.loop.epochs) -> None:
+        def told(epoch: int, loss: float, first: int = number * wanted.loop.epochs, so_far: list[float] = seen) -> None:
+            so_far.append(loss)
             if epoch > rising:  # before, a network has hardly begun, and the slow ones would be given up
-                watch(first + epoch - 1, loss)
+                watch(first + epoch - 1, min(so_far))
 
         fitted = sequence_fit.fit(config, past, one.fold.train, one.fold.cut, watch=told)
         logs, enough = sequence_fit.logs(fitted, source, one.later.at)

@@ -110,6 +110,33 @@ def test_a_hopeless_trial_is_given_up_early(url: str) -> None:
     assert found.trials[-1].loss is None and found.best is not None and found.best.loss == 1.0
 
 
+def test_trials_are_compared_at_the_same_step_whatever_went_before(url: str) -> None:
+    """The first fold is easy for all; in the second one, ten times as hard, the last three are far behind."""
+    begun = []
+
+    def trial(values, watch):
+        begun.append(values)
+        behind = len(begun) > tuning._STARTUP
+        watch(0, 0.1)
+        watch(1, 5.0 if behind else 1.0)
+        return 5.0 if behind else 1.0
+
+    found = run(url, tuning._STARTUP + 3, trial)
+    assert [one.state for one in found.trials[-3:]] == ["PRUNED"] * 3
+
+
+def test_few_that_came_so_far_judge_nobody(url: str) -> None:
+    begun = []
+
+    def trial(values, watch):
+        begun.append(values)
+        if len(begun) in (3, tuning._STARTUP + 1):  # all others had ended early
+            watch(7, float(len(begun)))
+        return 1.0
+
+    assert {one.state for one in run(url, tuning._STARTUP + 1, trial).trials} == {"COMPLETE"}
+
+
 def test_a_study_of_something_else_is_not_gone_on_with(url: str) -> None:
     run(url, 2)
     with pytest.raises(Conflict, match="another folds, snapshot"):

@@ -53,9 +53,13 @@ def narratives(folder: Path) -> pd.DataFrame:
     return frames.frame(folder, STEM, columns, optional)
 
 
-def tagged(folder: Path) -> pd.DataFrame:
-    """The tagged narratives in the order of the file: id, title, Summary2, and Tagged2, one of CAUSE_OF. Raises BadInput."""
-    columns: dict[str, Sort] = {"id": "whole", "title": "text", "Summary2": "name", "Tagged2": "name"}
+def tagged(folder: Path, *, told: bool = True) -> pd.DataFrame:
+    """The tagged narratives in the order of the file: id, title, Summary2, and Tagged2, one of CAUSE_OF. Raises BadInput.
+
+    told: False leaves Tagged2 unread.
+    """
+    columns: dict[str, Sort] = {"id": "whole", "title": "text", "Summary2": "name"}
+    columns |= {"Tagged2": "name"} if told else {}
     optional: dict[str, Sort] = dict.fromkeys(("cause", "newkeys", "title.new", "summary.new"), "text")
     return frames.frame(folder, TAGGED_STEM, columns, optional)
 

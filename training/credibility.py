@@ -139,7 +139,7 @@ def fit_poisson_gamma(entity: Whole, period: Floats, expected: Floats, count: Fl
     def loss(at: Floats) -> float:
         one = PoissonGamma(shape=float(np.exp(at[0])), decay=float(at[1]) if decaying else 1.0)
         own = records(one.decay) if decaying else whole
-        return -float(_log_likelihood(one.shape, own, expected, count).sum())
+        return -float(log_likelihood(one.shape, own, expected, count).sum())
 
     bounds = [tuple(np.log(_SHAPES)), *([(_LEAST_DECAY, 1.0)] if decaying else [])]
     start = np.array([0.5, 0.9][: len(bounds)])
@@ -152,13 +152,14 @@ def fit_shape(own: Record, expected: Floats, count: Floats) -> float:
     from scipy.optimize import minimize_scalar
 
     def loss(log_shape: float) -> float:
-        return -float(_log_likelihood(float(np.exp(log_shape)), own, expected, count).sum())
+        return -float(log_likelihood(float(np.exp(log_shape)), own, expected, count).sum())
 
     found = minimize_scalar(loss, bounds=tuple(np.log(_SHAPES)), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))
 
 
-def _log_likelihood(shape: float, own: Record, expected: Floats, count: Floats) -> Floats:
+def log_likelihood(shape: float, own: Record, expected: Floats, count: Floats) -> Floats:
+    """Log probability [n] of the numbers that came, given the records: negative binomial."""
     from scipy.special import gammaln
 
     size, rate = shape + own.count, shape + own.expected

@@ -1,0 +1,200 @@
+"""freMTPL2: how many claims does a French motor policy bring? The pricing field's common frequency set.
+
+Protocol. Claims are capped at 4 and exposure at 1; the figure is the mean Poisson deviance per policy, x 100. Neither `IDpol`
+nor the order of the file is a feature: rows are shuffled before anything else. Without a folder to predict, a fifth of the
+policies, by a hash of IDpol, is kept from training and judged on. Exposure enters as offset alone: how long a policy lasted
+is not known when it is priced.
+
+The file splits many policies into several rows of the same rating vector, so that a row's vector often recurs, and with it its
+claims. Our last forecast lets the training rows of the same vector speak through Poisson-gamma credibility; the blend without
+that stands beside it, since a new customer has no such rows.
+
+read -> GLM and boosters on three quarters of the vectors -> weights and credibility on the others -> all -> figures.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from features.sources import fremtpl2 as source
+from training import count_tables, glm
+from training.benchmarks.result import Result, write_whole
+from training.count_blend import CountBlend, fit_blend
+from training.count_metrics import Counted
+from training.counts import CountDistribution, fit_dispersion
+from training.credibility import PoissonGamma, Record, fit_shape
+from training.frequency import CountBoosterConfig, CountModel, CountRows, fit_boosted, grouped
+from training.splits import machine_share
+
+NAME = "fremtpl2"
+HELD_OUT = 0.2
+MOST_CLAIMS, MOST_YEARS = 4.0, 1.0
+CODES = ("Area", "VehBrand", "VehGas", "Region")
+NUMBERS = ("VehPower", "VehAge", "DrivAge", "BonusMalus", "Density")
+FLAT, GLM, AFTERNOON, BLEND, OWN = "exposure x rate", "GLM", "LightGBM of an afternoon", "blend", "blend with credibility"
+BOOSTERS = "LightGBM"
+# Chosen on a fifth of the training policies.
+BOOSTED = CountBoosterConfig(
+    rounds=650, learning_rate=0.03, num_leaves=63, min_data_in_leaf=100, feature_fraction=0.5, bagging_fraction=0.75, members=3
+)
+QUICK = CountBoosterConfig(rounds=300, learning_rate=0.1, num_leaves=31, feature_fraction=1.0, bagging_fraction=1.0, members=1)
+DESIGN = (
+    *glm.spline("VehAge", "DrivAge", knots=6), *glm.spline("BonusMalus", knots=6, log=True), *glm.log("Density"),
+    *glm.category("VehPower", *CODES),
+)  # fmt: skip
+PENALTY = (10.0,)
+
+Floats = npt.NDArray[np.float64]
+Say = Callable[[str], None]
+
+
+def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> Result:
+    """Train on the folder's policies and judge on a fifth of them, or predict every policy of `predict` to `out`."""
+    progress(f"read {train}")
+    policies = _shuffled(source.frame(train))
+    coding = Coding.of(policies)
+    if predict is None or out is None:
+        held = machine_share([str(one) for one in policies["IDpol"]], HELD_OUT)
+        return _inner_split(coding.rows(policies[~held]), coding.rows(policies[held]), progress)
+    asked = source.frame(predict)
+    model = fit(coding.rows(policies), progress)
+    progress("predict")
+    expected = model.expected(coding.rows(asked, outcomes=False))
+    p_any = model.distribution.p_any(expected)
+    write_whole(pa.table({"IDpol": asked["IDpol"].to_numpy(), "expected": expected, "p_any": p_any}), out)
+    return Result(NAME, [], predictions=out, notes=NOTES, facts={"rows": len(asked), **model.facts()})
+
+
+def _shuffled(policies: pd.DataFrame) -> pd.DataFrame:
+    order = np.random.default_rng(0).permutation(len(policies))
+    return policies.iloc[order].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """The codes of each text column, in a fixed order; one that training did not have is a gap."""
+
+    levels: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, policies: pd.DataFrame) -> "Coding":
+        return cls({name: tuple(sorted(policies[name].unique())) for name in CODES})
+
+    def rows(self, policies: pd.DataFrame, *, outcomes: bool = True) -> CountRows:
+        """Rating factors, exposure and claims; group: the rating vector. Without outcomes the claims are not looked at."""
+        codes = [pd.Index(self.levels[name]).get_indexer(policies[name]).astype(np.float32) for name in CODES]
+        numbers = [policies[name].to_numpy(np.float32) for name in NUMBERS]
+        x = np.stack([*numbers, *(np.where(one < 0, np.float32(np.nan), one) for one in codes)], axis=1)
+        vector = pd.util.hash_pandas_object(policies[[*NUMBERS, *CODES]], index=False).to_numpy().view(np.int64)
+        count = np.minimum(policies["ClaimNb"].to_numpy(float), MOST_CLAIMS) if outcomes else np.zeros(len(policies))
+        exposure = np.minimum(policies["Exposure"].to_numpy(float), MOST_YEARS)
+        categorical = tuple(range(len(NUMBERS), len(NUMBERS) + len(CODES)))
+        return CountRows(x, (*NUMBERS, *CODES), categorical, exposure, count, vector)
+
+
+# Models
+
+
+@dataclass(frozen=True)
+class Model:
+    """All models, the blend, and the credibility of the training rows of the same vector.
+
+    vectors: those of the training rows, in order; record: what was expected of each, and what came.
+    """
+
+    models: Mapping[str, CountModel]
+    blend: CountBlend
+    credibility: PoissonGamma
+    distribution: CountDistribution
+    vectors: npt.NDArray[np.int64]
+    record: Record
+
+    def said(self, rows: CountRows) -> dict[str, Floats]:
+        """What each model and the blend expect [n], and the blend with credibility."""
+        found = {name: one.expected(rows.x, rows.exposure) for name, one in self.models.items()}
+        found[BLEND] = self.blend.expected(found, rows.exposure)
+        place = np.minimum(np.searchsorted(self.vectors, rows.group), len(self.vectors) - 1)
+        known = self.vectors[place] == rows.group
+        own = Record(np.where(known, self.record.expected[place], 0.0), np.where(known, self.record.count[place], 0.0))
+        found[OWN] = found[BLEND] * self.credibility.factor(own)
+        return found
+
+    def expected(self, rows: CountRows) -> Floats:
+        return self.said(rows)[OWN]
+
+    def facts(self) -> dict[str, object]:
+        return {
+            "weights": self.blend.weights, "slope": self.blend.slope, "shape of credibility": self.credibility.shape,
+            "dispersion": self.distribution.dispersion,
+        }  # fmt: skip
+
+
+def fit(rows: CountRows, say: Say) -> Model:
+    """Weights and credibility on a quarter of the vectors, models on the others; then all models on all rows."""
+    judged = grouped(rows.group, 4) == 0
+    say("fit on three quarters of the rating vectors")
+    first = _models(rows.of(~judged), 1)
+    asked = rows.of(judged)
+    said = {name: one.expected(asked.x, asked.exposure) for name, one in first.items()}
+    blend = fit_blend(said, asked.exposure, asked.count)
+    expected = blend.expected(said, asked.exposure)
+    vectors, place = np.unique(asked.group, return_inverse=True)
+    others = _others(place, len(vectors), expected, asked.count)
+    credibility = PoissonGamma(shape=fit_shape(others, expected, asked.count))
+    dispersion = fit_dispersion(asked.count, expected * credibility.factor(others))
+    say("fit on all rows")
+    models = _models(rows, BOOSTED.members)
+    found = {name: one.expected(rows.x, rows.exposure) for name, one in models.items()}
+    vectors, place = np.unique(rows.group, return_inverse=True)
+    record = Record(*_sums(place, len(vectors), blend.expected(found, rows.exposure), rows.count))
+    return Model(models, blend, credibility, dispersion.distribution, vectors, record)
+
+
+def _models(rows: CountRows, members: int) -> dict[str, CountModel]:
+    boosted = BOOSTED.model_copy(update={"members": members})
+    return {
+        GLM: glm.fit_glm(rows, DESIGN, PENALTY),
+        BOOSTERS: fit_boosted(rows, boosted, threads=2),
+    }
+
+
+def _sums(place: npt.NDArray[np.intp], vectors: int, expected: Floats, count: Floats) -> tuple[Floats, Floats]:
+    return np.bincount(place, expected, vectors).astype(float), np.bincount(place, count, vectors).astype(float)
+
+
+def _others(place: npt.NDArray[np.intp], vectors: int, expected: Floats, count: Floats) -> Record:
+    """Of each row what the OTHER rows of its vector say."""
+    sums = _sums(place, vectors, expected, count)
+    return Record(np.maximum(sums[0][place] - expected, 0.0), sums[1][place] - count)
+
+
+# The inner split
+
+
+def _inner_split(rows: CountRows, asked: CountRows, say: Say) -> Result:
+    model = fit(rows, say)
+    say("rivals and figures")
+    quick = fit_boosted(rows, QUICK, seed=1)
+    ours = model.said(asked)
+    said = {
+        FLAT: asked.exposure * rows.mean_rate, GLM: ours[GLM], AFTERNOON: quick.expected(asked.x, asked.exposure),
+        BOOSTERS: ours[BOOSTERS], BLEND: ours[BLEND], OWN: ours[OWN],
+    }  # fmt: skip
+    judged = Counted.of(asked.count, asked.exposure, asked.group)
+    table = count_tables.table(judged, said, OWN, scale=100.0, replicates=200)
+    recurs = float(np.isin(asked.group, model.vectors).mean())
+    facts = count_tables.calibration_facts(judged, ours[OWN], model.distribution.p_any(ours[OWN]), replicates=200)
+    facts |= {"share of rows whose vector recurs": recurs, **model.facts()}
+    return Result(NAME, table, notes=[*count_tables.verdict(table, OWN), *NOTES], facts=facts)
+
+
+NOTES = (
+    "Intervals resample rating vectors, since the rows of one are mostly one policy.",
+    "The blend has no word from other rows of the same vector: that is the figure for a new customer.",
+    "Exposure is an offset alone; the rate falls with it in this file, which nobody knows when a policy begins.",
+)

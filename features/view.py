@@ -47,7 +47,8 @@ class View:
     ) -> pa.Table:
         """All versions of the rows of a table, in the order of `clock.in_order`.
 
-        buckets, machine_ids: only these (ids read only the buckets they fall into). columns: only these, in this order.
+        buckets, machine_ids: only these (ids read only the buckets they fall into); of a table of enterprises or industries
+        the ids are theirs. columns: only these, in this order.
         between: only entities from the first id to the second, both included; of a compacted table nothing else is decoded.
         times: only rows whose event time lies in this span (microseconds), both ends included.
         coded: the entity as a dictionary.

@@ -1,6 +1,7 @@
 """Public panels and cases into the lake: what each row becomes, when it was known, what is refused, Parquet and CSV alike."""
 
 import importlib
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from features import cli
 from features.errors import BadInput
 from features.lake import Lake, RowAccount
+from features.settings import settings
 from features.sources import fremtpl2, lgpif, msha, osha, phmsa
 from features.sources.frames import frame
 from tests.features.plant import counts
@@ -244,6 +248,17 @@ def test_a_folder_without_the_files_is_one_clear_line(name: str, tmp_path: Path)
         take(name, tmp_path, tmp_path)
     with pytest.raises(BadInput, match="no such folder"):
         take(name, tmp_path / "nowhere", tmp_path)
+
+
+def test_the_verbs_import_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    assert {name.replace("-", "_") for name in cli.PANELS} == set(SETS)
+    result = CliRunner().invoke(cli.import_, ["workers-comp", str(made("workers_comp", tmp_path / "files")), "--json"])
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0 and document["total"]["rows_in"] == 9 and document["total"]["quarantined"] == 2
+    assert "synthetic" in document["notes"][0]
+    settings.cache_clear()
 
 
 # As tables for benchmarks

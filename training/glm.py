@@ -213,12 +213,14 @@ class _Prepared:
 
     def solve(self, penalty: float) -> tuple[float, Floats]:
         from sklearn.linear_model import PoissonRegressor
+        from threadpoolctl import threadpool_limits
 
         # scikit-learn's alpha is per mean of the weights; weights are expected numbers, so this is the log-likelihood's ridge.
         alpha = penalty / float(self.weight.sum())
         wide = self.design.shape[1] > 400
         found: Any = PoissonRegressor(alpha=alpha, solver="lbfgs" if wide else "newton-cholesky", tol=1e-5, max_iter=2000)
-        found.fit(self.design if wide else self.design.toarray(), self.rate, sample_weight=self.weight)
+        with threadpool_limits(1):  # on matrices as small as these, threads mostly wait for each other
+            found.fit(self.design if wide else self.design.toarray(), self.rate, sample_weight=self.weight)
         return float(found.intercept_ + np.log(self.base)), np.asarray(found.coef_, dtype=np.float64)
 
 

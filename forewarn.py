@@ -111,6 +111,7 @@ def _demo(
     json_: bool = typer.Option(False, "--json", help="Print one JSON document: each verb with its result."),
 ) -> None:
     """Simulate a fleet, build features, train, evaluate, register, score, then serve, in a home of its own."""
+    from features.errors import BadInput
     from features.settings import settings
 
     home = settings().home if "FOREWARN_HOME" in os.environ else Path(settings().home, "demo")
@@ -121,8 +122,15 @@ def _demo(
     for step in demo_steps(machines, days):
         typer.secho(f"\n$ forewarn {shlex.join(step)}", fg="cyan", err=True)
         said = io.StringIO()
-        with contextlib.redirect_stdout(said) if json_ else contextlib.nullcontext():
-            code = command.main(args=[*step, *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
+        try:
+            with contextlib.redirect_stdout(said) if json_ else contextlib.nullcontext():
+                code = command.main(args=[*step, *(["--json"] if json_ else [])], prog_name="forewarn", standalone_mode=False)
+        except BadInput as error:
+            if machines >= DEMO_MACHINES and days >= DEMO_DAYS:
+                raise
+            where = f"a demonstration with {machines} machines over {days} days"
+            mend = f"begin it anew with more of both (by default {DEMO_MACHINES} and {DEMO_DAYS})"
+            raise BadInput(f"{error.where}: {error.what}", where=where, mend=mend) from None
         if code:  # a promotion that was refused has said why
             typer.echo(said.getvalue(), nl=False)
             raise typer.Exit(code)

@@ -121,3 +121,25 @@ def test_the_demonstration_ends_where_a_promotion_is_refused(
     monkeypatch.setattr(forewarn, "demo_steps", lambda machines, days: [["refuse"], ["features", "list"]])
     done = CliRunner().invoke(forewarn.demo, arguments)
     assert done.exit_code == 1 and done.stdout == "refused: too few failures\n"
+
+
+@pytest.mark.parametrize(
+    ("machines", "told"), [("12", "a demonstration with 12 machines over 360 days"), ("120", "kind pump: ")]
+)
+def test_a_demonstration_with_too_few_machines_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machines: str, told: str
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def train() -> None:
+        raise BadInput("only 4 failing machines in the training period, 10 are needed", where="kind pump", mend="more history")
+
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "training_few", SimpleNamespace(app=app))  # type: ignore[arg-type]
+    monkeypatch.setitem(forewarn.VERBS, "few", ("training_few", "app", ""))
+    monkeypatch.setattr(forewarn, "demo_steps", lambda machines, days: [["few"]])
+    done = CliRunner().invoke(forewarn.demo, ["--no-serve", "--machines", machines])
+    assert isinstance(done.exception, BadInput)
+    assert str(done.exception).startswith(told) and "only 4 failing machines" in str(done.exception)
+    assert ("by default 120 and 360" in str(done.exception)) == (machines == "12")

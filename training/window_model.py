@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.errors import BadInput
 from training.blend import logs_of_odds
 from training.hazard import INTERVAL_ENDS, Floats
 
@@ -76,13 +77,21 @@ def facts_of(layout: "Layout", training: Steps, fewest_steps: int, seeds: Mappin
 
 
 class WindowModel:
-    """Networks by family, `seeds` of each: `data` holds their ONNX files. Raises ImportError without onnxruntime."""
+    """Networks by family, `seeds` of each: `data` holds their ONNX files.
+
+    Raises ImportError without onnxruntime, BadInput on a network of another layout of windows than the facts tell.
+    """
 
     def __init__(self, facts: WindowFacts, data: Mapping[str, Sequence[bytes]]) -> None:
         from training.onnx_model import OnnxNetwork
 
         self.facts, self.data = facts, {name: tuple(parts) for name, parts in data.items()}
         self._networks = {name: [OnnxNetwork(one) for one in parts] for name, parts in self.data.items()}
+        for name, networks in self._networks.items():
+            for one in networks:
+                if one.layout_hash != facts.hash:
+                    what = f"a network of layout {one.layout_hash} among windows of layout {facts.hash}"
+                    raise BadInput(what, where=f"network {name}", mend="train again")
 
     def logs(self, windows: "Batch") -> dict[str, Floats]:
         """By family [n, seeds, 3]: logs of interval hazards. A row's answer does not depend on the others."""

@@ -1,6 +1,7 @@
 """What a training run of the enterprise scores is told: one frozen TOML document."""
 
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
@@ -50,15 +51,23 @@ class ScoreConfig(_Frozen):
 
 
 class EnterpriseConfig(_Frozen):
-    """A whole run. price: monotone by construction; alarm: may see everything."""
+    """A whole run. price: monotone by construction; alarm: may see everything.
+
+    unseen: patterns of features that no model looks at: what only tells how long a record is would stand for the date in a lake
+    whose records all begin at one time.
+    """
 
     name: str = Field(min_length=1, max_length=100)
     seed: int = 7
     threads: int = Field(default=2, ge=1, le=256)
     periods: PeriodsConfig = PeriodsConfig()
+    unseen: tuple[str, ...] = ("observed_days", "insured_days", "exposure_1y", "exposure_3y")
     linear: LinearConfig = LinearConfig()
     price: ScoreConfig = ScoreConfig()
     alarm: ScoreConfig = ScoreConfig()
+
+    def sees(self, feature: str) -> bool:
+        return not any(fnmatchcase(feature, pattern) for pattern in self.unseen)
 
 
 def load_enterprise(name: str = "enterprise") -> EnterpriseConfig:

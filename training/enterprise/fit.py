@@ -18,13 +18,13 @@ from features.errors import BadInput
 from features.lake import Lake
 from features.snapshots import Snapshot
 from training.count_blend import fit_blend
-from training.counts import CountDistribution, fit_dispersion
 from training.enterprise.config import EnterpriseConfig, PeriodsConfig
 from training.enterprise.linear import fit_linear
 from training.enterprise.model import FREE, LINEAR, SIGNED, Models, Risk, ScoreFacts, Which
 from training.enterprise.parts import INTERVAL, RECORD, STRETCHES, Floats, Matrix, Rows
 from training.enterprise.rows import Past
-from training.frequency import Boosted, CountRows, fit_boosted
+from training.enterprise.unlike import Unlike
+from training.frequency import Boosted, CountRows, fit_boosted, grouped
 
 SCORES: dict[Which, tuple[str, ...]] = {"price": (LINEAR, SIGNED), "alarm": (LINEAR, SIGNED, FREE)}
 _FEWEST = 30  # accidents that a run needs before its calibration, and in it
@@ -115,12 +115,20 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
     said = first.said(later.x, later.exposure, threads=config.threads)
     once = past.counted(earliest(past.enterprise, cuts.calibration), past.labels(cuts.test_from, lag_days=lag))
     said_once = first.said(once.x, once.exposure, threads=config.threads)
+    say("how enterprises differ that look alike")
+    before = past.counted(earliest(past.enterprise, cuts.train), past.labels(cuts.calibration_from, lag_days=lag))
+    unseen = left_out(config, train, before, first.linear.penalty)
     scores: dict[str, ScoreFacts] = {}
+    towards: dict[str, float] | None = None
     for which, names in SCORES.items():
         blend = fit_blend({name: said[name] for name in names}, later.exposure, later.count, later.weights,
-                          pull=getattr(config, which).pull)  # fmt: skip
+                          pull=getattr(config, which).pull, towards=towards)  # fmt: skip
         expected = blend.expected({name: said_once[name] for name in names}, once.exposure)
-        scores[which] = ScoreFacts(blend=blend, distribution=distribution(once.group, once.count, expected))
+        both = [_by_enterprise(rows, own) for rows, own in ((before, unseen), (once, expected))]
+        unlike = Unlike.fit(*(np.concatenate(parts) for parts in zip(*both, strict=True)))
+        scores[which] = ScoreFacts(blend=blend, unlike=unlike)
+        # What sees everything has to earn its say beside what is monotone.
+        towards = {**blend.weights, FREE: 0.0}
     say("fit again, with the calibration period")
     rows = rows_of(np.concatenate([cuts.train, cuts.calibration]), cuts.test_from, "training")
     last = fit_models(config, rows, progress=say)
@@ -129,20 +137,26 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
 
 def fit_models(config: EnterpriseConfig, rows: CountRows, *, progress: Say) -> Models:
     """The log-linear model and both sorts of boosters on the same rows, not yet blended."""
-    features, seed, threads = catalog(), config.seed, config.threads
-    charged = [*features.charged, INTERVAL]
-    signs = {name: features.directions[name] for name in features.charged if features.directions[name]}
+    seed, threads = config.seed, config.threads
+    charged, signs = charged_of(config)
     progress("log-linear model with signs")
     linear = fit_linear(rows, charged, directions=signs, **config.linear.model_dump(), seed=seed)
     boosters: dict[str, tuple[tuple[int, ...], Boosted]] = {}
     for name, names, monotone, how in (
         (SIGNED, charged, signs, config.price.boosters),
-        (FREE, list(rows.names), {}, config.alarm.boosters),
+        (FREE, [name for name in rows.names if config.sees(name)], {}, config.alarm.boosters),
     ):
         progress(f"{name} boosters")
         columns = tuple(place for place, feature in enumerate(rows.names) if feature in set(names))
         boosters[name] = (columns, fit_boosted(_seen(rows, columns), how, monotone=monotone, seed=seed, threads=threads))
     return Models(linear, boosters, {})
+
+
+def charged_of(config: EnterpriseConfig) -> tuple[list[str], dict[str, int]]:
+    """The features that a price may look at, the number of the stretch behind them, and the directions that it keeps."""
+    features = catalog()
+    charged = [name for name in features.charged if config.sees(name)]
+    return [*charged, INTERVAL], {name: features.directions[name] for name in charged if features.directions[name]}
 
 
 def _seen(rows: CountRows, columns: tuple[int, ...]) -> CountRows:
@@ -159,12 +173,32 @@ def earliest(enterprise: Rows, period: Rows) -> Rows:
     return period[np.unique(enterprise[period], return_index=True)[1]]
 
 
-def distribution(group: Rows, count: Floats, expected: Floats) -> CountDistribution:
-    """How enterprises differ about the forecast, by the numbers of each [n]: rows of an enterprise are stretches that follow
-    each other, so that every accident counts once."""
-    place = np.unique(group, return_inverse=True)[1]
-    came, awaited = (np.asarray(np.bincount(place, one), dtype=np.float64) for one in (count, expected))
-    return fit_dispersion(came, awaited).distribution
+def left_out(config: EnterpriseConfig, rows: CountRows, asked: CountRows, penalty: float) -> Floats:
+    """What the log-linear model expects [n] of enterprises that it was not fitted on. rows, asked: of the same enterprises."""
+    charged, signs = charged_of(config)
+    names = np.unique(np.concatenate([rows.group, asked.group]))
+    fold = dict(zip(names.tolist(), grouped(names, config.linear.folds, config.seed).tolist(), strict=True))
+    of_rows, of_asked = (np.array([fold[one] for one in part.group.tolist()]) for part in (rows, asked))
+    found = np.empty(len(asked))
+    for number in range(config.linear.folds):
+        own = fit_linear(rows.of(of_rows != number), charged, directions=signs, penalties=(penalty,), seed=config.seed)
+        chosen = of_asked == number
+        found[chosen] = own.expected(asked.x[chosen], asked.exposure[chosen])
+    return found
+
+
+def _by_enterprise(rows: CountRows, expected: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of each enterprise the number that came, the number expected, and that expected over its record.
+
+    Rows of an enterprise are stretches that follow each other, so that every accident counts once.
+    """
+    place = np.unique(rows.group, return_inverse=True)[1]
+    record = np.nan_to_num(rows.x[:, rows.names.index(RECORD)].astype(np.float64))
+    came, awaited, spent, weighed = (
+        np.asarray(np.bincount(place, one), dtype=np.float64)
+        for one in (rows.count, expected, rows.exposure, rows.exposure * record)
+    )
+    return came, awaited, awaited / spent * (weighed / spent)
 
 
 def forecast(models: Models, past: Past, rows: Rows, which: Which, *, ranges: bool = True, threads: int = 1) -> Risk:

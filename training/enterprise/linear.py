@@ -2,7 +2,8 @@
 
     log(rate) = level + sum over features of effect x (transformed value - mean) / deviation
 
-A value that cannot be negative enters as log(1 + value), which rises with it, any other as it is; a missing one as the mean,
+A value that cannot be negative enters as log(1 + value), which rises with it, any other as it is; beyond what all but a
+hundredth of the training rows had it moves nothing any more, so that nothing is extrapolated. A missing one enters as the mean,
 beside an effect of its own. Codes have an effect each. Ridge penalty (a normal prior on every effect); an effect whose feature
 raises risk by the table of directions is held at 0 or above, one that lowers it at 0 or below: monotone by construction. As
 GLM with offset: Ohlsson & Johansson 2010, Non-Life Insurance Pricing with GLMs, section 2.
@@ -22,15 +23,19 @@ Matrix = npt.NDArray[np.float32]
 _FARTHEST = 12.0
 _ROWS = 50_000  # rows whose design is held at a time when predicting
 _STEPS, _ENOUGH = 60, 1e-10
+_OUTER = (0.005, 0.995)
 
 
 class Column(BaseModel):
-    """How one feature enters. codes: of a categorical one, with an effect each; gap: what its absence adds."""
+    """How one feature enters. low, high: where its transformed value is cut off; codes: of a categorical one, with an effect
+    each; gap: what its absence adds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     log: bool = False
+    low: float = 0.0
+    high: float = 0.0
     mean: float = 0.0
     deviation: float = 1.0
     effect: float = 0.0
@@ -74,13 +79,16 @@ class LogLinear(BaseModel):
                 found[:, place] = np.where(known, np.asarray(column.effects)[own], 0.0)
                 continue
             missing = np.isnan(value)
-            standard = (_transformed(value, column.log) - column.mean) / column.deviation
-            found[:, place] = np.where(missing, column.gap, column.effect * standard)
+            found[:, place] = np.where(missing, column.gap, column.effect * _standard(value, column))
         return found
 
 
 def _transformed(value: Floats, log: bool) -> Floats:
     return np.asarray(np.log1p(np.maximum(value, 0.0))) if log else value
+
+
+def _standard(value: Floats, column: Column) -> Floats:
+    return np.asarray((np.clip(_transformed(value, column.log), column.low, column.high) - column.mean) / column.deviation)
 
 
 def fit_linear(
@@ -144,12 +152,15 @@ class _Design:
                 continue
             log = bool(known.min() >= 0.0)
             moved = _transformed(known, log)
+            low, high = (float(one) for one in np.quantile(moved, _OUTER))
+            if high - low < 1e-9:
+                low, high = float(moved.min()), float(moved.max())
+            moved = np.clip(moved, low, high)
             deviation = float(moved.std())
             if deviation < 1e-9:
                 continue
-            column = Column(name=name, log=log, mean=float(moved.mean()), deviation=deviation)
-            standard = (_transformed(value, log) - column.mean) / column.deviation
-            parts += [np.where(missing, 0.0, standard).astype(np.float32), missing.astype(np.float32)]
+            column = Column(name=name, log=log, low=low, high=high, mean=float(moved.mean()), deviation=deviation)
+            parts += [np.where(missing, 0.0, _standard(value, column)).astype(np.float32), missing.astype(np.float32)]
             direction = directions.get(name, 0)
             bounds += [(0.0 if direction > 0 else None, 0.0 if direction < 0 else None)]
             bounds += [(None, None) if missing.any() else (0.0, 0.0)]

@@ -15,15 +15,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from training.count_blend import CountBlend
-from training.counts import CountDistribution
 from training.enterprise.linear import LogLinear
 from training.enterprise.parts import STRETCHES, Floats, Matrix, cumulated, with_interval
+from training.enterprise.unlike import Unlike
 from training.frequency import Boosted
 from training.prediction import student95
 
 Which = Literal["price", "alarm"]
 LINEAR, SIGNED, FREE = "linear", "signed", "free"
 _CHUNK = 32_768
+_Z95 = 1.645  # of the normal distribution, 95 %
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Risk:
 
 
 class ScoreFacts(BaseModel):
-    """What a score is made of besides its models: their blend, and the distribution of an enterprise's number of accidents."""
+    """What a score is made of besides its models: their blend, and how enterprises differ that look alike."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     blend: CountBlend
-    distribution: CountDistribution
+    unlike: Unlike
 
 
 @dataclass(frozen=True)
@@ -87,20 +88,18 @@ class Models:
     def _risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, ranges: bool, threads: int) -> Risk:
         facts = self.scores[which]
         expected = cumulated(self.rates(which, x, threads=threads), exposure)
-        chance = facts.distribution.p_any(expected)
+        record = expected[:, -1] / exposure * past
+        chance = facts.unlike.p_any(expected, record)
         if not ranges:
             return Risk(expected, expected, expected, chance, chance, chance)
-        year = expected[:, -1] / exposure
-        half = self.spread(which, x, year * past, threads=threads)[:, None]
+        half = self.spread(which, x, record, threads=threads)[:, None]
         low, high = expected * np.exp(-half), expected * np.exp(half)
-        return Risk(expected, low, high, chance, facts.distribution.p_any(low), facts.distribution.p_any(high))
+        return Risk(expected, low, high, chance, facts.unlike.p_any(low, record), facts.unlike.p_any(high, record))
 
-    def spread(self, which: Which, x: Matrix, own: Floats, *, threads: int = 1) -> Floats:
+    def spread(self, which: Which, x: Matrix, record: Floats, *, threads: int = 1) -> Floats:
         """Half of the 90 % range of the log rate of the whole year [n]: members differ, and so do enterprises that look alike.
 
-        own: how many accidents were to be expected over an enterprise's record [n]. Of likes with a gamma spread of variance d
-        about the forecast, what is left after a record of E expected accidents is d / (1 + d E) (Buhlmann & Gisler 2005, 2.4):
-        the widest range is that of an enterprise without history.
+        record: how many accidents were to be expected over an enterprise's record [n].
         """
         facts = self.scores[which]
         named = [name for name, weight in facts.blend.weights.items() if weight > 0 and name in self.boosters]
@@ -112,8 +111,7 @@ class Models:
             variance += share**2 * each.var(axis=1, ddof=1)
             members = each.shape[1]
         models = student95(members - 1) * np.sqrt(variance) if members > 1 else np.zeros(len(x))
-        d = facts.distribution.dispersion
-        likes = 1.645 * np.sqrt(np.log1p(d / (1.0 + d * np.maximum(own, 0.0))))
+        likes = _Z95 * np.sqrt(np.log1p(facts.unlike.left(record)))
         return np.asarray(np.hypot(models, likes))
 
     def contributions(self, which: Which, x: Matrix, *, horizon: int, threads: int = 1) -> Floats:

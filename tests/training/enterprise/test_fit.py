@@ -10,6 +10,7 @@ from features.errors import BadInput
 from tests.training.enterprise import planted
 from training.enterprise.config import EnterpriseConfig, LinearConfig, PeriodsConfig, ScoreConfig
 from training.enterprise.fit import SCORES, Learned, forecast, learn, periods
+from training.enterprise.parts import with_interval
 from training.enterprise.rows import Past
 from training.frequency import CountBoosterConfig
 
@@ -80,7 +81,8 @@ def test_a_price_does_not_look_at_what_it_may_not(past: Past, learned: Learned) 
     other = x.copy()
     other[:, hidden] = 99.0
     assert np.array_equal(learned.models.rates("price", x), learned.models.rates("price", other))
-    assert not np.array_equal(learned.models.rates("alarm", x), learned.models.rates("alarm", other))
+    said, changed = (learned.models.said(with_interval(one, 0), np.ones(len(x))) for one in (x, other))
+    assert [name for name in said if not np.array_equal(said[name], changed[name])] == ["free"]
 
 
 def test_an_enterprise_without_history_has_the_widest_range(past: Past, learned: Learned) -> None:
@@ -88,8 +90,8 @@ def test_an_enterprise_without_history_has_the_widest_range(past: Past, learned:
     x, exposure = past.x[rows], past.exposure[rows]
     for which in SCORES:
         none, some = (learned.models.risk(which, x, exposure, record) for record in (0 * exposure, 3 * exposure))
-        if learned.models.scores[which].distribution.dispersion > 0:
-            assert (none.high / none.low >= some.high / some.low).all()
+        assert learned.models.scores[which].unlike.variance > 0
+        assert (none.high / none.low > some.high / some.low).all()
         assert np.array_equal(none.expected, some.expected)
 
 

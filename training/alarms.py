@@ -2,6 +2,12 @@
 
 A failure is one event however many observations precede it. An alarm is an observation among the riskiest share of all
 observations (the budget). All functions are pure; machine totals feed the bootstrap in `training.intervals`.
+
+An observation whose 72 hours were cut short counts if its machine failed in them and does not if it was quiet. It must count
+where machines are watched until they fail (a drive is taken out): there are no later rows to find its failure by. Where the
+watching ends for all at once, failures of half of the last 72 hours count too much, 1.5 days of a stretch: 2 % of its failures
+in ten weeks, all forecasts alike, since all are judged on the same rows. `training.outcomes`, by which champions are chosen
+and backtests judged on stretches of a few days, leaves those rows out.
 """
 
 from dataclasses import dataclass, replace

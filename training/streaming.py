@@ -147,3 +147,16 @@ def shares(config: SamplingConfig, names: tuple[str, ...], x: Matrix) -> Floats:
         inside = (value >= stratum.at_least) & (value <= stratum.at_most)
         share[inside] = stratum.share
     return share
+
+
+def counted(say: Callable[[str], None]) -> Callable[[int], None]:
+    """Says how many observations have passed, every two million."""
+    passed = 0
+
+    def count(rows: int) -> None:
+        nonlocal passed
+        before, passed = passed, passed + rows
+        if passed // 2_000_000 > before // 2_000_000:
+            say(f"{passed:,} observations")
+
+    return count

@@ -46,7 +46,7 @@ from training.report_words import Text
 from training.rivals import Sample
 from training.runs import OWN, OWN_WORDS, flat_params, importance
 from training.splits import machine_share
-from training.streaming import Chunk, Flags, Fleet, training_rows
+from training.streaming import Chunk, Flags, Fleet, counted, training_rows
 
 NAME = "backblaze"
 GRID = Grid(every_hours=24, anchor="machine")
@@ -136,7 +136,7 @@ def _sampled(fleet: Fleet, chosen: Flags | None, config: TrainConfig, say: Say) 
     until = fleet.end - round(CLOSING_HOURS * MICROS_PER_HOUR)
     say("features of every drive and day; a sample is kept to fit on")
     rows = training_rows(
-        fleet, config.sampling, chosen, until=until, seed=config.seed, threads=config.threads, progress=_counted(say)
+        fleet, config.sampling, chosen, until=until, seed=config.seed, threads=config.threads, progress=counted(say)
     )
     say(f"{len(rows.x):,} rows kept, {int((rows.hours_to_failure <= INTERVAL_ENDS[-1]).sum()):,} of them before a failure")
     return rows
@@ -177,7 +177,7 @@ def scored(
     fleet: Fleet, chosen: Flags | None, forecasts: Mapping[str, Forecast], config: TrainConfig, say: Say
 ) -> tuple[pd.DataFrame, dict[str, Scores]]:
     """Every observation of the chosen drives as `evaluation` wants it, and each forecast's probabilities float32[n, 3]."""
-    count = _counted(say)
+    count = counted(say)
 
     def one(chunk: Chunk) -> tuple[Chunk, pd.DataFrame, list[Scores]]:
         x = np.ascontiguousarray(chunk.x)
@@ -290,16 +290,3 @@ def _describe(judged: Evaluation, fleet: Fleet, config: TrainConfig, model: Mode
         TITLE, Text(kind.words_en, kind.words_zh), datetime.now(UTC), identity, WORDS,
         importance(model.boosters, fleet.catalog), notes(model.networks), flat_params(config.model_dump(mode="json")),
     )  # fmt: skip
-
-
-def _counted(say: Say) -> Callable[[int], None]:
-    """Says how many observations have passed, every two million."""
-    passed = 0
-
-    def count(rows: int) -> None:
-        nonlocal passed
-        before, passed = passed, passed + rows
-        if passed // 2_000_000 > before // 2_000_000:
-            say(f"{passed:,} observations")
-
-    return count

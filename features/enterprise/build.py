@@ -144,7 +144,8 @@ def history_of(
     """The history of a bucket's enterprises, or of some. have: tables that were read already."""
     given = dict(have or {})
     buckets = None if bucket is None else [bucket]
-    tables = {name: given[name] if name in given else view.read(name, buckets=buckets, machine_ids=ids) for name in TABLES}
+    missing = [name for name in TABLES if name not in given]
+    tables = {**given, **{name: view.read(name, buckets=buckets, machine_ids=ids, coded=True) for name in missing}}
     found = pc.unique(tables["enterprises"].column(ENTERPRISE)).to_pylist()
     return from_tables(tables, found, shared, ordered=True)
 
@@ -155,7 +156,7 @@ def groups_of(view: View) -> dict[str, Published]:
 
 
 def read(view: View, names: Sequence[str], buckets: Sequence[int] | None = None) -> dict[str, pa.Table]:
-    return {name: view.read(name, buckets=buckets) for name in names}
+    return {name: view.read(name, buckets=buckets, coded=True) for name in names}
 
 
 def known_until(view: View) -> datetime:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from features.clock import in_order, known_spans, times
 from features.enterprise.columns import GROUP_LAYOUTS, LAYOUTS, Layout
+from features.enterprise.kernel import local_groups
 from features.enterprise.published import ALL, INDUSTRY_GROUP, REGION
 from features.history import Codes, Ints, Series, series
 from features.schema import ENTERPRISE, EVENT_TIME
@@ -98,11 +99,22 @@ def placed(table: pa.Table, layout: Layout, ids: Sequence[str], *, ordered: bool
     """Rows of the named entities in contract order, and the entity of each as an index into `ids`."""
     if not ordered:
         table = in_order(table, layout.contract)
-    place = pc.index_in(table.column(layout.contract.entity), value_set=pa.array(ids, pa.string()))
-    entity = np.array(pc.fill_null(place, -1), dtype=np.int64)
+    entity = positions(table.column(layout.contract.entity), ids)
     if entity.size and entity.min() < 0:
         table, entity = table.filter(pa.array(entity >= 0)), entity[entity >= 0]
     return table, entity
+
+
+def positions(column: pa.ChunkedArray, ids: Sequence[str]) -> Ints:
+    """The place of each word (a text, or a dictionary of texts) among `ids`, -1 for another one."""
+    value_set = pa.array(ids, pa.string())
+    if not pa.types.is_dictionary(column.type):
+        return np.array(pc.fill_null(pc.index_in(column, value_set=value_set), -1), dtype=np.int64)
+    coded = column.unify_dictionaries().combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.chunk(0) if coded.num_chunks else pa.array([], column.type)
+    place = np.array(pc.fill_null(pc.index_in(coded.dictionary.cast(pa.string()), value_set=value_set), -1), dtype=np.int64)
+    return np.append(place, -1)[np.array(pc.fill_null(coded.indices, -1), dtype=np.int64)]
 
 
 def _series(rows: pa.Table, layout: Layout, entity: Ints, entities: int) -> Series:
@@ -116,21 +128,26 @@ def _series(rows: pa.Table, layout: Layout, entity: Ints, entities: int) -> Seri
 
 def _local(rows: pa.Table, names: Sequence[str], entity: Ints) -> Codes:
     """The group of each row within its entity, counted from 0."""
-    if not rows.num_rows:
-        return np.empty(0, dtype=np.int32)
-    owner, found = entity, entity
-    for name in names:
-        coded = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
-        value = np.asarray(coded.indices, dtype=np.int64)
-        # Numbers close to one another each time, so that they stay small.
-        _, found = np.unique(found * (int(value.max()) + 1) + value, return_inverse=True)
-    first = np.full(int(owner.max()) + 1, len(found), dtype=np.int64)
-    np.minimum.at(first, owner, found)
-    return np.asarray(found - first[owner], dtype=np.int32)
+    found = np.empty(rows.num_rows, dtype=np.int32)
+    keys = np.empty((len(names), rows.num_rows), dtype=np.int64)
+    for place, name in enumerate(names):
+        column = rows.column(name).combine_chunks()
+        if pa.types.is_timestamp(column.type):
+            keys[place] = np.array(pc.fill_null(column.cast(pa.int64()), -1))
+        else:
+            keys[place] = np.array(pc.fill_null(column.dictionary_encode().indices, -1))
+    if names[0] == EVENT_TIME:
+        local_groups(entity, keys, found)
+        return found
+    if not len(found):
+        return found
+    _, inverse = np.unique(np.stack([entity, *keys]), axis=1, return_inverse=True)
+    whole: Ints = np.asarray(inverse, dtype=np.int64)
+    first = np.full(int(entity.max(initial=-1)) + 1, len(found), dtype=np.int64)
+    np.minimum.at(first, entity, whole)
+    return np.asarray(whole - first[entity], dtype=np.int32)
 
 
 def entities(observations: pa.Table, ids: Sequence[str]) -> Ints:
     """The enterprise of each observation as an index into `ids`, or -1."""
-    column = observations.column(ENTERPRISE)
-    column = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-    return np.array(pc.fill_null(pc.index_in(column, value_set=pa.array(ids, pa.string())), -1), dtype=np.int64)
+    return positions(observations.column(ENTERPRISE), ids)

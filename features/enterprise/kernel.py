@@ -22,6 +22,27 @@ STANDING, STANDING_DAYS, STANDING_LONGEST, SPREAD, COVERED = range(8, 13)
 
 
 @jit
+def local_groups(entity, keys, groups):  # type: ignore[no-untyped-def]
+    """Number the groups of each entity's rows from 0, in place: rows that are alike in all keys. The first key ascends."""
+    count = 0
+    for row in range(len(entity)):
+        if row == 0 or entity[row] != entity[row - 1]:
+            count = 0
+        found = -1
+        other = row - 1
+        while other >= 0 and entity[other] == entity[row] and keys[0, other] == keys[0, row]:
+            alike = True
+            for key in range(1, len(keys)):
+                alike = alike and keys[key, other] == keys[key, row]
+            if alike:
+                found = groups[other]
+                break
+            other -= 1
+        groups[row] = found if found >= 0 else count
+        count += found < 0
+
+
+@jit
 def row_stats(  # type: ignore[no-untyped-def]
     offsets, event, known_from, known_to, groups, values, entity, as_of, windows, program, out
 ):

@@ -5,13 +5,12 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.clock import NEVER, micros, times
 from features.enterprise.catalog import Catalog
 from features.enterprise.compute import columns_of
 from features.enterprise.consent import consented
-from features.enterprise.history import entities, from_tables
+from features.enterprise.history import entities, from_tables, positions
 from features.enterprise.spec import EnterpriseSpec
 from features.history import Ints
 from features.observations import AS_OF, Grid, grid_rows, schema
@@ -34,8 +33,8 @@ def observations(tables: Mapping[str, pa.Table], grid: Grid, *, until: datetime,
     Returns enterprise_id (dictionary), as_of (us, UTC), by id and time.
     """
     rows = tables["enterprises"]
-    ids = sorted(set(rows.column(ENTERPRISE).to_pylist()))
-    place = pc.index_in(rows.column(ENTERPRISE), value_set=pa.array(ids, pa.string())).to_numpy()
+    ids = sorted(rows.column(ENTERPRISE).unique().to_pylist())
+    place = positions(rows.column(ENTERPRISE), ids)
     known, started = (np.full(len(ids), NEVER, dtype=np.int64) for _ in range(2))
     np.minimum.at(known, place, np.maximum(times(rows, EVENT_TIME), times(rows, RECORDED_AT)))
     np.minimum.at(started, place, times(rows, EVENT_TIME))
@@ -48,7 +47,7 @@ def at(tables: Mapping[str, pa.Table], as_of: datetime, purpose: str) -> pa.Tabl
     """The cohort at one moment."""
     rows = tables["enterprises"]
     known = np.maximum(times(rows, EVENT_TIME), times(rows, RECORDED_AT)) <= micros(as_of)
-    ids = sorted(set(rows.column(ENTERPRISE).filter(pa.array(known)).to_pylist()))
+    ids = sorted(rows.column(ENTERPRISE).filter(pa.array(known)).unique().to_pylist())
     return _willing(of_ids(ids, as_of), ids, tables, purpose)
 
 

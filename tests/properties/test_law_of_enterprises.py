@@ -22,7 +22,7 @@ SEARCH = settings(max_examples=100, deadline=None, database=None, derandomize=Tr
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_feature_sees_what_was_not_known(data: st.DataObject) -> None:
     tables: Tables = data.draw(portfolios())
     as_of: datetime = data.draw(looks)
@@ -47,7 +47,7 @@ def test_the_drawn_portfolios_reach_every_feature() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_features_are_those_of_the_oracle_and_the_same_online(data: st.DataObject) -> None:
     wanted = catalog()
     tables: Tables = data.draw(portfolios())
@@ -74,10 +74,10 @@ def test_features_are_those_of_the_oracle_and_the_same_online(data: st.DataObjec
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_own_reports_never_raise_a_risk(data: st.DataObject) -> None:
     """More reports of one's own that are not overdue, or the same ones three times: no feature moves towards risk."""
-    tables: Tables = data.draw(portfolios())
+    tables: Tables = settled(data.draw(portfolios()))
     as_of: datetime = data.draw(looks)
     more = tripled(tables) if data.draw(st.booleans()) else with_reports(tables, as_of, data.draw(st.integers(1, 4)))
     before, after = honest(tables, as_of), honest(more, as_of)
@@ -88,10 +88,20 @@ def test_own_reports_never_raise_a_risk(data: st.DataObject) -> None:
 
 
 def tripled(tables: Tables) -> Tables:
+    """Twice more whatever the enterprise reported itself, in all its versions."""
     rows = tables["hazards"].to_pylist()
     own = [row for row in rows if row["found_by"] == "self"]
     more = [row | {"hazard_id": f"{row['hazard_id']}-{copy}"} for row in own for copy in (1, 2)]
     return tables | {"hazards": pa.Table.from_pylist(rows + more, schema=tables["hazards"].schema)}
+
+
+def settled(tables: Tables) -> Tables:
+    """As drawn, but that no correction says that somebody else has found the hazard."""
+    rows, finder = tables["hazards"].to_pylist(), {}
+    for row in rows:
+        key = row["enterprise_id"], row[EVENT_TIME], row["hazard_id"]
+        row["found_by"] = finder.setdefault(key, row["found_by"])
+    return tables | {"hazards": pa.Table.from_pylist(rows, schema=tables["hazards"].schema)}
 
 
 def with_reports(tables: Tables, as_of: datetime, count: int) -> Tables:

@@ -94,9 +94,10 @@ def check(rows: pa.Table, contract: TableContract, roll: Roll) -> Refusals:
 def overlapping(stored: pa.Table, incoming: pa.Table, contract: TableContract) -> Mask:
     """The incoming rows, in the order in which they came, whose period overlaps one of the same entity and own key.
 
-    stored: all versions of the periods of these entities; of each the latest counts. Periods hold their start, not their end.
+    stored: all versions of the periods of these entities; of each the latest counts: their order lets it replace the others.
+    Periods hold their start, not their end.
     """
-    before = _latest(in_order(stored, contract), contract)
+    before = in_order(stored, contract)
     whole = pa.concat_tables(
         [table.select([contract.entity, *contract.own_key, _STARTS, EVENT_TIME]) for table in (before, incoming)]
     )
@@ -138,18 +139,6 @@ class _Periods:
             insort(self._ends, end)
         self._start_of[end] = start
         return True
-
-
-def _latest(rows: pa.Table, contract: TableContract) -> pa.Table:
-    """The last version of each key of rows in order."""
-    last = np.ones(rows.num_rows, dtype=bool)
-    if rows.num_rows > 1:
-        same = times(rows, EVENT_TIME)[1:] == times(rows, EVENT_TIME)[:-1]
-        for name in (contract.entity, *contract.own_key):
-            column = rows.column(name).combine_chunks()
-            same &= np.asarray(pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False), dtype=bool)
-        last[:-1] = ~same
-    return rows.filter(pa.array(last))
 
 
 def periods_of(tables: Tables, contract: TableContract, entities: list[str]) -> pa.Table:

@@ -162,18 +162,24 @@ def _judged(panel: Panel, say: Say) -> Result:
     counted = Counted.of(rows.count, cover[asked], rows.group)
     found = table(counted, said.expected | rivals, OWN, p_any={OWN: said.p_any})
     facts = said.facts | calibration_facts(counted, said.expected[OWN], said.p_any) | _loss(panel, said, rivals, fitted, asked)
-    judged = f"Judged on {last}: {len(rows)} policy-years, {int(rows.count.sum())} claims, {_heaviest(counted, said)}"
-    notes = [judged, *verdict([row for row in found if row["forecast"] in rivals], OWN), *NOTES]
+    judged = f"Judged on {last}: {len(rows)} policy-years, {int(rows.count.sum())} claims."
+    notes = [
+        judged,
+        _heaviest(counted, said.expected | rivals),
+        *verdict([row for row in found if row["forecast"] in rivals], OWN),
+        *NOTES,
+    ]
     return Result(NAME, found, notes=notes, facts=facts)
 
 
-def _heaviest(rows: Counted, said: Said) -> str:
-    """How much of the deviance one policy is."""
-    each = unit_deviance(rows.count, said.expected[OWN])
-    worst = int(each.argmax())
-    came, foreseen = int(rows.count[worst]), said.expected[OWN][worst]
+def _heaviest(rows: Counted, expected: dict[str, Floats]) -> str:
+    """How much of the deviance one policy is, and what the deviances are without it."""
+    each = {name: unit_deviance(rows.count, one) for name, one in expected.items()}
+    worst = int(each[OWN].argmax())
+    others = ", ".join(f"{name} {np.delete(one, worst).mean():.3f}" for name, one in each.items())
     return (
-        f"of the deviance {each[worst] / each.sum():.0%} by one policy with {came} claims where {foreseen:.1f} were expected."
+        f"{each[OWN][worst] / each[OWN].sum():.0%} of the deviance is one policy with {int(rows.count[worst])} claims where "
+        f"{expected[OWN][worst]:.1f} were expected; deviance without it: {others}."
     )
 
 

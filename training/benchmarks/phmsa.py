@@ -50,6 +50,8 @@ _BOOSTERS = CountBoosterConfig(
 CONFIG = ExperienceConfig(
     penalties=(10.0, 30.0, 100.0, 300.0), free=_BOOSTERS, based=_BOOSTERS.model_copy(update={"rounds": 200})
 )
+# For the dispersion alone.
+QUICK = _BOOSTERS.model_copy(update={"rounds": 200, "members": 2})
 
 Say = Callable[[str], None]
 Floats = npt.NDArray[np.float64]
@@ -141,7 +143,7 @@ def _distribution(periods: Periods, fitted: Mask, say: Say) -> CountDistribution
     if not early.any() or periods.rows.count[early].sum() == 0:
         return POISSON
     say("dispersion")
-    quick = CONFIG.model_copy(update={"free": _QUICK, "based": _QUICK})
+    quick = CONFIG.model_copy(update={"free": QUICK, "based": QUICK})
     expected = fit_experience(periods, early, DESIGN, quick, threads=settings().threads).expected(periods, late)
     return fit_dispersion(periods.rows.count[late], _levelled(periods, late, expected)).distribution
 
@@ -150,7 +152,6 @@ def _among(keys: pd.DataFrame, wanted: pd.DataFrame) -> Mask:
     return np.asarray(pd.MultiIndex.from_frame(keys[KEYS]).isin(pd.MultiIndex.from_frame(wanted[KEYS])))
 
 
-_QUICK = _BOOSTERS.model_copy(update={"rounds": 200, "members": 2})
 WORDS = {CREDIBILITY: "GLM, fading record", FREE: "boosters", BASED: "boosters on the record"}
 NOTES = (
     "Of the year asked about, its miles alone are read. Earlier years of the folder asked about move the level of later ones.",

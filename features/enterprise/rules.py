@@ -111,10 +111,12 @@ def overlapping(stored: pa.Table, incoming: pa.Table, contract: TableContract) -
     one, next_ = order[:-1], order[1:]
     same = (starts[one] == starts[next_]) & (ends[one] == ends[next_])
     meet = (group[one] == group[next_]) & ~same & (starts[next_] < ends[one])
-    for chosen in np.unique(group[one[meet]]).tolist():
-        rows = np.flatnonzero(group == chosen)
+    by_group = np.argsort(group, kind="stable")
+    chosen = np.unique(group[one[meet]])
+    bounds = [np.searchsorted(group[by_group], chosen, side=side).tolist() for side in ("left", "right")]
+    for low, high in zip(*bounds, strict=True):
         periods = _Periods()
-        for row in rows.tolist():
+        for row in by_group[low:high].tolist():
             fits = periods.take(int(starts[row]), int(ends[row]))
             if row >= before.num_rows:
                 found[row - before.num_rows] = not fits
@@ -130,11 +132,11 @@ class _Periods:
 
     def take(self, start: int, end: int) -> bool:
         """Whether the period meets no other one than its own earlier version; then it is one of them."""
-        for other in self._ends[bisect_right(self._ends, start) :]:
-            if self._start_of[other] >= end:
-                break
-            if other != end:
+        place = bisect_right(self._ends, start)
+        while place < len(self._ends) and self._start_of[self._ends[place]] < end:
+            if self._ends[place] != end:
                 return False
+            place += 1
         if end not in self._start_of:
             insort(self._ends, end)
         self._start_of[end] = start

@@ -9,7 +9,7 @@ The file splits many policies into several rows of the same rating vector, so th
 claims. Our last forecast lets the training rows of the same vector speak through Poisson-gamma credibility; the blend without
 that stands beside it, since a new customer has no such rows.
 
-read -> GLM and boosters on three quarters of the vectors -> weights and credibility on the others -> all -> figures.
+read -> GLM and boosters on three quarters of the policies -> weights and credibility on the others -> all -> figures.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +28,12 @@ from training.count_blend import CountBlend, fit_blend
 from training.count_metrics import Counted
 from training.counts import CountDistribution, fit_dispersion
 from training.credibility import PoissonGamma, Record, fit_shape
-from training.frequency import CountBoosterConfig, CountModel, CountRows, fit_boosted, grouped
+from training.frequency import CountBoosterConfig, CountModel, CountRows, fit_boosted
 from training.splits import machine_share
 
 NAME = "fremtpl2"
-HELD_OUT = 0.2
+HELD_OUT, JUDGED = 0.2, 0.25
+THREADS = 2
 MOST_CLAIMS, MOST_YEARS = 4.0, 1.0
 CODES = ("Area", "VehBrand", "VehGas", "Region")
 NUMBERS = ("VehPower", "VehAge", "DrivAge", "BonusMalus", "Density")
@@ -101,27 +102,40 @@ class Coding:
 
 
 @dataclass(frozen=True)
-class Model:
-    """All models, the blend, and the credibility of the training rows of the same vector.
+class Vectors:
+    """The rating vectors of the training rows, in order; record: what was expected of each, and what came."""
 
-    vectors: those of the training rows, in order; record: what was expected of each, and what came.
-    """
+    vectors: npt.NDArray[np.int64]
+    record: Record
+
+    @classmethod
+    def of(cls, rows: CountRows, expected: Floats) -> "Vectors":
+        vectors, place = np.unique(rows.group, return_inverse=True)
+        sums = (np.bincount(place, one, len(vectors)).astype(float) for one in (expected, rows.count))
+        return cls(vectors, Record(*sums))
+
+    def own(self, rows: CountRows) -> Record:
+        """Of each row [n] the training rows of its vector; nothing where there are none."""
+        place = np.minimum(np.searchsorted(self.vectors, rows.group), len(self.vectors) - 1)
+        known = self.vectors[place] == rows.group
+        return Record(np.where(known, self.record.expected[place], 0.0), np.where(known, self.record.count[place], 0.0))
+
+
+@dataclass(frozen=True)
+class Model:
+    """All models, the blend, and the credibility of the training rows of the same vector."""
 
     models: Mapping[str, CountModel]
     blend: CountBlend
     credibility: PoissonGamma
     distribution: CountDistribution
-    vectors: npt.NDArray[np.int64]
-    record: Record
+    vectors: Vectors
 
     def said(self, rows: CountRows) -> dict[str, Floats]:
         """What each model and the blend expect [n], and the blend with credibility."""
-        found = {name: one.expected(rows.x, rows.exposure) for name, one in self.models.items()}
+        found = _said(self.models, rows)
         found[BLEND] = self.blend.expected(found, rows.exposure)
-        place = np.minimum(np.searchsorted(self.vectors, rows.group), len(self.vectors) - 1)
-        known = self.vectors[place] == rows.group
-        own = Record(np.where(known, self.record.expected[place], 0.0), np.where(known, self.record.count[place], 0.0))
-        found[OWN] = found[BLEND] * self.credibility.factor(own)
+        found[OWN] = found[BLEND] * self.credibility.factor(self.vectors.own(rows))
         return found
 
     def expected(self, rows: CountRows) -> Floats:
@@ -135,42 +149,33 @@ class Model:
 
 
 def fit(rows: CountRows, say: Say) -> Model:
-    """Weights and credibility on a quarter of the vectors, models on the others; then all models on all rows."""
-    judged = grouped(rows.group, 4) == 0
-    say("fit on three quarters of the rating vectors")
-    first = _models(rows.of(~judged), 1)
-    asked = rows.of(judged)
-    said = {name: one.expected(asked.x, asked.exposure) for name, one in first.items()}
+    """Weights and credibility on a quarter of the rows, models on the others; then all models on all rows.
+
+    Rows are dealt at random, not by vector: so a vector recurs in the quarter as it will in rows to come.
+    """
+    judged = np.random.default_rng(0).random(len(rows)) < JUDGED
+    say("fit on three quarters of the policies")
+    learnt, asked = rows.of(~judged), rows.of(judged)
+    first = _models(learnt, 1)
+    said = _said(first, asked)
     blend = fit_blend(said, asked.exposure, asked.count)
     expected = blend.expected(said, asked.exposure)
-    vectors, place = np.unique(asked.group, return_inverse=True)
-    others = _others(place, len(vectors), expected, asked.count)
-    credibility = PoissonGamma(shape=fit_shape(others, expected, asked.count))
-    dispersion = fit_dispersion(asked.count, expected * credibility.factor(others))
-    say("fit on all rows")
+    own = Vectors.of(learnt, blend.expected(_said(first, learnt), learnt.exposure)).own(asked)
+    credibility = PoissonGamma(shape=fit_shape(own, expected, asked.count))
+    distribution = fit_dispersion(asked.count, expected * credibility.factor(own)).distribution
+    say("fit on all policies")
     models = _models(rows, BOOSTED.members)
-    found = {name: one.expected(rows.x, rows.exposure) for name, one in models.items()}
-    vectors, place = np.unique(rows.group, return_inverse=True)
-    record = Record(*_sums(place, len(vectors), blend.expected(found, rows.exposure), rows.count))
-    return Model(models, blend, credibility, dispersion.distribution, vectors, record)
+    vectors = Vectors.of(rows, blend.expected(_said(models, rows), rows.exposure))
+    return Model(models, blend, credibility, distribution, vectors)
 
 
 def _models(rows: CountRows, members: int) -> dict[str, CountModel]:
     boosted = BOOSTED.model_copy(update={"members": members})
-    return {
-        GLM: glm.fit_glm(rows, DESIGN, PENALTY),
-        BOOSTERS: fit_boosted(rows, boosted, threads=2),
-    }
+    return {GLM: glm.fit_glm(rows, DESIGN, PENALTY), BOOSTERS: fit_boosted(rows, boosted, threads=THREADS)}
 
 
-def _sums(place: npt.NDArray[np.intp], vectors: int, expected: Floats, count: Floats) -> tuple[Floats, Floats]:
-    return np.bincount(place, expected, vectors).astype(float), np.bincount(place, count, vectors).astype(float)
-
-
-def _others(place: npt.NDArray[np.intp], vectors: int, expected: Floats, count: Floats) -> Record:
-    """Of each row what the OTHER rows of its vector say."""
-    sums = _sums(place, vectors, expected, count)
-    return Record(np.maximum(sums[0][place] - expected, 0.0), sums[1][place] - count)
+def _said(models: Mapping[str, CountModel], rows: CountRows) -> dict[str, Floats]:
+    return {name: one.expected(rows.x, rows.exposure) for name, one in models.items()}
 
 
 # The inner split
@@ -187,7 +192,7 @@ def _inner_split(rows: CountRows, asked: CountRows, say: Say) -> Result:
     }  # fmt: skip
     judged = Counted.of(asked.count, asked.exposure, asked.group)
     table = count_tables.table(judged, said, OWN, scale=100.0, replicates=200)
-    recurs = float(np.isin(asked.group, model.vectors).mean())
+    recurs = float(np.isin(asked.group, model.vectors.vectors).mean())
     facts = count_tables.calibration_facts(judged, ours[OWN], model.distribution.p_any(ours[OWN]), replicates=200)
     facts |= {"share of rows whose vector recurs": recurs, **model.facts()}
     return Result(NAME, table, notes=[*count_tables.verdict(table, OWN), *NOTES], facts=facts)

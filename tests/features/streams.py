@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.account import TableCount
 from features.clock import in_order
+from features.compactor import compacted
 from features.kinds import MachineKind, Sensor, Term
 from features.lake import Lake
 from features.log import Writer
@@ -35,6 +37,11 @@ KIND = MachineKind(
 )
 READINGS = readings(KIND)
 Post = tuple[TableContract, pa.Table, datetime]
+SEED, COUNT = 11, 18
+
+
+class Died(BaseException):
+    """Stands for kill -9: no handler of the program catches it."""
 
 
 def hours(count: float) -> datetime:
@@ -44,6 +51,11 @@ def hours(count: float) -> datetime:
 def machines(ids: list[str] = MACHINE_IDS) -> pa.Table:
     count = len(ids)
     return pa.table({"machine_id": ids, "event_time": [START] * count, "kind": ["press"] * count, "model": ["A"] * count})
+
+
+def total(lake: Lake) -> TableCount:
+    """What became of all rows that were moved into the tables."""
+    return compacted(lake.root).account().total
 
 
 def made_lake(root: Path, ids: list[str] = MACHINE_IDS, buckets: int = 2) -> Lake:

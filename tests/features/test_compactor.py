@@ -1,12 +1,8 @@
 """The log into the tables: grouping does not matter, killing does not matter, and the account says what became of every row."""
 
-import errno
-import fcntl
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,35 +10,32 @@ from typing import Any
 from unittest import mock
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features import compaction, compactor, datafiles, delta, documents, log, quarantine, reference
-from features.account import RowAccount, TableCount
-from features.compactor import Compactor, compact_log, compacted
-from features.errors import Conflict
+from features import compactor, datafiles, delta, documents, log, quarantine
+from features.account import RowAccount
+from features.compactor import compact_log
 from features.lake import Lake
 from features.log import Tail, Writer
-from features.receive import receive
 from features.schema import EVENTS, MACHINES
 from tests.features.streams import (
+    COUNT,
     KIND,
     MACHINE_IDS,
     NOW,
-    READINGS,
+    SEED,
     START,
-    Post,
+    Died,
     contents,
     hours,
     machines,
     made_lake,
     posts,
     send,
+    total,
 )
-
-SEED, COUNT = 11, 18
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +48,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         assert compact_log(lake) is not None
     writer.close()
     return lake
-
-
-def total(lake: Lake) -> TableCount:
-    return compacted(lake.root).account().total
 
 
 def stored_rows(lake: Lake) -> int:
@@ -129,10 +118,6 @@ def test_what_was_acknowledged_is_stored_whatever_its_kind_has_come_to_declare(t
     account = compact_log(lake)
     assert account is not None and (account.total.accepted, account.total.quarantined) == (1, 0)
     writer.close()
-
-
-class Died(BaseException):
-    """Stands for kill -9: no handler of the program catches it."""
 
 
 # Everything that changes the disk; a crash happens before it, or after it, or (a write to the log) in the middle.
@@ -256,257 +241,3 @@ def test_kill_9_again_and_again(tmp_path: Path, whole: Lake) -> None:
     count = total(lake)
     assert count.rows_in >= COUNT * 12
     assert count.accepted + count.corrected == stored_rows(lake)
-
-
-def test_an_import_that_holds_the_lake_makes_it_wait(tmp_path: Path) -> None:
-    lake = made_lake(tmp_path)
-    writer = Writer.open(lake.root)
-    send(lake, writer, posts(SEED, 3))
-    asked = []
-
-    def patient() -> bool:
-        asked.append(1)
-        if len(asked) == 3:
-            held.close()
-        return True
-
-    held = (lake.root / ".lock").open("w")
-    fcntl.flock(held, fcntl.LOCK_EX)
-    with pytest.raises(Conflict, match="another process is writing"):
-        compact_log(lake)
-    account = compact_log(lake, wait=patient)
-    assert account is not None and account.total.rows_in == 36 and len(asked) == 3
-    writer.close()
-
-
-def test_an_import_waits_for_a_round_that_holds_the_lake(tmp_path: Path) -> None:
-    lake = made_lake(tmp_path)
-    held, go = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with lake.writing(brief=True):
-            held.set()
-            go.wait(20)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait(20)
-    threading.Timer(0.3, go.set).start()
-    contract, table, moment = posts(SEED, 1)[0]
-    assert lake.append_rows(contract, table, moment, "import").total.rows_in == 12
-    holder.join()
-    with lake.writing(), pytest.raises(Conflict, match="another process is writing"):
-        lake.append_rows(contract, table, moment, "import")
-
-
-def test_the_thread_compacts_and_leaves_the_rest_to_the_next_process(tmp_path: Path) -> None:
-    lake = made_lake(tmp_path)
-    writer = Writer.open(lake.root)
-    threads = [Compactor(lake.root, 0.05) for _ in range(2)]
-    send(lake, writer, posts(SEED, 10))
-    deadline = time.monotonic() + 30
-    while total(lake).rows_in < 120 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for one in threads:
-        one.close()
-    assert total(lake).rows_in == 120
-    assert threading.active_count() < 20
-    send(lake, writer, posts(SEED + 1, 1))
-    assert total(lake).rows_in == 120
-    assert compact_log(lake) is not None
-    writer.close()
-
-
-def test_a_full_disk_leaves_the_rows_in_the_log_and_the_next_round_takes_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    lake = made_lake(tmp_path)
-    writer = Writer.open(lake.root)
-    send(lake, writer, posts(SEED, 3))
-    before = contents(lake)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(delta, "append", full)
-        thread = Compactor(lake.root, 0.02)
-        deadline = time.monotonic() + 30
-        while not caplog.records and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert contents(lake) == before and total(lake).rows_in == 0
-    while total(lake).rows_in < 36 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    thread.close()
-    assert total(lake).rows_in == 36
-    assert all("the log is not moved into the tables: " in one.getMessage() for one in caplog.records)
-    assert all("no space left" in one.getMessage() and one.exc_info is None for one in caplog.records)
-    writer.close()
-
-
-def test_a_lake_that_is_not_there_yet_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    thread = Compactor(tmp_path / "lake", 0.01)
-    time.sleep(0.1)
-    thread.close()
-    assert not caplog.records
-    assert compactor.compacted(tmp_path / "lake").round == 0
-
-
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """What happens when a round has read the records of the first writer and not yet those of the second."""
-    read, happens = Tail._new, list[Callable[[], None]]()
-
-    def new(self: Tail, writer: str) -> Any:
-        if writer == "w001" and happens:
-            happens.pop()()
-        return read(self, writer)
-
-    monkeypatch.setattr(Tail, "_new", new)
-    return happens
-
-
-def test_a_round_takes_no_row_without_those_that_were_acknowledged_before_it(
-    tmp_path: Path, meanwhile: list[Callable[[], None]]
-) -> None:
-    lake = made_lake(tmp_path)
-    first, second = Writer.open(tmp_path), Writer.open(tmp_path)
-
-    def reading(machine_id: str, hour: int, oil: float) -> Post:
-        columns = {"machine_id": [machine_id], "event_time": [hours(hour)], "oil": [oil], "force": [1.0]}
-        return READINGS, pa.table(columns), NOW
-
-    def sent() -> None:
-        """A new machine to one worker, then its reading to the other; a reading to one, then its correction to the other."""
-        send(lake, first, [(MACHINES, machines(["m9"]), NOW), reading("m1", 2, 20.0)])
-        contract, table, moment = reading("m9", 3, 7.0)
-        second.append(receive(contract, table, moment, lambda _: {"m9": "press"}, lake.kinds()))
-        send(lake, second, [reading("m1", 2, 30.0)])
-
-    send(lake, second, [reading("m1", 1, 10.0)])
-    meanwhile.append(sent)
-    while compact_log(lake) is not None:
-        pass
-    assert not meanwhile
-    assert lake.quarantined().num_rows == 0
-    rows = lake.read(READINGS.name).select(["machine_id", "oil"]).to_pylist()
-    assert sorted((row["machine_id"], row["oil"]) for row in rows) == [("m1", 10.0), ("m1", 20.0), ("m1", 30.0), ("m9", 7.0)]
-    assert lake.read(READINGS.name, machine_ids=["m1"]).column("oil").to_pylist() == [10.0, 20.0, 30.0]
-    first.close(), second.close()
-
-
-def test_a_killed_round_is_finished_without_reading_all_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake = made_lake(tmp_path)
-    first, second = Writer.open(tmp_path), Writer.open(tmp_path)
-    for number, post in enumerate(posts(SEED, COUNT)):
-        send(lake, (first, second)[number % 2], [post])
-
-    def die(*_: Any) -> None:
-        raise Died
-
-    with mock.patch.object(documents, "write_json", die), pytest.raises(Died):
-        compact_log(lake, most_rows=24)
-    read, decode = list[Any](), log.decode
-    monkeypatch.setattr(log, "decode", lambda payload: read.append(payload) or decode(payload))
-    account = compact_log(lake, most_rows=24)
-    assert account is not None and account.total.rows_in == 24
-    assert len(read) <= 8 < COUNT
-    first.close(), second.close()
-
-
-def plant_of_six(root: Path) -> tuple[Lake, Callable[[int], Post]]:
-    """A lake of six machines (fewer have no peers), and a batch: a reading of each at the hour."""
-    ids = [f"m{number}" for number in range(6)]
-    lake = made_lake(root, ids)
-
-    def post(hour: int) -> Post:
-        columns = {"machine_id": ids, "event_time": [hours(hour)] * 6, "oil": [20.0 + hour] * 6, "force": [1.0] * 6}
-        return READINGS, pa.table(columns), hours(hour)
-
-    return lake, post
-
-
-def test_peers_are_published_once_a_day_and_never_of_a_day_that_has_not_come(tmp_path: Path) -> None:
-    lake, post = plant_of_six(tmp_path)
-    writer = Writer.open(lake.root)
-    table = KIND.reference_table
-
-    def publish(now: float) -> tuple[int, list[int]]:
-        assert compactor.publish_peers(lake, hours(now))
-        days = lake.read(table).filter(pc.equal(lake.read(table)["peer_group"], "press"))["event_time"].to_pylist()
-        return lake.versions()[table], [(day - START).days for day in days]
-
-    for hour in (1, 23, 25):
-        send(lake, writer, [post(hour)])
-    compact_log(lake)
-    first, days = publish(26)
-    assert days == [1]
-    send(lake, writer, [post(47)])
-    compact_log(lake)
-    assert publish(47.5) == (first, [1])
-    assert publish(48.5) == (first + 1, [1, 2])
-    assert publish(49) == publish(80) == (first + 1, [1, 2])
-    # A build looks at all days, also at that of which only the beginning is known.
-    send(lake, writer, [post(50)])
-    compact_log(lake)
-    reference.publish(lake, KIND)
-    assert publish(51) == (first + 2, [1, 2, 3])
-    send(lake, writer, [post(71)])
-    compact_log(lake)
-    assert publish(72) == (first + 3, [1, 2, 3])
-    whole = lake.read(table)
-    reference.publish(lake, KIND)
-    assert lake.read(table).equals(whole)
-    writer.close()
-
-
-def test_a_kind_that_wants_its_peers_no_longer_stops_nothing(tmp_path: Path) -> None:
-    lake, post = plant_of_six(tmp_path)
-    writer = Writer.open(lake.root)
-    for hour in (1, 23, 25):
-        send(lake, writer, [post(hour)])
-    compactor.drain(lake)
-    reference.publish(lake, KIND)
-    lake.put_kind(KIND.model_copy(update={"reference": False}))
-    send(lake, writer, [post(50)])
-    compactor.drain(lake)
-    assert total(lake).rows_in == 24
-    assert {one.table for one in compaction.compact(lake, whole=True)} == {READINGS.name}
-    before = lake.versions()
-    assert compactor.publish_peers(lake, hours(100)) and lake.versions() == before
-    writer.close()
-
-
-def test_the_thread_publishes_peers_and_tries_again_after_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    lake, post = plant_of_six(tmp_path)
-    writer = Writer.open(lake.root)
-    publish, failures = reference.publish, [OSError(errno.ENOSPC, "No space left on device"), ValueError("a defect")]
-
-    def sometimes(*given: Any, **named: Any) -> int:
-        if failures:
-            raise failures.pop()
-        return publish(*given, **named)
-
-    monkeypatch.setattr(reference, "publish", sometimes)
-    thread = Compactor(lake.root, 0.02)
-    send(lake, writer, [post(hour) for hour in range(0, 72, 6)])
-    deadline = time.monotonic() + 30
-    while KIND.reference_table not in lake.versions() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    thread.close()
-    assert lake.read(KIND.reference_table).num_rows
-    assert total(lake).rows_in == 72
-    assert ["the peers of kind press are not published" in one.getMessage() for one in caplog.records] == [True, True]
-    writer.close()
-
-
-def test_readings_from_before_their_machine_was_known_make_no_peers(tmp_path: Path) -> None:
-    lake, post = plant_of_six(tmp_path)
-    writer = Writer.open(lake.root)
-    send(lake, writer, [post(-30)])
-    compact_log(lake)
-    assert compactor.publish_peers(lake, hours(1))
-    assert KIND.reference_table not in lake.versions()
-    writer.close()

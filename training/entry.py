@@ -75,8 +75,7 @@ def _options(names: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _worth_having(rows: Judged, blend: Blend, config: CalibrationConfig | None, on: On) -> Blend | None:
-    weights = dict(zip(blend.models, blend.weights, strict=True))
-    kept = [name for name in blend.models if name == BOOSTERS or weights[name] + blend.either >= LEAST_WEIGHT]
+    kept = [name for name in blend.models if name == BOOSTERS or blend.says(name) >= LEAST_WEIGHT]
     if len(kept) == 1:
         return None
     return blend if len(kept) == len(blend.models) else fit(rows, kept, config, on=on)

@@ -16,12 +16,14 @@ class NetworkConfig(_Frozen):
     family: the trunk, `gru` or `tcn`. width, layers, kernel: of the trunk; a `tcn`'s dilations are 1, 2, 4, ...
     readings: channels that the bank looks at, as a shell would match their names (all, where none fits), with `filters`
     filters for each (0: no bank) over `filter_steps` steps, and with products of its value now and up to `echoes` - 1 steps
-    ago, which tell how the order of its values goes on. mix: channels that all are mixed to. stride: steps that bank and
-    mix are averaged over before the trunk sees them. level: the pools enter the head with mean 0 and spread 1 over a batch.
-    hidden: width of the head's hidden layer. input_dropout: of whole channels, so that no single one is leaned on. head:
-    `hazards` gives log-odds of interval hazards, `life` the remaining life in the units of its target. logged: channels that
-    enter as log(1 + x). unseen: channels and static covariates that the network is not shown, such as ages that single a
-    machine out: a network remembers what became of it. clip: in robust standard deviations.
+    ago, which tell how the order of its values goes on. explained_by: channels that explain readings, such as the load: what
+    they say of a reading is taken out of it before bank and products, at first by least squares, then as it is learnt. mix:
+    channels that all are mixed to. stride: steps that bank and mix are averaged over before the trunk sees them. level: the
+    pools enter the head with mean 0 and spread 1 over a batch. hidden: width of the head's hidden layer. input_dropout: of
+    whole channels, so that no single one is leaned on. head: `hazards` gives log-odds of interval hazards, `life` the
+    remaining life in the units of its target. logged: channels that enter as log(1 + x). unseen: channels and static
+    covariates that the network is not shown, such as ages that single a machine out: a network remembers what became of it.
+    clip: in robust standard deviations.
     """
 
     family: Literal["gru", "tcn"] = "tcn"
@@ -32,6 +34,7 @@ class NetworkConfig(_Frozen):
     filters: int = Field(default=6, ge=0, le=64)
     filter_steps: int = Field(default=12, ge=1, le=64)
     echoes: int = Field(default=0, ge=0, le=64)
+    explained_by: tuple[str, ...] = ()
     mix: int = Field(default=16, ge=1, le=512)
     stride: int = Field(default=1, ge=1, le=48)
     level: bool = True

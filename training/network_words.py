@@ -34,8 +34,9 @@ def entry_words(entry: Entry) -> Text:
         )
         return Text(
             f"The networks have entered: on {on_en} the blend's log loss is lower by {_nats(best.gain)}, cross-fitted and "
-            f"paired by machine. Weights on the cloglog scale: {weights}.",
-            f"网络已采用：在{on_zh}上，混合的对数损失降低 {_nats(best.gain)}（交叉拟合，按机器配对）。权重：{weights}。",
+            f"paired by machine. Weights on the cloglog scale: {weights}.{_apart(entry.blend).en}",
+            f"网络已采用：在{on_zh}上，混合的对数损失降低 {_nats(best.gain)}（交叉拟合，按机器配对）。"
+            f"权重：{weights}。{_apart(entry.blend).zh}",
             "good",
         )
     tried = "; ".join(f"{_named(one)} {_nats(one.gain)}" for one in entry.tried)
@@ -43,6 +44,17 @@ def entry_words(entry: Entry) -> Text:
         f"The networks add nothing that can be shown and are left out: gain in log loss on {on_en}, cross-fitted and paired by "
         f"machine: {tried}.",
         f"网络未显示出可证实的增益，故未采用：在{on_zh}上的对数损失增益（交叉拟合，按机器配对）：{tried}。",
+    )
+
+
+def _apart(blend: Blend) -> Text:
+    """What the hazards of single components add, where a network tells them apart."""
+    if not blend.apart:
+        return Text("", "")
+    counts = ", ".join(f"{one:.2f}" for own in blend.apart for one in own)
+    return Text(
+        f" Added hazards of single components, in the order of the kind: {counts}.",
+        f"另加各部件自身风险的系数（按部件顺序）：{counts}。",
     )
 
 
@@ -60,8 +72,9 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _weights(blend: Blend) -> dict[str, float]:
-    return {**dict(zip(blend.models, blend.weights, strict=True)), "either": blend.either}
+def _weights(blend: Blend) -> dict[str, Any]:
+    apart = {"apart": [list(own) for own in blend.apart]} if blend.apart else {}
+    return {**dict(zip(blend.models, blend.weights, strict=True)), "either": blend.either, **apart}
 
 
 def _named(one: Tried) -> str:

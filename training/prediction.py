@@ -67,10 +67,19 @@ def blended(
     for moved in blend.models:
         own = each[moved]
         if own.shape[1] == 1:
-            own = point[moved][:, None] + (each[BOOSTERS] - point[BOOSTERS][:, None])
+            own = _moved_alike(point[moved], each[BOOSTERS] - point[BOOSTERS][:, None])
         others = {name: np.repeat(one[:, None], own.shape[1], axis=1) for name, one in point.items()} | {moved: own}
         variance = variance + _spread(blend.calibrated([others[name] for name in blend.models]) - score[:, None])
     return replace(_with_range(score, variance, members.shape[1]), blended=np.ones(len(x), dtype=bool))
+
+
+def _moved_alike(logs: Floats, away: Floats) -> Floats:
+    """[n, members, k] logs [n, k] moved as far as the boosters' members lie [n, members, 3] from their mean hazard.
+
+    What is not of an interval but of all three together moves as they do on average.
+    """
+    further = np.repeat(away.mean(axis=-1, keepdims=True), logs.shape[-1] - away.shape[-1], axis=-1)
+    return np.asarray(logs[:, None] + np.concatenate([away, further], axis=-1))
 
 
 def _spread(apart: Floats) -> Floats:

@@ -95,7 +95,16 @@ def fit(
             data[name].append(onnx_export.to_onnx(fitted))
     some = source.take(learnt.rows[:: max(1, len(learnt.rows) // _LOOKED_AT)])
     seeds = dict.fromkeys(data, wanted.seeds)
-    return WindowModel(facts_of(source.layout, some.steps, wanted.fewest_steps, seeds), data)
+    return WindowModel(facts_of(source.layout, some.steps, wanted.fewest_steps, seeds, _apart(config, past)), data)
+
+
+def _apart(config: TrainConfig, past: Past) -> tuple[int, ...]:
+    """The outputs of each component's own failures within the horizon, where one of the auxiliary intervals is just that."""
+    longer = sorted(set(_networks(config).auxiliary_hours))
+    if not longer or longer[0] != HORIZON_HOURS[-1]:
+        return ()
+    first = len(HORIZON_HOURS)
+    return tuple(range(first, first + len(longer) * len(past.snapshot.kind.components), len(longer)))
 
 
 def only(model: WindowModel, names: tuple[str, ...]) -> WindowModel:
@@ -105,14 +114,14 @@ def only(model: WindowModel, names: tuple[str, ...]) -> WindowModel:
 
 
 def logs(model: WindowModel, source: Windows, rows: Rows) -> tuple[dict[str, Floats], npt.NDArray[np.bool_]]:
-    """By family the logs of interval hazards [n, 3], and bool[n]: which windows are good enough to be asked."""
+    """By family the logs of hazards [n, 3 + apart], and bool[n]: which windows are good enough to be asked."""
     found: dict[str, list[Floats]] = {name: [] for name in model.facts.seeds}
     enough = []
     for _, batch in gathered(source, rows):
         for name, own in model.logs(batch).items():
             found[name].append(together(own))
         enough.append(model.facts.enough(batch.steps))
-    none = np.empty((0, len(HORIZON_HOURS)))
+    none = np.empty((0, len(HORIZON_HOURS) + len(model.facts.apart)))
     return {name: np.concatenate([none, *parts]) for name, parts in found.items()}, np.concatenate([none[:, 0] > 0, *enough])
 
 

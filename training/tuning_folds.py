@@ -9,7 +9,7 @@ from training import gbm, sequence_fit, splits
 from training.blend import log_losses
 from training.config import TrainConfig
 from training.gbm import TrainingRows
-from training.hazard import Floats, held, interval_outcomes
+from training.hazard import INTERVAL_ENDS, Floats, held, interval_outcomes
 from training.model import Structure
 from training.rows import Past, Rows, structure_of
 from training.splits import Fold, Periods
@@ -87,7 +87,7 @@ def loss_of_network(config: TrainConfig, past: Past, folds: list[Judge], watch: 
 
         fitted = sequence_fit.fit(config, past, one.fold.train, one.fold.cut, watch=told)
         logs, enough = sequence_fit.logs(fitted, source, one.later.at)
-        losses = log_losses(held(np.log(np.cumsum(np.exp(logs[family]), axis=1))), one.at_risk)
+        losses = log_losses(held(np.log(np.cumsum(np.exp(logs[family][:, : len(INTERVAL_ENDS)]), axis=1))), one.at_risk)
         total += float((losses * one.later.weight)[enough].sum())
         weight += float(one.later.weight[enough].sum())
     return total / weight if weight else float("nan")

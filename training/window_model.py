@@ -25,6 +25,7 @@ class WindowFacts(BaseModel):
 
     heard: channels that are sensors; a window with a reading at fewer than `fewest_steps` steps is too short. needed: channels
     that training windows always knew; a window that never knows one of them is left to the boosters. seeds: networks by family.
+    apart: the outputs that say what single components do over the horizon of the three intervals, where networks learn that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class WindowFacts(BaseModel):
     needed: tuple[int, ...]
     fewest_steps: int = Field(ge=1)
     seeds: dict[str, int]
+    apart: tuple[int, ...] = ()
 
     @property
     def files(self) -> dict[str, list[str]]:
@@ -60,7 +62,9 @@ class WindowFacts(BaseModel):
         return f"no {absent[0]} known in the last {self.hours:g} h" if absent else None
 
 
-def facts_of(layout: "Layout", training: Steps, fewest_steps: int, seeds: Mapping[str, int]) -> WindowFacts:
+def facts_of(
+    layout: "Layout", training: Steps, fewest_steps: int, seeds: Mapping[str, int], apart: Sequence[int] = ()
+) -> WindowFacts:
     """What to keep of the windows that networks were trained on: training float32[m, steps, channels], some of them."""
     always = np.isfinite(training).any(axis=1).mean(axis=0) >= ALWAYS
     return WindowFacts(
@@ -73,6 +77,7 @@ def facts_of(layout: "Layout", training: Steps, fewest_steps: int, seeds: Mappin
         needed=tuple(np.flatnonzero(always).tolist()),
         fewest_steps=fewest_steps,
         seeds=dict(seeds),
+        apart=tuple(apart),
     )
 
 
@@ -94,10 +99,13 @@ class WindowModel:
                     raise BadInput(what, where=f"network {name}", mend="train again")
 
     def logs(self, windows: "Batch") -> dict[str, Floats]:
-        """By family [n, seeds, 3]: logs of interval hazards. A row's answer does not depend on the others."""
-        hazards = len(INTERVAL_ENDS)
+        """By family [n, seeds, 3 + apart]: logs of hazards, of the intervals, then of what is told apart.
+
+        A row's answer does not depend on the others.
+        """
+        said = [*range(len(INTERVAL_ENDS)), *self.facts.apart]
         return {
-            name: np.stack([logs_of_odds(one.raw(*windows)[:, :hazards]) for one in networks], axis=1)
+            name: np.stack([logs_of_odds(one.raw(*windows)[:, said]) for one in networks], axis=1)
             for name, networks in self._networks.items()
         }
 
@@ -108,5 +116,5 @@ class WindowModel:
 
 
 def together(logs: Floats) -> Floats:
-    """[n, seeds, 3] to [n, 3]: the log of the mean hazard."""
+    """[n, seeds, k] to [n, k]: the log of the mean hazard."""
     return np.asarray(np.log(np.exp(logs).mean(axis=1)))

@@ -59,6 +59,29 @@ def test_what_one_model_alone_sees_is_not_outvoted():
     assert sum(found.weights) < 0.4
 
 
+def test_what_the_boosters_do_not_see_of_a_component_stands_beside_what_they_see():
+    """Two competing risks: the boosters see the first alone; a network is right of the second and wrong of the first."""
+    random = np.random.default_rng(4)
+    n, machine = 24_000, np.repeat(np.arange(600), 40)
+    seen, unseen = (np.where(random.random((n, 1)) < 0.05, -1.0, -6.0) for _ in range(2))
+    noise = random.normal(-4.0, 1.0, (n, 1))
+    each = np.exp(seen) + np.exp(unseen) + np.zeros((1, 3))
+    failed = random.random((n, 3)) < -np.expm1(-each)
+    hours = np.where(failed.any(axis=1), 24.0 * failed.argmax(axis=1) + 12.0, np.nan)
+    outcomes = np.stack([hours <= end for end in (24.0, 48.0, 72.0)], axis=1).astype(np.float64)
+    network = np.concatenate([np.repeat(noise, 3, axis=1), noise + np.log(3.0), unseen + np.log(3.0)], axis=1)
+    logs = {BOOSTERS: seen + np.zeros((1, 3)), "tcn": network}
+    rows = Judged(logs, interval_outcomes(hours, np.full(n, 72.0)), outcomes, np.ones(n), machine)
+    found = fit(rows, (BOOSTERS, "tcn"))
+    assert found.weights[0] + found.either == pytest.approx(1.0, abs=0.15)
+    assert found.apart[0] == ()
+    assert found.apart[1] == pytest.approx((0.0, 1.0), abs=0.15)
+    best = log_losses(np.log(np.cumsum(each, axis=1)), rows.at_risk).mean()
+    assert log_losses(found.calibrated(rows.of(found.models)), rows.at_risk).mean() == pytest.approx(best, rel=0.01)
+    assert decide(rows).blend is not None
+    assert Blend.model_validate_json(found.model_dump_json()) == found
+
+
 def test_a_network_that_helps_enters():
     rows, _ = drawn()
     entry = decide(rows)

@@ -37,8 +37,24 @@ def test_padding_before_the_first_step_changes_nothing(family, stride):
     made.level = Forgets(3 * 2 * (SMALL.filters + SMALL.echoes))
     whole, half = answers(made, padded, static), answers(made, steps, static)
     np.testing.assert_allclose(whole, half, atol=1e-4)
-    steps[:, -1] += 1.0
+    steps[:, -1] += 5.0
     assert np.abs(answers(made, steps, static) - half).max() > 1e-3
+
+
+def test_what_explains_a_reading_is_taken_out_at_first():
+    """The reading follows another channel: what the bank sees of it at first does not; a channel that is a reading stays."""
+    torch.manual_seed(3)
+    steps, static = random_windows(64, 20)
+    steps[:, :, 1] = 0.5 * steps[:, :, 1] + 3.0 * np.nan_to_num(steps[:, :, 2])
+    for explained_by, follows in (((), True), ((NAMES[2], NAMES[1]), False)):
+        made = build(SMALL.model_copy(update={"readings": (NAMES[1],), "explained_by": explained_by}), layout(20))
+        fit_inputs(made, steps, static)
+        with torch.inference_mode():
+            x, _ = made.steps_in(torch.from_numpy(steps))
+            seen = made.clear(x)[..., 0].flatten()
+        correlation = abs(float(np.corrcoef(seen, x[..., 2].flatten())[0, 1]))
+        assert (correlation > 0.8) == follows
+        assert made.clear.weight[0, 1] > 0.8
 
 
 class Forgets(torch.nn.Module):

@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 @train.callback()
 def _train() -> None:
-    """Train, calibrate, judge against the rivals, report and register a model of: machine."""
+    """Train, calibrate, judge against the rivals, report and register a model of: machine, enterprise."""
 
 
 @train.command("machine")
@@ -49,6 +49,30 @@ def train_machine(
     typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
     typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")
     typer.echo(f"report   {outcome.report}")
+
+
+@train.command("enterprise")
+def train_enterprise(
+    snapshot: Annotated[str, typer.Option(help="Snapshot id, or the latest of enterprises.")] = "latest",
+    config: Annotated[str, typer.Option(help="Experiment: a TOML file or the name of a shipped one.")] = "enterprise",
+    json_: Json = False,
+) -> None:
+    """Train the price and the alarm score of enterprises and judge them beside their rivals."""
+    from training import tables
+    from training.enterprise import runs, words
+    from training.enterprise.config import load_enterprise
+
+    outcome = runs.run_enterprise(settings(), load_enterprise(config), snapshot_id=snapshot, progress=announce())
+    if json_:
+        typer.echo(json.dumps(tables.plain(outcome.document()), ensure_ascii=False))
+        return
+    for judged in outcome.judged:
+        typer.echo(f"{judged.days:g} days: {judged.accidents:,.0f} accidents told by {judged.rows:,} rows")
+        typer.echo(tables.text_table(words.table(judged), terminal_width()))
+        typer.echo("")
+    for sentence in words.verdict(outcome.judged[-1], outcome.beside_truth):
+        typer.echo(f"- {sentence.en}")
+    typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
 
 
 @benchmark.command()

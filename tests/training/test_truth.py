@@ -65,7 +65,8 @@ def imports(path):
 
 
 def test_only_the_judging_looks_at_the_truth():
-    knowing = {"features.simulator.truth": set(), "training.truth": set()}
+    enterprises = ("features.simulator.enterprise_truth", "training.enterprise.truth")
+    knowing = {name: set() for name in ("features.simulator.truth", "training.truth", *enterprises)}
     for path in [*ROOT.glob("features/**/*.py"), *ROOT.glob("training/**/*.py"), *ROOT.glob("serving/**/*.py")]:
         for module, found in knowing.items():
             if any(name == module or name.startswith(f"{module}.") for name in imports(path)):
@@ -73,3 +74,6 @@ def test_only_the_judging_looks_at_the_truth():
     outside = {path for path in knowing["features.simulator.truth"] if not path.startswith("features/simulator/")}
     assert outside == WRITERS
     assert knowing["training.truth"] == READERS
+    told, joined = (knowing[name] for name in enterprises)
+    assert {path for path in told if not path.startswith("features/simulator/")} == {"training/enterprise/truth.py"}
+    assert joined == {"training/enterprise/runs.py"}

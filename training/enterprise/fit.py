@@ -132,7 +132,17 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
     say("fit again, with the calibration period")
     rows = rows_of(np.concatenate([cuts.train, cuts.calibration]), cuts.test_from, "training")
     last = fit_models(config, rows, progress=say)
+    said = last.said(rows.x, rows.exposure, threads=config.threads)
+    scores = {which: _levelled(facts, said, rows) for which, facts in scores.items()}
     return Learned(Models(last.linear, last.boosters, scores), rows, cuts)
+
+
+def _levelled(facts: ScoreFacts, said: Mapping[str, Floats], rows: CountRows) -> ScoreFacts:
+    """The blend at the level of the rows that its models were fitted on, which hold the latest accidents already."""
+    blend = facts.blend.model_copy(update={"level": 0.0})
+    expected = float(rows.weights @ blend.expected(said, rows.exposure))
+    level = float(np.log(float(rows.weights @ rows.count) / expected))
+    return facts.model_copy(update={"blend": blend.model_copy(update={"level": level})})
 
 
 def fit_models(config: EnterpriseConfig, rows: CountRows, *, progress: Say) -> Models:

@@ -18,17 +18,17 @@ from features.errors import BadInput
 from features.lake import Lake
 from features.settings import Settings
 from features.snapshots import Snapshot, open_snapshot
-from training.enterprise import rivals
+from training.enterprise import rivals, truth
 from training.enterprise.bundle import RiskBundle, RiskFacts
 from training.enterprise.config import EnterpriseConfig
-from training.enterprise.evaluation import Judged, judge
+from training.enterprise.evaluation import AgainstTruth, Judged, against_truth, judge
 from training.enterprise.fit import Training, train_enterprise
 from training.enterprise.parts import EXPOSURE
 from training.enterprise.rows import moment
 from training.enterprise.severity import INDUSTRY, Severity
+from training.enterprise.words import ALARM, PRICE
 from training.labels import HORIZON_DAYS
 
-PRICE, ALARM = "price", "alarm"
 _GOLDEN = 8
 # Worker-years a year that part small, middling and large enterprises: the bands of the State's classification of enterprises by
 # staff are wider; these are the headcount bands that rulebooks use.
@@ -37,12 +37,13 @@ SIZES = (20.0, 100.0, 300.0)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind. judged: by horizon, 30, 90 and 365 days."""
+    """What a run left behind. judged: by horizon, 30, 90 and 365 days; beside_truth: of a simulated world, by score."""
 
     bundle: RiskBundle
     path: Path
     training: Training
     judged: tuple[Judged, ...]
+    beside_truth: Mapping[str, tuple[AgainstTruth, ...]]
 
     def document(self) -> dict[str, Any]:
         """The run as JSON."""
@@ -64,6 +65,18 @@ class Outcome:
                 }
                 for one in self.judged
             ],
+            "beside_truth": {
+                name: [
+                    {
+                        "days": days,
+                        "covered": one.covered,
+                        "deciles": [_plain(value) for value in one.deciles],
+                        **{key: _plain(getattr(one, key)) for key in ("slope", "over_expected", "gini_share")},
+                    }
+                    for days, one in zip(HORIZON_DAYS, of, strict=True)
+                ]
+                for name, of in self.beside_truth.items()
+            },
         }
 
 
@@ -89,7 +102,9 @@ def run_enterprise(
     say("write the bundle")
     bundle = assembled(training, severity, config, snapshot, lake).with_metrics(flat(judged))
     path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
-    return Outcome(bundle, path, training, judged)
+    return Outcome(
+        bundle, path, training, judged, beside_truth(training, truth.of(settings.home, training.past, training.test))
+    )
 
 
 def judge_run(training: Training, config: EnterpriseConfig) -> tuple[Judged, ...]:
@@ -110,6 +125,23 @@ def judge_run(training: Training, config: EnterpriseConfig) -> tuple[Judged, ...
         )
     except ValueError as error:
         raise BadInput(str(error), where="test period", mend="test on a longer period, or bring in more history") from None
+
+
+def beside_truth(training: Training, known: truth.Truth | None) -> dict[str, tuple[AgainstTruth, ...]]:
+    """Both scores beside the intensities of a simulated world, at each horizon; nothing where there is no truth."""
+    if known is None:
+        return {}
+    enterprise = training.past.enterprise[training.test]
+    return {
+        which: tuple(
+            against_truth(
+                known.accidents[:, number], said.expected[:, number], said.low[:, number], said.high[:, number],
+                training.exposure * days / 365.0, enterprise,
+            )
+            for number, days in enumerate(HORIZON_DAYS)
+        )
+        for which, said in training.said.items()
+    }  # fmt: skip
 
 
 def segments_of(training: Training) -> Mapping[str, npt.NDArray[np.generic]]:

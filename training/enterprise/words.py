@@ -1,0 +1,75 @@
+"""The words of the enterprise scores in both languages: names of forecasts and figures, tables, and what they mean."""
+
+from collections.abc import Mapping, Sequence
+
+from training.enterprise import rivals
+from training.enterprise.evaluation import AgainstTruth, Judged
+from training.intervals import Interval
+from training.report_words import Text
+
+PRICE, ALARM = "price", "alarm"
+NAMES: dict[str, Text] = {
+    PRICE: Text("Price score", "定价评分"),
+    ALARM: Text("Alarm score", "预警评分"),
+    **rivals.WORDS,
+}
+FIGURES: dict[str, Text] = {
+    "deviance": Text("deviance", "偏差"),
+    "explained": Text("deviance explained", "解释的偏差"),
+    "over_expected": Text("came / expected", "实际/预期"),
+    "slope": Text("slope", "校准斜率"),
+    "gini": Text("Gini", "基尼系数"),
+    "auc": Text("AUC any", "AUC（有无事故）"),
+    "top_exposure": Text("in riskiest 10 % of work", "最险 10% 工时的事故占比"),
+    "top_visits": Text("in 10 % visited", "走访 10% 企业的事故占比"),
+}
+Cell = Interval | float | int | str | None
+
+
+def table(judged: Judged) -> list[dict[str, Cell]]:
+    """One row per forecast with its figures; then one per rival of the price score's paired gain over it."""
+    rows: list[dict[str, Cell]] = [
+        {"forecast": NAMES[name].en, **{FIGURES[key].en: of[key] for key in FIGURES}} for name, of in judged.figures.items()
+    ]
+    for (ours, rival), gain in judged.gains.items():
+        cells = {FIGURES[key].en: gain[key] for key in FIGURES if key in gain}
+        rows.append({"forecast": f"{NAMES[ours].en} over {NAMES[rival].en}", **cells})
+    return rows
+
+
+def verdict(judged: Judged, beside_truth: Mapping[str, Sequence[AgainstTruth]]) -> list[Text]:
+    """A run in a few sentences, of its longest horizon."""
+    return [
+        *(_against(judged, one, rivals.GLM) for one in (PRICE, ALARM)),
+        _against(judged, ALARM, PRICE),
+        *(_truth(name, of[-1]) for name, of in beside_truth.items()),
+    ]
+
+
+def _against(judged: Judged, ours: str, rival: str) -> Text:
+    gain, days = judged.gains[(ours, rival)]["deviance"], f"{judged.days:g}"
+    en, zh = NAMES[ours], NAMES[rival]
+    told = f"{gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]"
+    if gain.low > 0:
+        tone, means, meant = "good", "better", "更优"
+    elif gain.high < 0:
+        tone, means, meant = "bad", "worse", "更差"
+    else:
+        tone, means, meant = "plain", "not told apart", "无显著差异"
+    return Text(
+        f"{en.en} and {zh.en}, {days} days: {means}, by a deviance of {told} per row",
+        f"{en.zh}与{zh.zh}，{days} 天：{meant}，每行偏差改进 {told}",
+        tone,
+    )
+
+
+def _truth(name: str, one: AgainstTruth) -> Text:
+    words = NAMES[name]
+    good = 0.95 <= one.slope.value <= 1.05 and 0.97 <= one.over_expected.value <= 1.03 and one.gini_share.value >= 0.85
+    return Text(
+        f"{words.en} beside the true intensities: slope {one.slope}, true over expected {one.over_expected}, "
+        f"{one.gini_share.value:.0%} of the oracle's Gini, truth in the 90 % range of {one.covered:.0%} of the rows",
+        f"{words.zh}与真实强度相比：斜率 {one.slope}，真实/预期 {one.over_expected}，"
+        f"达到理想基尼系数的 {one.gini_share.value:.0%}，真值落入 90% 区间的比例为 {one.covered:.0%}",
+        "good" if good else "plain",
+    )

@@ -16,7 +16,7 @@ from features.simulator.enterprise_life import Life
 from features.simulator.enterprise_machines import Machinery, triggered
 from features.simulator.enterprise_roll import Draw, Roll, stream
 from features.simulator.enterprise_rows import Columns, Frame, numbered, one, repeated, stacked, table
-from features.simulator.enterprise_truth import class_shares
+from features.simulator.enterprise_severity import class_shares
 from features.simulator.world import Floats
 
 _MOST_DELAY = 120.0

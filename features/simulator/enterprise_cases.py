@@ -20,8 +20,8 @@ from features.simulator.enterprise_accidents import Accidents
 from features.simulator.enterprise_life import YEAR
 from features.simulator.enterprise_roll import Draw, Roll, pick, stream
 from features.simulator.enterprise_rows import Columns, Frame, numbered, one, table
+from features.simulator.enterprise_severity import class_shares
 from features.simulator.enterprise_tables import Told, causes_of, process_places, process_words
-from features.simulator.enterprise_truth import class_shares
 from features.simulator.world import Floats
 
 GRAMMAR = Path(__file__).with_name("enterprise_cases.toml")

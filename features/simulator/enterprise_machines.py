@@ -23,7 +23,7 @@ from features.simulator.world import Floats, World
 SPANS = ((0, 30), (30, 90), (90, 365))
 _KNOTS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
 _FIT_EVERY = 6
-_ROWS = 200_000
+_ROWS = 40_000
 _RIDGE = 1e-3
 Singles = npt.NDArray[np.float32]
 

@@ -3,6 +3,7 @@
 Each shows a little of the culture, with the enterprise's own way of returning it and some noise (world file, `signs`).
 """
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -76,6 +77,14 @@ class _Returns:
         return contract, table(frame, contract, of[keep], frame.at(event[keep]), frame.at(known[keep]), kept)
 
 
+def _by_turns(roll: Roll, edges: list[int]) -> Iterator[tuple[int, Ints, Floats]]:
+    """(day, enterprises, their days) of returns made again and again: on the day, or at first when observation starts."""
+    for at, day in enumerate(edges):
+        following = edges[at + 1] if at + 1 < len(edges) else math.inf
+        of = np.flatnonzero(roll.joins < following)
+        yield day, of, np.maximum(day, roll.joins[of])
+
+
 def _odds(value: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-value)))
 
@@ -99,15 +108,15 @@ def _trainings(roll: Roll, life: Life, culture: Floats, frame: Frame, edges: lis
 
 
 def _certificates(roll: Roll, life: Life, culture: Floats, frame: Frame, edges: list[int]) -> Told:
-    made, of = _Returns(roll, _CERTIFICATES), np.arange(roll.size)
-    for day in edges:
-        draws = made.rng.random(roll.size)
+    made = _Returns(roll, _CERTIFICATES)
+    for day, of, event in _by_turns(roll, edges):
+        draws = made.rng.random(roll.size)[of]
         share = _odds(made.sign(roll.world.signs.certificates, culture[day]))
         for at, least in enumerate((roll.world.standing.certified_share, 0.01)):
             required = np.maximum(np.ceil(least * life.workers[day]), 1.0)
             held = made.rng.binomial(required.astype(np.int64), share)
-            columns: Columns = {"kind": (CERTIFICATES, np.full(roll.size, at)), "held": held, "required": required}
-            made.put(of, np.maximum(day, roll.joins), np.maximum(day, roll.joins) + 15 * draws, columns)
+            columns: Columns = {"kind": (CERTIFICATES, np.full(len(of), at)), "held": held[of], "required": required[of]}
+            made.put(of, event, event + 15 * draws, columns)
     return made.told(frame, schema.CERTIFICATES)
 
 
@@ -159,25 +168,24 @@ def _standardisation(roll: Roll, culture: Floats, frame: Frame, days: int) -> To
 def _credit(roll: Roll, culture: Floats, frame: Frame, edges: list[int]) -> Told:
     """Rated year by year; the worst are blacklisted, and who was and is no longer has repaired its credit."""
     made, was = _Returns(roll, _CREDIT), np.zeros(roll.size, dtype=bool)
-    for day in edges:
+    for day, of, start in _by_turns(roll, edges):
         draws = made.rng.random((roll.size, 3))
         rating = np.searchsorted(roll.world.signs.credit_limits, made.sign(roll.world.signs.credit, culture[day]))
         listed = (rating == 0) | ((rating == 1) & was & (draws[:, 0] < 0.3))
-        event = np.maximum(day, roll.joins) + np.floor(40 * draws[:, 1])
-        columns: Columns = {"rating": (RATINGS, rating), "blacklisted": listed, "repaired": was & ~listed}
-        made.put(np.arange(roll.size), event, event + 1 + 10 * draws[:, 2], columns)
+        event = start + np.floor(40 * draws[of, 1])
+        columns: Columns = {"rating": (RATINGS, rating[of]), "blacklisted": listed[of], "repaired": (was & ~listed)[of]}
+        made.put(of, event, event + 1 + 10 * draws[of, 2], columns)
         was = listed
     return made.told(frame, schema.CREDIT)
 
 
 def _subcontracting(roll: Roll, frame: Frame, edges: list[int]) -> Told:
     made = _Returns(roll, _DEPTH)
-    for day in edges:
-        draws = made.rng.random((roll.size, 3))
-        share = np.round(np.clip(0.12 * roll.depth * (0.5 + draws[:, 0]), 0.0, 0.9), 3)
-        seen = np.maximum(roll.depth - (draws[:, 1] < 0.15), 0)
-        event = np.maximum(day, roll.joins)
-        made.put(np.arange(roll.size), event, event + 30 * draws[:, 2], {"depth": seen, "share": share})
+    for _, of, event in _by_turns(roll, edges):
+        draws = made.rng.random((roll.size, 3))[of]
+        share = np.round(np.clip(0.12 * roll.depth[of] * (0.5 + draws[:, 0]), 0.0, 0.9), 3)
+        seen = np.maximum(roll.depth[of] - (draws[:, 1] < 0.15), 0)
+        made.put(of, event, event + 30 * draws[:, 2], {"depth": seen, "share": share})
     return made.told(frame, schema.SUBCONTRACTING)
 
 

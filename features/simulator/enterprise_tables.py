@@ -182,6 +182,7 @@ def _inspections(roll: Roll, life: Life, frame: Frame, site: Ints) -> pa.Table:
         "outcome": (OUTCOMES, visits.outcome),
         "findings": np.where(refused, np.nan, visits.found),
         "hours": np.where(refused, 0.5, np.round(2.0 + 6.0 * draws[:, 2], 1)),
+        "by_lot": lot,
     }
     known = frame.at(event + 0.2 + 5.0 * draws[:, 3])
     return table(frame, schema.INSPECTIONS, visits.enterprise, frame.at(event), known, columns)

@@ -16,7 +16,6 @@ Both count accidents that come to be recorded. Grades are those of State Council
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import erf
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from features.simulator.chance import Ints
 from features.simulator.enterprise_life import AFTER_DAYS, USUAL_SIZE, YEAR, Life
 from features.simulator.enterprise_machines import SPANS, Machinery
 from features.simulator.enterprise_roll import Roll
+from features.simulator.enterprise_severity import class_losses, class_shares
 from features.simulator.truth import AS_OF, FOLDER, path_of
 from features.simulator.world import Floats
 
@@ -118,23 +118,6 @@ def _overdue_ahead(roll: Roll, life: Life, late: Floats, day: int, lookup: _cult
             found = day + s - term
             now = now * keep + (late[found] if 0 <= found < day else new[s - term] if s >= term else 0.0)
         out[s] = now
-    return out
-
-
-def class_shares(roll: Roll) -> Floats:
-    """[enterprise, class]: chances of an accident's class."""
-    graver = np.array([industry.graver for industry in roll.world.industries])[roll.industry]
-    return np.concatenate([1.0 - graver.sum(axis=1, keepdims=True), graver], axis=1)
-
-
-def class_losses(roll: Roll) -> Floats:
-    """[enterprise, class]: mean of min(cap, log-normal), CNY (Klugman, Panjer, Willmot: Loss Models, appendix A.5)."""
-    out = np.empty((roll.size, len(roll.world.losses)))
-    phi = np.vectorize(lambda z: 0.5 * (1.0 + erf(z / 2**0.5)))
-    for at, loss in enumerate(roll.world.losses):
-        mu, cap = np.log(loss.median * roll.severity), np.log(loss.cap)
-        below = np.exp(mu + loss.spread**2 / 2) * phi((cap - mu - loss.spread**2) / loss.spread)
-        out[:, at] = below + loss.cap * (1.0 - phi((cap - mu) / loss.spread))
     return out
 
 

@@ -6,12 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from features.errors import BadInput
 from features.observations import AS_OF
 from features.snapshots import Snapshot
 
 
 def diff(old: Snapshot, new: Snapshot) -> dict[str, Any]:
-    """What differs: lake versions, grid, features, rows, and on common rows how many values of each feature changed."""
+    """What differs: lake versions, grid, features, rows, and on common rows how many values of each feature changed.
+
+    Raises BadInput where one is of machines and the other of enterprises.
+    """
+    if old.entity != new.entity:
+        what = f"{old.id} is by {old.entity}, {new.id} by {new.entity}"
+        raise BadInput(what, where="snapshots", mend="compare snapshots of the same entity")
     shared = [name for name in new.features if name in set(old.features)]
     keys = [old.entity, AS_OF]
     left, right = (one.to_pandas(shared).sort_values(keys).set_index(keys) for one in (old, new))

@@ -24,7 +24,7 @@ from features.lake import Lake
 from features.observations import Grid
 from features.schema import MACHINE_SCORES, MACHINES
 from features.settings import settings
-from features.snapshots import list_snapshots, open_snapshot
+from features.snapshots import Snapshot, list_snapshots, open_snapshot
 from tests.features.enterprise.firms import NOW, accident, day, firm, period, source
 from tests.properties.histories import bits
 
@@ -185,6 +185,15 @@ def test_a_snapshot_is_found_again_and_the_same_online(lake: Lake, tmp_path: Pat
     everyone = at(lake, None, day(400), threads=2)
     assert np.array_equal(bits(at(lake, list("fedcba"), day(400))[1]), bits(everyone[1]))
     assert np.array_equal(bits(at(lake, ["c"], day(400), versions=lake.versions())[1][0]), bits(everyone[1][2]))
+
+
+def test_snapshots_of_machines_and_of_enterprises_are_not_compared(lake: Lake, tmp_path: Path) -> None:
+    made = build(lake, GRID, home=tmp_path)
+    copy = tmp_path / "machines"
+    copy.mkdir()
+    (copy / "manifest.json").write_text(json.dumps({**made.manifest, "entity": "machine_id"}))
+    with pytest.raises(BadInput, match="by enterprise_id, machines by machine_id"):
+        diff(made, Snapshot(copy))
 
 
 def test_what_is_asked_wrongly_is_said(lake: Lake, tmp_path: Path) -> None:

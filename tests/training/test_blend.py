@@ -106,6 +106,14 @@ def test_a_copy_of_the_boosters_is_left_out():
     assert decide(twice).blend is None
 
 
+def test_a_gain_that_was_chosen_among_several_must_be_surer():
+    rows, _ = drawn()
+    noise = np.random.default_rng(5).normal(-4.0, 1.0, rows.logs["gru"].shape)
+    several = Judged({**rows.logs, "tcn": noise}, rows.at_risk, rows.outcomes, rows.weight, rows.machine)
+    one, among = decide(rows).tried[0].gain, decide(several).tried[0].gain
+    assert among.value == one.value and among.low < one.low and among.high > one.high
+
+
 def test_of_two_networks_the_useless_one_stays_out():
     rows, _ = drawn()
     noise = np.random.default_rng(5).normal(-4.0, 1.0, rows.logs["gru"].shape)

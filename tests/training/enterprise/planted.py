@@ -12,13 +12,22 @@ from features.enterprise.columns import HOURS_PER_WORKER_YEAR
 from features.enterprise.schema import ACCIDENTS, EXPOSURES
 from features.observations import AS_OF
 from features.schema import ENTERPRISE, TIME, TableContract
+from training.enterprise.config import EnterpriseConfig, LinearConfig, PeriodsConfig, ScoreConfig
 from training.enterprise.parts import EXPOSURE, RECORD
 from training.enterprise.rows import Past
+from training.frequency import CountBoosterConfig
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS, STEP = 720, 30
 # Features that move the true rate, with their effects on its log; the last one is not for prices.
 LAW = {"hazard_external_overdue": 0.25, "training_coverage_365d": -1.0, "accident_count_365d": 0.3, "visits_refused_365d": 0.8}
+
+
+BOOSTERS = CountBoosterConfig(rounds=25, learning_rate=0.1, num_leaves=6, min_data_in_leaf=50, members=2, resample=True)
+SMALL = ScoreConfig(boosters=BOOSTERS)
+CONFIG = EnterpriseConfig(
+    name="small", threads=1, price=SMALL, alarm=SMALL, linear=LinearConfig(penalties=(3.0,)), periods=PeriodsConfig()
+)
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,10 @@ import pytest
 from features.enterprise.catalog import catalog
 from features.errors import BadInput
 from tests.training.enterprise import planted
-from training.enterprise.config import EnterpriseConfig, LinearConfig, PeriodsConfig, ScoreConfig
+from tests.training.enterprise.planted import CONFIG
 from training.enterprise.fit import SCORES, Learned, forecast, learn, periods
 from training.enterprise.parts import with_interval
 from training.enterprise.rows import Past
-from training.frequency import CountBoosterConfig
-
-BOOSTERS = CountBoosterConfig(rounds=25, learning_rate=0.1, num_leaves=6, min_data_in_leaf=50, members=2, resample=True)
-SMALL = ScoreConfig(boosters=BOOSTERS)
-CONFIG = EnterpriseConfig(
-    name="small", threads=1, price=SMALL, alarm=SMALL, linear=LinearConfig(penalties=(3.0,)), periods=PeriodsConfig()
-)
-
-
-@pytest.fixture(scope="module")
-def past() -> Past:
-    return planted.past(300)
-
-
-@pytest.fixture(scope="module")
-def learned(past: Past) -> Learned:
-    return learn(CONFIG, past, periods(past.as_of, CONFIG.periods))
 
 
 def test_both_scores_find_the_law(past: Past, learned: Learned) -> None:

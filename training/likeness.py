@@ -2,7 +2,7 @@
 
 Rows of earlier periods in the same cell (state and mineral, say) speak by a kernel of their distance in what is known of both
 rows: K = exp(-sum over traits of exp(scale) x difference^2). Their numbers and expected numbers, weighted so, are the record
-of a Poisson-gamma credibility (training.credibility). Shape and scales by maximum likelihood of later periods.
+of a Poisson-gamma credibility (training.credibility). Shape and scales by least deviance of later periods.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.credibility import PoissonGamma, Record, log_likelihood
+from training.count_metrics import unit_deviance
+from training.credibility import PoissonGamma, Record
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -98,7 +99,10 @@ class Likeness(BaseModel):
 def fit_likeness(
     pairs: Links, expected: Floats, count: Floats, source_expected: Floats, source_count: Floats, *, decay: float = 0.6
 ) -> Likeness:
-    """By maximum likelihood of the asked rows' numbers [n], of which `expected` [n] knows nothing, given the sources' [m]."""
+    """By least Poisson deviance of the asked rows' numbers [n], of which `expected` [n] knows nothing, given the sources' [m].
+
+    Not by the likelihood of the records: likes are not the same entity, and it would take the few that are for all.
+    """
     from scipy.optimize import minimize
 
     traits = pairs.squared.shape[1]
@@ -106,7 +110,7 @@ def fit_likeness(
     def loss(at: Floats) -> float:
         shape, scales = float(np.exp(at[0])), np.clip(at[1:], *_SCALES)
         own = pairs.record(scales.tolist(), decay, source_expected, source_count)
-        return -float(log_likelihood(shape, own, expected, count).sum())
+        return float(unit_deviance(count, expected * PoissonGamma(shape=shape).factor(own)).sum())
 
     bounds = [(-4.0, 9.0), *[_SCALES] * traits]
     starts = [np.concatenate([[1.0], one]) for one in _starts(pairs)]

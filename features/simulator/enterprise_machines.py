@@ -22,9 +22,9 @@ from features.simulator.world import Floats, World
 # Days ahead over which the mean hazard is told.
 SPANS = ((0, 30), (30, 90), (90, 365))
 _KNOTS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
-_FIT_EVERY = 6
+_FIT_ROWS = 80_000
 _ROWS = 40_000
-_RIDGE = 1e-3
+_RIDGE_ROWS = 10.0
 Singles = npt.NDArray[np.float32]
 
 
@@ -131,8 +131,8 @@ def _expected(roll: Roll, watch: Watch) -> Singles:
     out = np.zeros((len(watch.kind), len(watch.days), len(SPANS)), np.float32)
     for kind in np.unique(watch.kind):
         of = np.flatnonzero(watch.kind == kind)
-        fitted = watch.days[:: min(_FIT_EVERY, max(len(watch.days) // 4, 1))]
-        at = np.searchsorted(watch.days, fitted)
+        at = np.arange(0, len(watch.days), max(1, len(of) * len(watch.days) // _FIT_ROWS))
+        fitted = watch.days[at]
         size = _design(watch, lean, of[:1], at[:1]).shape[1]
         gram, cross = np.zeros((size, size)), np.zeros((size, len(SPANS)))
         for some in _blocks(of, len(at)):
@@ -140,9 +140,11 @@ def _expected(roll: Roll, watch: Watch) -> Singles:
             rows = [(summed[some][:, fitted + high] - summed[some][:, fitted + low]) / (high - low) for low, high in SPANS]
             gram += x.T @ x
             cross += x.T @ np.stack(rows, axis=2).reshape(len(x), -1)
-        # A ridge in proportion to each column's own size.
+        # A ridge in proportion to each column's own size, worth so many rows; the level is left alone.
         scale = np.sqrt(np.maximum(np.diag(gram), 1e-12))
-        system = gram / scale[:, None] / scale + _RIDGE / len(of) * np.eye(size)
+        ridge = np.full(size, _RIDGE_ROWS / (len(of) * len(at)))
+        ridge[0] = 0.0
+        system = gram / scale[:, None] / scale + np.diag(ridge)
         weights = (np.linalg.solve(system, cross / scale[:, None]) / scale[:, None]).astype(np.float32)
         for some in _blocks(of, len(watch.days)):
             told = _design(watch, lean, some, np.arange(len(watch.days)))

@@ -27,12 +27,13 @@ CERTIFICATES = ("special_operations", "safety_manager")
 LEVELS = ("none", "3", "2", "1")
 RATINGS = ("bad", "C", "B", "A", "AA")
 _AUDIT_DAYS = 1096
+_OPEN_DAYS = 330  # less than AFTER_DAYS
 _TRAINING, _CERTIFICATES, _DRILLS, _SPENDING, _LEVEL, _CREDIT, _DEPTH, _CONSENT = range(8)
 
 
 def tables(roll: Roll, life: Life, frame: Frame, days: int) -> Iterator[Told]:
-    """The returns of the first `days`."""
-    culture, edges = life.culture(roll), months(np.datetime64(frame.begin // DAY, "D"), days, 1)
+    """The returns of the first `days`; periods that are not over by then are begun like any other."""
+    culture, edges = life.culture(roll), months(np.datetime64(frame.begin // DAY, "D"), days + _OPEN_DAYS, 1)
     yield _trainings(roll, life, culture, frame, edges)
     yield _certificates(roll, life, culture, frame, edges[::6])
     yield _drills(roll, life, culture, frame, days)

@@ -94,9 +94,8 @@ def pick(draw: Floats, shares: list[float]) -> Ints:
 
 def roll_of(world: EnterpriseWorld, enterprises: int, machines: int, seed: int) -> Roll:
     """The portfolio: `enterprises` with `machines` among them by size and industry."""
-    rng = stream(seed, Draw.ROLL)
-    u = rng.random((enterprises, 8))
-    z = rng.standard_normal((enterprises, 8))
+    u = stream(seed, Draw.ROLL).random((enterprises, 8))
+    z = stream(seed, Draw.ROLL, 1).standard_normal((enterprises, 8))
     industry = pick(u[:, 0], [each.share for each in world.industries])
     process = np.zeros(enterprises, dtype=np.int64)
     factor = np.ones(enterprises)

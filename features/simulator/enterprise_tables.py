@@ -114,6 +114,8 @@ def _exposures(roll: Roll, life: Life, frame: Frame, days: int) -> pa.Table:
                 {"basis": (("hours_worked", "headcount"), np.full(len(of), at)), "starts": frame.at(np.full(len(of), low)),
                  "amount": np.round(amount * (1 + 0.02 * (draws[of, 2] - 0.5)))},
             ))  # fmt: skip
+    if not parts:  # no month is over yet
+        return schema.EXPOSURES.arrow.empty_table()
     of, event, known = (np.concatenate([part[at] for part in parts]) for at in range(3))
     return table(frame, schema.EXPOSURES, of, frame.at(event), frame.at(known), stacked([part[3] for part in parts]))
 

@@ -268,6 +268,17 @@ def test_a_batch_to_write_to_must_fit() -> None:
         sequences.over(REGULAR, history, np.array([1]), as_of[:1], hours=HOURS)
 
 
+def test_the_digest_follows_what_windows_hold_and_nothing_else() -> None:
+    def named(value: float = 1.0, delay: float = 0.0, hour: float = 3.0, more: bool = False) -> str:
+        rows = [(1, 0, value, 1.0), (2, delay, 2.0, None), *([(2.5, 0, 1.0, 1.0)] if more else [])]
+        history = from_tables(REGULAR, tables_of(rows), ["m1"])
+        moment = np.array([int(at(hour).timestamp()) * 10**6])
+        return sequences.over(REGULAR, history, np.array([0]), moment, hours=HOURS, baseline=3).digest
+
+    assert named() == named()
+    assert len({named(), named(value=1.5), named(delay=0.5), named(hour=4.0), named(more=True)}) == 5
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return make_lake(tmp_path_factory.mktemp("windows") / "lake", 12, hours=700)
@@ -286,6 +297,9 @@ def test_the_lake_gives_one_machine_the_bits_that_it_gives_all(lake: Lake, monke
     )
     observations = table_of(names, machine, as_of)
     windows = sequences.windows(lake.at(), HOURLY, observations, threads=2)
+    with monkeypatch.context() as at_once:
+        at_once.setattr(sequences, "READINGS_AT_A_TIME", 1_000_000)
+        assert sequences.windows(lake.at(), HOURLY, observations, threads=1).digest == windows.digest
     rows = random.permutation(200)
     batch = windows.take(rows)
     assert len(windows) == 200 and windows.layout.steps == 169

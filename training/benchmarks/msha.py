@@ -40,7 +40,7 @@ BOOSTERS, CROSSED = "LightGBM", "GLM with crossed codes"
 THREADS = 2
 # Chosen by 2013 -> 2014.
 BOOSTED = CountBoosterConfig(
-    rounds=500, learning_rate=0.03, num_leaves=48, min_data_in_leaf=30, categorical_smooth=2.0, categorical_l2=2.0, members=4
+    rounds=500, learning_rate=0.03, num_leaves=48, min_data_in_leaf=30, categorical_smooth=2.0, categorical_l2=2.0, members=3
 )
 LIGHT = BOOSTED.model_copy(update={"rounds": 250, "learning_rate": 0.06, "num_leaves": 31, "members": 1})
 QUICK = CountBoosterConfig(rounds=300, learning_rate=0.05, num_leaves=31, feature_fraction=1.0, bagging_fraction=1.0, members=1)
@@ -171,13 +171,13 @@ def fit(past: Mines, say: Say) -> Model:
     unseen = _unseen(past)
     pairs = links(then.places, before.places)
     likeness = fit_likeness(pairs, expected, then.rows.count, unseen[~last], before.rows.count)
-    nearer = expected * likeness.factor(pairs, unseen[~last], before.rows.count)
-    dispersion = fit_dispersion(then.rows.count, nearer).distribution
+    factor = likeness.factor(pairs, unseen[~last], before.rows.count)
+    dispersion = fit_dispersion(then.rows.count, expected * factor).distribution
     say("fit on all years")
     models = _models(past, BOOSTED.members)
     # The drift into the last year is in the models now; what the next one will bring nobody knows.
     found = {name: one.expected(then.rows.x, then.rows.exposure) for name, one in models.items()}
-    level = blend.level + np.log(then.rows.count.sum() / blend.expected(found, then.rows.exposure).sum())
+    level = blend.level + np.log(then.rows.count.sum() / (factor @ blend.expected(found, then.rows.exposure)))
     return Model(models, blend.model_copy(update={"level": float(level)}), likeness, dispersion, past, unseen)
 
 

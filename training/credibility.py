@@ -9,7 +9,8 @@ entity i in period j a ratio X_ij with weight w_ij (payroll, exposure, or the nu
 
 Poisson-gamma is its case for numbers: entity i has N ~ Poisson(theta_i x expected), theta ~ gamma(shape, shape), so that after
 a record of N against E the factor is (shape + N) / (shape + E): Z = E / (E + shape). A record loses weight with age by `decay`
-per period, as in an evolutionary model (Pinquet, Guillen & Bolance 2001).
+per period, as in an evolutionary model (Pinquet, Guillen & Bolance 2001). NCCI's experience modification has this form:
+actual over expected, drawn to 1 by a ballast beside the expected losses; here the ballast is estimated.
 """
 
 from dataclasses import dataclass

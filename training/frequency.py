@@ -189,7 +189,7 @@ def _dataset(rows: CountRows, config: CountBoosterConfig) -> "lgb.Dataset":
 
     return lgb.Dataset(
         rows.x, np.zeros(len(rows)), feature_name=[f"f{place}" for place in range(len(rows.names))],
-        categorical_feature=[f"f{place}" for place in rows.categorical], free_raw_data=False,
+        categorical_feature=[f"f{place}" for place in rows.categorical],
         params={**_SHARED, "max_bin": config.max_bin},
     ).construct()  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Observations x history -> features of enterprises: snapshots offline, some or all enterprises at one moment online."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 # Observations computed and written at a time. Part of what makes two builds byte-identical.
 ROWS_AT_A_TIME = 16 * 1023
+# So many enterprises' histories are held at a time by each thread. Part of what makes two builds byte-identical, too.
+ENTERPRISES_AT_A_TIME = 4000
 USED = tuple(dict.fromkeys((*TABLES, *GROUP_TABLES, *cohorts.TABLES)))
 
 
@@ -51,15 +54,16 @@ def build(lake: "Lake", grid: Grid, *, home: Path, threads: int | None = None, p
 
     with draft.open(home) as work:
 
-        def part(bucket: int) -> drafts.Part | None:
-            tables = read(view, cohorts.TABLES, [bucket])
+        def part(group: Group) -> drafts.Part | None:
+            tables = group.read(view, cohorts.TABLES)
             found = cohorts.observations(tables, grid, until=until, purpose="train")
             if not found.num_rows:
                 return None
-            return work.write(bucket, 0, _chunks(wanted, found, history_of(view, shared, bucket=bucket, have=tables)))
+            return work.write(group.bucket, group.number, _chunks(wanted, found, _history(view, shared, group, tables)))
 
         parts = []
-        for written in engine.run(part, range(lake.buckets), threads=settings().threads if threads is None else threads):
+        groups = grouped(view, lake.buckets)
+        for written in engine.run(part, groups, threads=settings().threads if threads is None else threads):
             if written is not None:
                 parts.append(written)
                 if progress is not None:
@@ -94,29 +98,29 @@ def at(
 def stream(
     view: View, wanted: Catalog, ids: Sequence[str] | None, as_of: datetime, *, buckets: int, threads: int | None = None
 ) -> Iterator[tuple[pa.Table, Matrix]]:
-    """As `at`, bucket by bucket. Raises NotFound for an id that the lake does not know."""
+    """As `at`, group by group. Raises NotFound for an id that the lake does not know."""
     shared = groups_of(view)
     threads = settings().threads if threads is None else threads
     if ids is None:
-        return engine.run(partial(_bucket_at, view, wanted, shared, as_of), range(buckets), threads=threads)
+        return engine.run(partial(_group_at, view, wanted, shared, as_of), grouped(view, buckets), threads=threads)
     mine = np.array(sorted(set(ids)), dtype=object)
     place = view.buckets_of(list(mine))
     groups = [mine[place == bucket].tolist() for bucket in np.unique(place)]
     return engine.run(partial(_some_at, view, wanted, shared, as_of), groups, threads=threads)
 
 
-def _bucket_at(
-    view: View, wanted: Catalog, shared: Mapping[str, Published], as_of: datetime, bucket: int
+def _group_at(
+    view: View, wanted: Catalog, shared: Mapping[str, Published], as_of: datetime, group: "Group"
 ) -> tuple[pa.Table, Matrix]:
-    tables = read(view, cohorts.TABLES, [bucket])
+    tables = group.read(view, cohorts.TABLES)
     found = cohorts.at(tables, as_of, "score")
-    return found, _matrix(wanted, found, history_of(view, shared, bucket=bucket, have=tables))
+    return found, _matrix(wanted, found, _history(view, shared, group, tables))
 
 
 def _some_at(
     view: View, wanted: Catalog, shared: Mapping[str, Published], as_of: datetime, ids: list[str]
 ) -> tuple[pa.Table, Matrix]:
-    history = history_of(view, shared, ids=ids)
+    history = history_of(view, ids, shared)
     if unknown := sorted(set(ids) - set(history.ids)):
         raise NotFound(f"no enterprise {unknown[0]}", where="the lake", mend="import its row in the enterprises table first")
     found = cohorts.of_ids(ids, as_of)
@@ -133,30 +137,43 @@ def _chunks(wanted: Catalog, found: pa.Table, history: History) -> Iterator[tupl
         yield part, _matrix(wanted, part, history)
 
 
-def history_of(
-    view: View,
-    shared: Mapping[str, Published],
-    *,
-    bucket: int | None = None,
-    ids: Sequence[str] | None = None,
-    have: Mapping[str, pa.Table] | None = None,
-) -> History:
-    """The history of a bucket's enterprises, or of some. have: tables that were read already."""
-    given = dict(have or {})
-    buckets = None if bucket is None else [bucket]
-    missing = [name for name in TABLES if name not in given]
-    tables = {**given, **{name: view.read(name, buckets=buckets, machine_ids=ids, coded=True) for name in missing}}
-    found = pc.unique(tables["enterprises"].column(ENTERPRISE)).to_pylist()
-    return from_tables(tables, found, shared, ordered=True)
+@dataclass(frozen=True)
+class Group:
+    """Enterprises of one bucket that are computed together, from the first id to the last. number: counts the groups."""
+
+    bucket: int
+    number: int
+    between: tuple[str, str]
+
+    def read(self, view: View, names: Sequence[str]) -> dict[str, pa.Table]:
+        """All versions of their rows, the entity as a dictionary."""
+        return {name: view.read(name, buckets=[self.bucket], between=self.between, coded=True) for name in names}
+
+
+def grouped(view: View, buckets: int) -> Iterator[Group]:
+    """The enterprises of the lake, so many at a time that their histories fit well into memory."""
+    for bucket in range(buckets):
+        ids = sorted(view.read("enterprises", buckets=[bucket], columns=[ENTERPRISE]).column(ENTERPRISE).unique().to_pylist())
+        for number, start in enumerate(range(0, len(ids), ENTERPRISES_AT_A_TIME)):
+            yield Group(bucket, number, (ids[start], ids[min(start + ENTERPRISES_AT_A_TIME, len(ids)) - 1]))
+
+
+def _history(view: View, shared: Mapping[str, Published], group: Group, have: Mapping[str, pa.Table]) -> History:
+    """Of a group of which some tables were read already."""
+    tables = {**have, **group.read(view, [name for name in TABLES if name not in have])}
+    return from_tables(tables, tables["enterprises"].column(ENTERPRISE).unique().to_pylist(), shared, ordered=True)
+
+
+def history_of(view: View, ids: Sequence[str], shared: Mapping[str, Published] | None = None) -> History:
+    """The history of some enterprises. shared: the published tables of groups, where they were read already."""
+    tables = {name: view.read(name, machine_ids=ids, coded=True) for name in TABLES}
+    known = tables["enterprises"].column(ENTERPRISE).unique().to_pylist()
+    return from_tables(tables, known, groups_of(view) if shared is None else shared, ordered=True)
 
 
 def groups_of(view: View) -> dict[str, Published]:
     """The published tables of groups, which every enterprise may look at."""
     return {name: published_of(name, view.read(name)) for name in GROUP_TABLES}
-
-
-def read(view: View, names: Sequence[str], buckets: Sequence[int] | None = None) -> dict[str, pa.Table]:
-    return {name: view.read(name, buckets=buckets, coded=True) for name in names}
 
 
 def known_until(view: View) -> datetime:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from features import cli
 from features.differences import diff
+from features.enterprise import build as module
 from features.enterprise.build import at, build, publish
 from features.enterprise.catalog import catalog
 from features.enterprise.directions import DIRECTIONS, stem
@@ -185,6 +186,15 @@ def test_a_snapshot_is_found_again_and_the_same_online(lake: Lake, tmp_path: Pat
     everyone = at(lake, None, day(400), threads=2)
     assert np.array_equal(bits(at(lake, list("fedcba"), day(400))[1]), bits(everyone[1]))
     assert np.array_equal(bits(at(lake, ["c"], day(400), versions=lake.versions())[1][0]), bits(everyone[1][2]))
+
+
+def test_groups_of_enterprises_change_nothing(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, everyone = build(lake, GRID, home=tmp_path / "whole"), at(lake, None, day(400))
+    monkeypatch.setattr(module, "ENTERPRISES_AT_A_TIME", 1)
+    parts, again = build(lake, GRID, home=tmp_path / "parts"), at(lake, None, day(400))
+    assert len(parts.manifest["parts"]) > len(whole.manifest["parts"])
+    assert parts.table().equals(whole.table())
+    assert again[0].equals(everyone[0]) and np.array_equal(bits(again[1]), bits(everyone[1]))
 
 
 def test_snapshots_of_machines_and_of_enterprises_are_not_compared(lake: Lake, tmp_path: Path) -> None:

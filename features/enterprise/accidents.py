@@ -7,8 +7,8 @@ relativity is (a + n) / (a + mu), a the shape that the industry's own spread bet
 
 from functools import partial
 
-from features.enterprise.columns import CAUSE_GROUPS
 from features.enterprise.spec import EnterpriseSpec, days, over, over_en, over_zh
+from features.enterprise.vocabulary import CAUSE_GROUPS
 
 FAMILY = "accidents"
 _S = partial(EnterpriseSpec, family=FAMILY)

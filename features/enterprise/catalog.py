@@ -11,6 +11,7 @@ import numpy.typing as npt
 from features.catalog import FOREVER
 from features.enterprise import (
     accidents,
+    cases,
     exposure,
     hazards,
     industry,
@@ -32,7 +33,7 @@ from features.kinds import MachineKind
 from features.schema import ENTERPRISE
 
 # The families of enterprises, in the order of the catalog. A new family is one line here, a new feature one spec in a family.
-FAMILIES = (static, exposure, industry, accidents, hazards, inspections, violations, people, spending, machine)
+FAMILIES = (static, exposure, industry, cases, accidents, hazards, inspections, violations, people, spending, machine)
 # What a snapshot, a bundle and a champion of enterprises go by in place of a machine kind.
 EVERY = MachineKind(name="enterprise", words_en="enterprise", words_zh="企业", sensors=())
 Ints = npt.NDArray[np.int64]

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from features.clock import micros, times
 from features.enterprise.grades import rules
 from features.enterprise.kernel import DAY
-from features.enterprise.published import INDUSTRY_RATES, MACHINE_RISK
+from features.enterprise.published import CASE_RATES, INDUSTRY_RATES, MACHINE_RISK
 from features.enterprise.schema import ENTERPRISE_TABLES
-from features.enterprise.vocabulary import CURRENCY, EXPOSURE_BASES, HIGH_RISK, INDUSTRY_CODES
-from features.schema import EVENT_TIME, TableContract
+from features.enterprise.vocabulary import CAUSE_GROUPS, CURRENCY, EXPOSURE_BASES, HIGH_RISK, INDUSTRY_CODES
+from features.schema import EVENT_TIME, TIME, TableContract
 
 Floats = npt.NDArray[np.float64]
 Reader = Callable[[pa.Table], Floats]
@@ -145,16 +145,6 @@ _EXTERNAL = is_any("found_by", "insurer", "authority", "third_party")
 _SELF = is_any("found_by", "self")
 # Bases that tell of no workers, and the unit of their amount.
 EXPOSURE_AMOUNTS = {basis: unit for basis, unit in EXPOSURE_BASES.items() if basis not in ("hours_worked", "headcount")}
-# The kinds of accident of GB 6441-1986, put together by what prevents them.
-CAUSE_GROUPS: dict[str, tuple[str, ...]] = {
-    "mechanical": ("struck_by_object", "machinery", "lifting"),
-    "vehicle": ("vehicle",),
-    "falling": ("fall_from_height", "collapse", "roof_fall", "water_inrush"),
-    "fire_explosion": (
-        "fire", "blasting", "powder_explosion", "gas_explosion", "boiler_explosion", "vessel_explosion", "other_explosion",
-    ),
-    "exposure": ("electric_shock", "drowning", "burns", "poisoning"),
-}  # fmt: skip
 
 _COLUMNS: dict[str, dict[str, Reader]] = {
     "enterprises": {
@@ -191,12 +181,14 @@ _COLUMNS: dict[str, dict[str, Reader]] = {
         "external_repeated": both(_EXTERNAL, number("repeated")),
         "external_supervised": both(_EXTERNAL, number("supervised")),
         "authority": is_any("found_by", "authority"),
+        **{f"external_{group}": both(_EXTERNAL, is_any("kind", *codes)) for group, codes in CAUSE_GROUPS.items()},
     },
     "inspections": {
         "done": is_any("outcome", "done"),
         "partial": is_any("outcome", "partial"),
         "refused": is_any("outcome", "refused"),
         "entered": is_any("outcome", "done", "partial"),
+        "entered_by_lot": both(is_any("outcome", "done", "partial"), number("by_lot")),
         "unannounced": is_any("mode", "unannounced"),
         "remote": is_any("mode", "remote"),
         "findings": number("findings"),
@@ -250,10 +242,11 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def published(contract: TableContract) -> Layout:
-    """A published table: its numbers by their own names."""
-    return Layout(contract, {column.name: number(column.name) for column in contract.own})
+    """A published table: its numbers and moments by their own names."""
+    readers = {column.name: (moment if column.type == TIME else number)(column.name) for column in contract.own}
+    return Layout(contract, readers)
 
 
 # Published tables of enterprises, and of groups of them.
 LAYOUTS[MACHINE_RISK.name] = published(MACHINE_RISK)
-GROUP_LAYOUTS: dict[str, Layout] = {INDUSTRY_RATES.name: published(INDUSTRY_RATES)}
+GROUP_LAYOUTS: dict[str, Layout] = {one.name: published(one) for one in (INDUSTRY_RATES, CASE_RATES)}

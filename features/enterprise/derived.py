@@ -1,10 +1,10 @@
 """Features made of other features, observation by observation.
 
-Only additions, multiplications, divisions and comparisons, which round alike everywhere: so the number of observations that are
-computed together changes no bit.
+Only additions, multiplications, divisions, square roots and comparisons, which round alike everywhere: so the number of
+observations that are computed together changes no bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +107,41 @@ def plus(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
     return one + other
 
 
+def known_or_0(spec: EnterpriseSpec, value: Floats, beside: Floats) -> Floats:
+    """The value; 0 where it is missing and what stands beside it is known."""
+    return np.where(np.isnan(value), 0.0 * beside, value)
+
+
+def likeness(spec: EnterpriseSpec, *columns: Floats) -> Floats:
+    """Cosine of two profiles: the columns of the one, then those of the other, each 0 or more. Missing where one is all 0."""
+    half = len(columns) // 2
+    return _cosine(columns[:half], columns[half:], columns[half:])
+
+
+def weighted_likeness(spec: EnterpriseSpec, *columns: Floats) -> Floats:
+    """As `likeness`, each part of what two profiles share weighing as much as the column behind them says."""
+    third = len(columns) // 3
+    own, other, weight = (columns[at : at + third] for at in range(0, len(columns), third))
+    return _cosine(own, other, [one * by for one, by in zip(other, weight, strict=True)])
+
+
+def _cosine(own: Sequence[Floats], other: Sequence[Floats], shared: Sequence[Floats]) -> Floats:
+    product, left, right = (np.zeros(len(own[0])) for _ in range(3))
+    for one, many, both in zip(own, other, shared, strict=True):
+        product, left, right = product + one * both, left + one * one, right + many * many
+    length = np.sqrt(left) * np.sqrt(right)
+    return np.where(length > 0.0, product / length, np.nan)
+
+
+def least_where(spec: EnterpriseSpec, *columns: Floats) -> Floats:
+    """The least of the second half of the columns whose fellow in the first half is above 0; missing without any."""
+    half = len(columns) // 2
+    found = np.full(len(columns[0]), np.nan)
+    for chosen, value in zip(columns[:half], columns[half:], strict=True):
+        found = np.where((chosen > 0.0) & ~(found <= value) & ~np.isnan(value), value, found)
+    return found
+
+
 def any(spec: EnterpriseSpec, count: Floats) -> Floats:
     """1 where there is one, else 0."""
     return np.where(np.isnan(count), count, (count > 0.0).astype(np.float64))
@@ -125,7 +160,7 @@ FUNCTIONS: Mapping[str, Function] = {
     one.__name__: one
     for one in (
         first_of, at_least_one, carried_on, or_since, change, brought_to_a_year, credible, ratio, ratio_or_0, share_of_sum,
-        share_of_sum_or_0, per, product, plus, any, is_known,
+        share_of_sum_or_0, per, product, plus, any, is_known, known_or_0, likeness, weighted_likeness, least_where,
     )
 }  # fmt: skip
 

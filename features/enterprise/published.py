@@ -5,7 +5,8 @@ A row of a moment D (00:00 UTC, both its clocks) is made of the rows that were v
 
 import pyarrow as pa
 
-from features.schema import ENTERPRISE, NUMBER, Column, TableContract
+from features.enterprise.vocabulary import CAUSE_GROUPS
+from features.schema import ENTERPRISE, NUMBER, TIME, Column, TableContract
 
 INDUSTRY_GROUP = "industry_group"
 # All enterprises together; an industry goes by its code, a process by `industry/process`, a region by `region:` and its code.
@@ -24,6 +25,19 @@ INDUSTRY_RATES = TableContract(
         *_numbers(rate="accidents per worker-year", relativity="", recent="", deaths="persons per accident"),
         *_numbers(loss="CNY per accident", size="worker-years per year", shape=""),
         *_numbers(exposure="worker-years", accidents="", enterprises=""),
+        Column("rows_known", pa.int64()),
+    ),
+    entity=INDUSTRY_GROUP,
+)
+# features/enterprise/case_rates.py says what each number is.
+CASE_RATES = TableContract(
+    "case_rates",
+    (
+        *(Column(name, NUMBER, "cases", nullable=True) for name in ("count_1y", "count_3y", "count_5y")),
+        *(Column(name, NUMBER, nullable=True) for name in ("recent", "deadly", "grade")),
+        *(Column(f"share_{group}", NUMBER, nullable=True) for group in CAUSE_GROUPS),
+        *(Column(f"deadly_{group}", NUMBER, nullable=True) for group in CAUSE_GROUPS),
+        *(Column(f"latest_{group}", TIME, nullable=True) for group in CAUSE_GROUPS),
         Column("rows_known", pa.int64()),
     ),
     entity=INDUSTRY_GROUP,

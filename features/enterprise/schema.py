@@ -5,7 +5,7 @@ nothing happens to an enterprise before it exists, and its amounts are in its ow
 An exposure of 0 is a fact (nobody worked); a missing one is none, and is refused.
 """
 
-from features.enterprise.published import INDUSTRY_RATES, MACHINE_RISK
+from features.enterprise.published import CASE_RATES, INDUSTRY_RATES, MACHINE_RISK
 from features.enterprise.vocabulary import EXPOSURE_BASES, INDUSTRY_CODES, PURPOSES
 from features.schema import ENTERPRISE, FLAG, NUMBER, TEXT, TIME, Column, Order, TableContract
 
@@ -228,4 +228,6 @@ ENTERPRISE_TABLES: dict[str, TableContract] = {
     )
 }  # fmt: skip
 # Published by Forewarn from the others and dated, as reference tables are: no import and no sender writes them.
-PUBLISHED_TABLES: dict[str, TableContract] = {contract.name: contract for contract in (INDUSTRY_RATES, MACHINE_RISK)}
+PUBLISHED_TABLES: dict[str, TableContract] = {
+    contract.name: contract for contract in (INDUSTRY_RATES, CASE_RATES, MACHINE_RISK)
+}

@@ -80,6 +80,17 @@ CAUSES: tuple[Term, ...] = (
     _term("other", "other injury", "其它伤害"),
 )
 
+# The kinds of accident of GB 6441-1986, put together by what prevents them.
+CAUSE_GROUPS: dict[str, tuple[str, ...]] = {
+    "mechanical": ("struck_by_object", "machinery", "lifting"),
+    "vehicle": ("vehicle",),
+    "falling": ("fall_from_height", "collapse", "roof_fall", "water_inrush"),
+    "fire_explosion": (
+        "fire", "blasting", "powder_explosion", "gas_explosion", "boiler_explosion", "vessel_explosion", "other_explosion",
+    ),
+    "exposure": ("electric_shock", "drowning", "burns", "poisoning"),
+}  # fmt: skip
+
 # What a number of accidents is set against, with the unit of its amount.
 EXPOSURE_BASES: dict[str, str] = {
     "hours_worked": "h",

@@ -10,10 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from features.enterprise.catalog import Catalog
-from features.enterprise.columns import CAUSE_GROUPS
 from features.enterprise.schema import ENTERPRISE_TABLES, PUBLISHED_TABLES
 from features.enterprise.spec import EnterpriseSpec
-from features.enterprise.vocabulary import HIGH_RISK, INDUSTRY_CODES
+from features.enterprise.vocabulary import CAUSE_GROUPS, HIGH_RISK, INDUSTRY_CODES
 from features.schema import TableContract
 
 Row = Mapping[str, Any]
@@ -126,7 +125,12 @@ COLUMNS: dict[tuple[str, str], Value] = {
     ("hazards", "external_repeated"): lambda row: _outside(row) and row["repeated"],
     ("hazards", "own_repeated"): lambda row: not _outside(row) and row["repeated"],
     ("hazards", "external_supervised"): lambda row: _outside(row) and row["supervised"],
+    **{
+        ("hazards", f"external_{group}"): lambda row, codes=codes: _outside(row) and row["kind"] in codes
+        for group, codes in CAUSE_GROUPS.items()
+    },
     ("hazards", "authority"): lambda row: row["found_by"] == "authority",
+    ("inspections", "entered_by_lot"): lambda row: row["outcome"] in ("done", "partial") and row["by_lot"],
     ("inspections", "entered"): lambda row: row["outcome"] in ("done", "partial"),
     **{
         ("inspections", outcome): lambda row, outcome=outcome: row["outcome"] == outcome
@@ -234,6 +238,29 @@ def _to_a_year(spec: EnterpriseSpec, told: float, age: float, observed: float) -
     return told / part if part > 0 else NAN
 
 
+def _cosine(own: Sequence[float], other: Sequence[float], weights: Sequence[float]) -> float:
+    if any(math.isnan(one) for one in (*own, *other, *weights)):
+        return NAN
+    length = math.hypot(*own) * math.hypot(*other)
+    return sum(one * many * by for one, many, by in zip(own, other, weights, strict=True)) / length if length > 0 else NAN
+
+
+def _likeness(spec: EnterpriseSpec, *told: float) -> float:
+    half = len(told) // 2
+    return _cosine(told[:half], told[half:], [1.0] * half)
+
+
+def _weighted_likeness(spec: EnterpriseSpec, *told: float) -> float:
+    part = len(told) // 3
+    return _cosine(told[:part], told[part : 2 * part], told[2 * part :])
+
+
+def _least_where(spec: EnterpriseSpec, *told: float) -> float:
+    half = len(told) // 2
+    pairs = zip(told[:half], told[half:], strict=True)
+    return min((value for chosen, value in pairs if chosen > 0 and not math.isnan(value)), default=NAN)
+
+
 DERIVED: dict[str, Callable[..., float]] = {
     "first_of": lambda spec, *values: _first(*values),
     "at_least_one": lambda spec, *values: max(_first(*values, 1.0), 1.0),
@@ -251,4 +278,8 @@ DERIVED: dict[str, Callable[..., float]] = {
     "plus": lambda spec, one, other: one + other,
     "any": lambda spec, count: NAN if math.isnan(count) else float(count > 0),
     "is_known": lambda spec, value: float(not math.isnan(value)),
+    "known_or_0": lambda spec, value, beside: NAN if math.isnan(value) and math.isnan(beside) else _first(value, 0.0),
+    "likeness": _likeness,
+    "weighted_likeness": _weighted_likeness,
+    "least_where": _least_where,
 }

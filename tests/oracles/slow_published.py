@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.enterprise.industry_rates import FEWEST, SHAPE, SHAPES, K
-from features.enterprise.schema import ENTERPRISE_TABLES
+from features.enterprise.schema import CASES, ENTERPRISE_TABLES
+from features.enterprise.vocabulary import CAUSE_GROUPS, INDUSTRY_CODES
 from features.schema import MACHINE_SCORES, MACHINES
 from tests.oracles.slow_enterprises import _group, known
 
@@ -121,3 +122,53 @@ def risk(tables: Tables, enterprise: str, as_of: datetime) -> dict[str, float]:
         "above_05": sum(one > 0.05 for one in p) / len(p), "above_20": sum(one > 0.2 for one in p) / len(p),
         "reconstructed": sum(row["reconstructed"] for row in fresh) / len(p),
     }  # fmt: skip
+
+
+# Cases
+
+CAUSES_TOLD = {code: group for group, codes in CAUSE_GROUPS.items() for code in codes}
+
+
+def cases(rows: Sequence[Row], as_of: datetime) -> dict[str, dict[str, Any]]:
+    """The rows of `case_rates` at `as_of`, by group; missing numbers left out."""
+    seen = known(CASES, rows, as_of)
+    if not any(row["event_time"] <= as_of and row["recorded_at"] <= as_of for row in rows):
+        return {name: {} for name in ("all", *INDUSTRY_CODES)}
+    processes = sorted({_group(row, "process") or "" for row in seen if row["process"] is not None})
+    found: dict[str, dict[str, Any]] = {}
+    for name in ("all", *INDUSTRY_CODES, *processes):
+        mine = [row for row in seen if name in ("all", row["industry"], f"{row['industry']}/{row['process']}")]
+        found[name] = _of_cases(mine, found.get(_wider(name), {}) if name != "all" else None, as_of)
+    return found
+
+
+def _of_cases(rows: list[Row], wider: dict[str, Any] | None, as_of: datetime) -> dict[str, Any]:
+    by_years = {years: [row for row in rows if row["event_time"] > as_of - 365 * years * DAY] for years in (1, 3, 5)}
+    here: dict[str, Any] = {f"count_{years}y": len(recent) for years, recent in by_years.items()}
+    here["recent"] = (len(by_years[1]) + 5) / (len(by_years[3]) / 3 + 5)
+
+    def mean(name: str, values: list[float], to: dict[str, Any] | None) -> None:
+        if to is None and values:
+            here[name] = sum(values) / len(values)
+        if to is not None and name in to:
+            here[name] = (sum(values) + 5 * to[name]) / (len(values) + 5)
+
+    told = [row for row in by_years[5] if row["deaths"] is not None]
+    mean("deadly", [row["deaths"] > 0 for row in told], wider)
+    mean("grade", [grade for row in by_years[5] if (grade := _grade(row)) is not None], wider)
+    for group in CAUSE_GROUPS:
+        coded = [row["cause"] for row in by_years[5] if row["cause"] is not None]
+        mean(f"share_{group}", [CAUSES_TOLD.get(cause) == group for cause in coded], wider)
+        deadly = [row["deaths"] > 0 for row in told if CAUSES_TOLD.get(row["cause"]) == group]
+        mean(f"deadly_{group}", deadly, {f"deadly_{group}": here["deadly"]} if "deadly" in here else {})
+        newest = [row["event_time"] for row in rows if CAUSES_TOLD.get(row["cause"]) == group]
+        here |= {f"latest_{group}": max(newest)} if newest else {}
+    return here
+
+
+def _grade(row: Row) -> int | None:
+    """By order 493: so many deaths, serious injuries, or CNY lost."""
+    loss = row["direct_loss"] if row["currency"] in (None, "CNY") else None
+    told = [(row["deaths"], (3, 10, 30)), (row["injuries"], (10, 50, 100)), (loss, (1e7, 5e7, 1e8))]
+    steps = [sum(value >= step for step in thresholds) for value, thresholds in told if value is not None]
+    return max(steps) if steps else None

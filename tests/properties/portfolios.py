@@ -12,6 +12,7 @@ from features.enterprise.compute import compute
 from features.enterprise.history import from_tables
 from features.enterprise.schema import ENTERPRISE_TABLES, PUBLISHED_TABLES
 from features.enterprise.vocabulary import EXPOSURE_BASES
+from features.schema import TIME, Column
 from tests.properties.histories import START, Drawn, Features, Tables, table
 
 ENTERPRISES = ["e1", "e2"]
@@ -51,7 +52,8 @@ DRAWN: dict[str, tuple[int, dict[str, Choice]]] = {
         {
             "hazard_id": ["h1", "h2", "h3"], "site_id": ["s1", "s2", None],
             "found_by": ["self", "self", "insurer", "authority", "third_party"],
-            "grade": ["general", "major"], "kind": ["fire", None], "due": _around(0, 60), "rectified": _around(0, 120),
+            "grade": ["general", "major"], "kind": ["fire", "machinery", "collapse", None],
+            "due": _around(0, 60), "rectified": _around(0, 120),
             "verified": _around(0, 150), "supervised": FLAGS, "repeated": [True, False, None],
         },
     ),
@@ -59,6 +61,7 @@ DRAWN: dict[str, tuple[int, dict[str, Choice]]] = {
         8,
         {
             "visit_id": ["v1", "v2"], "mode": ["on_site", "remote", "unannounced"], "outcome": ["done", "partial", "refused"],
+            "by_lot": [True, False, None],
             "findings": [None, 0.0, 3.0, 7.0], "hours": [None, 2.0], "visitor": ["insurer", "authority"],
         },
     ),
@@ -105,6 +108,7 @@ def portfolios(draw: st.DrawFn, *, dense: float = 1.0) -> Tables:
         rows += [_again(random, row, choices) for row in rows if random.random() < 0.3]
         made[name] = table(ENTERPRISE_TABLES[name], rows, list(choices))
     made["industry_rates"] = _published(random, "industry_rates", GROUPS)
+    made["case_rates"] = _published(random, "case_rates", GROUPS)
     made["machine_risk"] = _published(random, "machine_risk", ENTERPRISES)
     return Drawn(made)
 
@@ -152,11 +156,19 @@ def _published(random: np.random.Generator, name: str, entities: list[str]) -> o
     rows: list[tuple[object, ...]] = []
     for entity in entities:
         for day in sorted(set((random.integers(0, LAST_DAY // 30, random.integers(0, 8)) * 30).tolist())):
-            numbers = [None if random.random() < 0.1 else float(random.choice([0.25, 0.5, 1.0, 3.0])) for _ in contract.own]
+            numbers = [_number(random, column, day) for column in contract.own]
             if contract.own[-1].name == "rows_known":
                 numbers[-1] = 1
             rows.append((entity, 24.0 * day, 0.0, *numbers))
     return table(contract, rows, [column.name for column in contract.own])
+
+
+def _number(random: np.random.Generator, column: Column, day: float) -> object:
+    if random.random() < 0.1:
+        return None
+    if column.type == TIME:
+        return START + timedelta(days=day - float(random.choice([0.0, 40.0, 400.0])))
+    return float(random.choice([0.25, 0.5, 1.0, 3.0]))
 
 
 def features_of(wanted: Catalog) -> Features:

@@ -13,7 +13,7 @@ from features.clock import micros, times
 from features.enterprise import machine_risk, publish
 from features.enterprise.history import from_tables
 from features.enterprise.industry_rates import TABLES, Rates
-from features.enterprise.published import INDUSTRY_RATES, MACHINE_RISK
+from features.enterprise.published import CASE_RATES, INDUSTRY_RATES, MACHINE_RISK
 from features.enterprise.schema import ACCIDENTS, ENTERPRISE_TABLES
 from features.lake import Lake
 from features.schema import EVENT_TIME, MACHINE_SCORES, MACHINES
@@ -184,8 +184,8 @@ def test_a_late_row_makes_later_months_anew_and_leaves_the_others(tmp_path: Path
     lake = lake_of(tmp_path / "lake", tables)
     made = publish.publish(lake)
     before = lake.read("industry_rates")
-    assert made == {"industry_rates": before.num_rows, "machine_risk": 0}
-    assert publish.publish(lake) == {"industry_rates": 0, "machine_risk": 0}
+    assert made == {"industry_rates": before.num_rows, "case_rates": 0, "machine_risk": 0}
+    assert publish.publish(lake) == {"industry_rates": 0, "case_rates": 0, "machine_risk": 0}
     late = accident("e2", START + timedelta(days=100), datetime(2025, 3, 7, tzinfo=UTC), "a2")
     lake.append_rows(ACCIDENTS, late, datetime(2025, 3, 7, tzinfo=UTC), "test")
     assert publish.publish(lake)["industry_rates"] == 2 * 4  # April to July, all and the industry
@@ -201,5 +201,5 @@ def test_a_late_row_makes_later_months_anew_and_leaves_the_others(tmp_path: Path
 
 def test_a_lake_without_enterprises_publishes_nothing(tmp_path: Path) -> None:
     lake = Lake.open(tmp_path / "lake", create=True)
-    assert publish.publish(lake) == {INDUSTRY_RATES.name: 0, MACHINE_RISK.name: 0}
+    assert publish.publish(lake) == {INDUSTRY_RATES.name: 0, CASE_RATES.name: 0, MACHINE_RISK.name: 0}
     assert lake.tables() == []

@@ -27,7 +27,7 @@ def _backtest() -> None:
 
 @promote.callback()
 def _promote() -> None:
-    """Judge a bundle against the champion and make it the one that serving reads, for: machine."""
+    """Judge a bundle against the champion and make it the one that serving reads, for: machine, enterprise."""
 
 
 @backtest.command("machine")
@@ -82,6 +82,35 @@ def promote_machine(
         decision = deciding.promote(
             settings(), kind, bundle, bounds=load_gates(gates), snapshot_id=snapshot, force=force, progress=announce()
         )
+    _told(decision, json_)
+
+
+@promote.command("enterprise")
+def promote_enterprise(
+    bundle: Annotated[str | None, typer.Option(help="Bundle id; by default the newest of enterprise scores.")] = None,
+    gates: Annotated[str | None, typer.Option(help="TOML file of bounds; by default training/enterprise/gates.toml.")] = None,
+    snapshot: Annotated[str, typer.Option(help="Snapshot whose later rows judge, or the latest of enterprises.")] = "latest",
+    force: Annotated[str | None, typer.Option(help="Promote whatever the gates say, for this reason.")] = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Return to the champion before.")] = False,
+    json_: Json = False,
+) -> None:
+    """Judge both scores of enterprises on rows later than they were fitted on; promote them, or refuse (exit 1)."""
+    from features.enterprise.catalog import EVERY
+    from training import promote as deciding
+    from training.enterprise.gates import load_gates
+    from training.enterprise.promote import promote as judged
+
+    if rollback:
+        if bundle or gates or force or snapshot != "latest":
+            raise BadInput("--rollback takes no other option", where="promote", mend="leave the others out")
+        decision = deciding.rollback(settings(), EVERY.name)
+    else:
+        decision = judged(settings(), bundle, bounds=load_gates(gates), snapshot_id=snapshot, force=force, progress=announce())
+    _told(decision, json_)
+
+
+def _told(decision: "Decision", json_: bool) -> None:
+    """Print a decision; one that refuses ends with exit code 1."""
     typer.echo(json.dumps(decision.model_dump(mode="json"), ensure_ascii=False) if json_ else _decision_text(decision))
     if decision.outcome == "refused":
         raise typer.Exit(REFUSED)
@@ -89,6 +118,7 @@ def promote_machine(
 
 def _decision_text(decision: "Decision") -> str:
     """The outcome, then a line for each gate, the failed ones marked."""
+    from features.enterprise.catalog import EVERY
     from training.decisions import decisions
 
     before = decision.before or "none"
@@ -100,12 +130,16 @@ def _decision_text(decision: "Decision") -> str:
         "rolled back": f"rolled back: {decision.bundle} is champion of {decision.kind} again; before: {before}",
     }[decision.outcome]
     lines = [head]
-    lines += [f"  {'passed' if one.passed else 'FAILED'}  {one.gate}: {one.en}" for one in decision.verdicts]
+    for one in decision.verdicts:
+        lines.append(f"  {'passed' if one.passed else 'FAILED'}  {one.gate}: {one.en}")
+        if decision.kind == EVERY.name:
+            lines.append(f"          {one.zh}")
     lines += [f"  note    {note['en']}" for note in decision.notes]
     if decision.judged:
         judged = decision.judged
         days = f"{judged['first'][:10]} to {judged['last'][:10]}"
-        lines.append(f"  judged on {judged['rows']:,} observations of {days}, {judged['failures']:,} failures")
+        came = "failures" if "failures" in judged else "accidents"
+        lines.append(f"  judged on {judged['rows']:,} observations of {days}, {judged[came]:,} {came}")
     if decision.outcome != "unchanged":
         lines.append(f"decision {decisions(settings().home, decision.kind) / decision.id}.json")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from features.documents import write_json
 from training import tracking
 from training.gates import Verdict
 from training.manifest import sha256
+from training.pointer import entity_of
 
 Outcome = Literal["promoted", "refused", "forced", "unchanged", "rolled back"]
 
@@ -44,7 +45,7 @@ class Decision(BaseModel):
 
 def decisions(home: Path, kind: str) -> Path:
     """The folder of a kind's decisions, one JSON document each, in order of time by name."""
-    return home / "decisions" / "machine" / kind
+    return home / "decisions" / entity_of(kind) / kind
 
 
 def keep(home: Path, decision: Decision) -> Path:

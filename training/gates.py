@@ -5,7 +5,7 @@ Pure: figures in, verdicts out. `training.promote` finds the rows and acts on th
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,8 @@ from training.report_words import Text, number, share_of
 SHIPPED = Path(__file__).resolve().parent / "gates.toml"
 CHALLENGER, CHAMPION = "challenger", "champion"
 Share = Annotated[float, Field(ge=0, le=1)]
+Bounds = TypeVar("Bounds", bound=BaseModel)
+FAILURES = Text("failures", "故障")
 
 
 class _Frozen(BaseModel):
@@ -87,11 +89,23 @@ def load_gates(name_or_path: str | Path | None = None) -> Gates:
 
     Raises NotFound for a name without a file, BadInput naming the key at fault.
     """
-    path = SHIPPED if name_or_path in (None, "gates") else Path(str(name_or_path))
+    return load_bounds(Gates, SHIPPED, name_or_path)
+
+
+def load_bounds(sort: type[Bounds], shipped: Path, name_or_path: str | Path | None) -> Bounds:
+    """Bounds of a sort from a TOML file; None or `gates`: those that are shipped. Raises as `load_gates`."""
+    path = shipped if name_or_path in (None, "gates") else Path(str(name_or_path))
     if path.suffix != ".toml":
         raise NotFound("no such gates", where=str(name_or_path), mend="name a TOML file, or `gates` for those shipped")
     document = read_toml(path, "name a TOML file, or `gates` for those shipped")
-    return validated(Gates, document, str(path), "see training/gates.toml for every key")
+    return validated(
+        sort, document, str(path), f"see {'/'.join(shipped.parts[shipped.parts.index('training') :])} for every key"
+    )
+
+
+def not_judged(error: Exception) -> Verdict:
+    """The verdict where there was nothing to judge by."""
+    return Verdict(gate="judged", passed=False, value=None, asked="a snapshot to judge by", en=f"{error}", zh=f"{error}")
 
 
 def enough(compared: Comparison | None, on: JudgedOn, since: str) -> Verdict:
@@ -111,17 +125,17 @@ def absolute(compared: Comparison, score_ms: float, gates: Gates) -> list[Verdic
         f"failures alarmed, alarms on {share_of(compared.budget)}", f"预警覆盖率（预警占 {share_of(compared.budget)}）"
     )
     return [
-        _at_least("event_recall", own["event_recall"], bound.event_recall_at_least, recall),
-        _at_least(
+        at_least("event_recall", own["event_recall"], bound.event_recall_at_least, recall),
+        at_least(
             "log_loss_skill", own["log_loss_skill"], bound.log_loss_skill_at_least,
             Text("share of the base rate's log loss removed", "相对基准率消除的对数损失"),
         ),
-        _between("slope", own["slope"], bound.slope_between, Text("calibration slope", "校准斜率")),
-        _between(
+        between("slope", own["slope"], bound.slope_between, Text("calibration slope", "校准斜率")),
+        between(
             "observed_over_expected", own["observed_over_expected"], bound.observed_over_expected_between,
             Text("observed / expected", "实际 / 预期"),
         ),
-        _fast(score_ms, bound.score_ms_at_most),
+        fast(score_ms, bound.score_ms_at_most),
     ]  # fmt: skip
 
 
@@ -132,47 +146,51 @@ def against(compared: Comparison, gates: Gates) -> list[Verdict]:
     # As a share of the champion's, and so that more is better.
     less = Interval(-loss.value / before, -loss.high / before, -loss.low / before)
     return [
-        _no_worse(
+        no_worse(
             "event_recall_against_champion", gains["event_recall"], bound.event_recall_may_lose, bound.shown_by,
             compared.failures, Text("failures alarmed, challenger less champion", "预警覆盖率之差（挑战者减现役）"),
         ),
-        _no_worse(
+        no_worse(
             "log_loss_against_champion", less, bound.log_loss_may_lose, bound.shown_by, compared.failures,
             Text("log loss saved, as a share of the champion's", "节省的对数损失占现役之比"),
         ),
     ]  # fmt: skip
 
 
-def _at_least(gate: str, figure: Interval, least: float, words: Text) -> Verdict:
-    return _verdict(gate, figure, figure.value >= least, f"at least {least:g}", f"至少 {least:g}", words)
+def at_least(gate: str, figure: Interval, least: float, words: Text) -> Verdict:
+    """Passed if the figure reaches the bound."""
+    return verdict(gate, figure, figure.value >= least, f"at least {least:g}", f"至少 {least:g}", words)
 
 
-def _between(gate: str, figure: Interval, bounds: tuple[float, float], words: Text) -> Verdict:
+def between(gate: str, figure: Interval, bounds: tuple[float, float], words: Text) -> Verdict:
+    """Passed if the figure lies within the bounds."""
     low, high = bounds
     passed = low <= figure.value <= high
-    return _verdict(gate, figure, passed, f"between {low:g} and {high:g}", f"介于 {low:g} 与 {high:g}", words)
+    return verdict(gate, figure, passed, f"between {low:g} and {high:g}", f"介于 {low:g} 与 {high:g}", words)
 
 
-def _fast(milliseconds: float, most: float) -> Verdict:
+def fast(milliseconds: float, most: float) -> Verdict:
+    """Passed if a score takes at most so long."""
     words = Text("milliseconds for one score with its range", "单次评分（含区间）毫秒数")
     figure = Interval(milliseconds, math.nan, math.nan)
-    return _verdict("score_ms", figure, milliseconds <= most, f"at most {most:g}", f"至多 {most:g}", words)
+    return verdict("score_ms", figure, milliseconds <= most, f"at most {most:g}", f"至多 {most:g}", words)
 
 
-def _no_worse(gate: str, gain: Interval, margin: float, shown_by: str, failures: int, words: Text) -> Verdict:
-    """Passed if the gain, or all of its interval, lies above -margin. Where only the interval is too wide, how many failures
+def no_worse(gate: str, gain: Interval, margin: float, shown_by: str, events: int, words: Text, of: Text = FAILURES) -> Verdict:
+    """Passed if the gain, or all of its interval, lies above -margin. Where only the interval is too wide, how many events
     would be needed if it went on like this: an interval shrinks with the root of their number."""
     by_value = gain.value >= -margin
     passed = by_value and (shown_by == "value" or gain.low >= -margin)
-    told = _verdict(gate, gain, passed, f"at least {-margin:g} ({shown_by})", f"至少 {-margin:g}（{shown_by}）", words)
+    told = verdict(gate, gain, passed, f"at least {-margin:g} ({shown_by})", f"至少 {-margin:g}（{shown_by}）", words)
     if passed or not by_value or not math.isfinite(gain.low) or gain.value + margin < 1e-9:
         return told
-    needed = math.ceil(failures * ((gain.value - gain.low) / (gain.value + margin)) ** 2)
-    en = f"{told.en}: too few failures to show it, about {needed:,} would do if it goes on like this"
-    return told.model_copy(update={"en": en, "zh": f"{told.zh}：故障太少，照此约需 {needed:,} 次"})
+    needed = math.ceil(events * ((gain.value - gain.low) / (gain.value + margin)) ** 2)
+    en = f"{told.en}: too few {of.en} to show it, about {needed:,} would do if it goes on like this"
+    return told.model_copy(update={"en": en, "zh": f"{told.zh}：{of.zh}太少，照此约需 {needed:,} 次"})
 
 
-def _verdict(gate: str, figure: Interval, passed: bool, asked_en: str, asked_zh: str, words: Text) -> Verdict:
+def verdict(gate: str, figure: Interval, passed: bool, asked_en: str, asked_zh: str, words: Text) -> Verdict:
+    """A gate with its figure, interval and words."""
     known = math.isfinite(figure.low)
     shown = f"{number(figure.value)} [{number(figure.low)}, {number(figure.high)}]" if known else number(figure.value)
     value, low, high = (one if math.isfinite(one) else None for one in (figure.value, figure.low, figure.high))

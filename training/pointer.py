@@ -1,7 +1,8 @@
 """The pointer to the champion of a kind: one file, moved in one step, that serving watches.
 
-home/champion/machine/<kind>.json names the live bundle and those before it. A bundle only has to be whole and to answer its
-golden rows to be pointed at; whether it deserves it is the question of `training.promote`.
+home/champion/machine/<kind>.json, and of enterprises home/champion/enterprise/enterprise.json, names the live bundle and those
+before it. A bundle only has to be whole and to answer its golden rows to be pointed at; whether it deserves it is the question
+of `training.promote`.
 """
 
 import fcntl
@@ -14,8 +15,11 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from features.enterprise.catalog import EVERY as ENTERPRISES
 from features.errors import BadInput, Conflict, NotFound
 from training.bundle import Bundle
+from training.enterprise.bundle import RiskBundle, read_risk_manifest
+from training.manifest import MANIFEST, read_manifest
 
 _MOST = 50  # champions remembered; decisions keep them all
 
@@ -55,8 +59,13 @@ class Pointer(BaseModel):
         return (Former(bundle=self.previous),)
 
 
+def entity_of(kind: str) -> str:
+    """Whose scores a champion of this kind gives: those of enterprises go by one kind of their own."""
+    return "enterprise" if kind == ENTERPRISES.name else "machine"
+
+
 def pointer_path(home: Path, kind: str) -> Path:
-    return home / "champion" / "machine" / f"{kind}.json"
+    return home / "champion" / entity_of(kind) / f"{kind}.json"
 
 
 def read_pointer(home: Path, kind: str) -> Pointer | None:
@@ -75,11 +84,14 @@ def newest_bundle(home: Path, kind: str, say: Callable[[str], None] | None = Non
 
     Raises NotFound without a bundle, BadInput if all are damaged.
     """
-    from training.manifest import MANIFEST, read_manifest
-
+    of_machines = entity_of(kind) == "machine"
     found, damaged = [], []
-    for path in sorted((home / "bundles").glob(f"machine-{kind}-*/{MANIFEST}")):
+    for path in sorted((home / "bundles").glob(f"{f'machine-{kind}' if of_machines else kind}-*/{MANIFEST}")):
         try:
+            if not of_machines:
+                made = read_risk_manifest(path.parent)
+                found.append((made.created_at, made.bundle_id))
+                continue
             manifest = read_manifest(path.parent)
         except BadInput as error:
             damaged.append(error)
@@ -92,27 +104,45 @@ def newest_bundle(home: Path, kind: str, say: Callable[[str], None] | None = Non
         if say:
             say(f"a bundle is passed over: {fault}")
     if not found:
-        raise NotFound(
-            f"no bundle of kind {kind}", where=str(home / "bundles"), mend=f"run `forewarn train machine --kind {kind}`"
-        )
+        verb = f"forewarn train machine --kind {kind}" if of_machines else "forewarn train enterprise"
+        raise NotFound(f"no bundle of kind {kind}", where=str(home / "bundles"), mend=f"run `{verb}`")
     return max(found)[1]
 
 
 def whole_bundle(home: Path, kind: str, bundle_id: str) -> Bundle:
-    """A bundle that could be champion of the kind.
+    """A bundle of machines that could be champion of the kind.
 
     Raises NotFound if it is not there; BadInput if it is damaged, of another kind, or answers its golden rows otherwise.
     """
-    path = home / "bundles" / bundle_id
-    if Path(bundle_id).name != bundle_id or not path.is_dir():
-        raise NotFound(f"no bundle {bundle_id}", where=str(home / "bundles"), mend="train, or name an existing bundle")
-    bundle = Bundle.load(path)
+    bundle = Bundle.load(_folder(home, bundle_id))
     bundle.check_golden()
     if bundle.manifest.kind.name != kind:
         raise BadInput(
             f"the bundle is of kind {bundle.manifest.kind.name}", where=bundle_id, mend=f"name a bundle of kind {kind}"
         )
     return bundle
+
+
+def whole_risk_bundle(home: Path, bundle_id: str) -> RiskBundle:
+    """A bundle of enterprise scores that could be champion. Raises as `whole_bundle` does."""
+    bundle = RiskBundle.load(_folder(home, bundle_id))
+    bundle.check_golden()
+    return bundle
+
+
+def check_whole(home: Path, kind: str, bundle_id: str) -> None:
+    """Raises as `whole_bundle` does unless the bundle could be champion of the kind."""
+    if entity_of(kind) == "machine":
+        whole_bundle(home, kind, bundle_id)
+    else:
+        whole_risk_bundle(home, bundle_id)
+
+
+def _folder(home: Path, bundle_id: str) -> Path:
+    path = home / "bundles" / bundle_id
+    if Path(bundle_id).name != bundle_id or not path.is_dir():
+        raise NotFound(f"no bundle {bundle_id}", where=str(home / "bundles"), mend="train, or name an existing bundle")
+    return path
 
 
 @contextmanager
@@ -137,7 +167,7 @@ def advance(home: Path, kind: str, bundle_id: str, *, decision: str | None = Non
 
     Raises what `whole_bundle` raises, before anything has changed.
     """
-    whole_bundle(home, kind, bundle_id)
+    check_whole(home, kind, bundle_id)
     before = read_pointer(home, kind)
     if before is not None and before.bundle == bundle_id:
         return before
@@ -153,7 +183,7 @@ def step_back(home: Path, kind: str, *, decision: str | None = None) -> Pointer:
     Raises NotFound without a champion, Conflict without one before it, and what `whole_bundle` raises if that one cannot serve.
     """
     former = before(home, kind)
-    whole_bundle(home, kind, former[-1].bundle)
+    check_whole(home, kind, former[-1].bundle)
     return _write(home, kind, former[-1].bundle, former[:-1], decision, None)
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
 from features.catalog import catalog
 from features.clock import micros
@@ -77,11 +78,42 @@ def promote(
     fails once the pointer has moved is a note of the decision: the new champion serves.
     """
     say = progress or (lambda text: None)
-    if force is not None and not force.strip():
-        raise BadInput("a promotion is forced for a reason", where="--force", mend="say why in a few words")
-    home = settings.home
+    check_reason(force)
+    home, asked = settings.home, bounds or gates.load_gates()
     bundle_id = bundle_id or pointer.newest_bundle(home, kind, say)
     challenger = pointer.whole_bundle(home, kind, bundle_id)
+
+    def judged(before: str | None) -> Judgement:
+        return _judged_if_possible(settings, kind, challenger, before, asked, snapshot_id, force, say)
+
+    return decide(settings, kind, bundle_id, judged, asked, force)
+
+
+def check_reason(force: str | None) -> None:
+    """Raises BadInput for a promotion that is forced without a reason."""
+    if force is not None and not force.strip():
+        raise BadInput("a promotion is forced for a reason", where="--force", mend="say why in a few words")
+
+
+class Judged(Protocol):
+    """What a decision asks of a judgement: of which snapshot, the verdict of every gate, notes, and figures as JSON."""
+
+    @property
+    def snapshot(self) -> str: ...
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]: ...
+    @property
+    def notes(self) -> tuple[Text, ...]: ...
+    @property
+    def passed(self) -> bool: ...
+    def document(self) -> dict[str, Any] | None: ...
+
+
+def decide(
+    settings: Settings, kind: str, bundle_id: str, judged: Callable[[str | None], Judged], bounds: BaseModel, force: str | None
+) -> Decision:
+    """Make a bundle that could serve the champion if its judgement, given the champion's id, passes or is forced."""
+    home = settings.home
     tracking.check(settings)
     with pointer.deciding(home, kind):
         now = pointer.read_pointer(home, kind)
@@ -90,8 +122,7 @@ def promote(
         if now and before == bundle_id:
             tracking.mark_champion(settings, kind, bundle_id, reason=now.forced)
             return decided(facts, "unchanged", champion=before)
-        bounds = bounds or gates.load_gates()
-        judgement = _judged_if_possible(settings, kind, challenger, before, bounds, snapshot_id, force, say)
+        judgement = judged(before)
         outcome: Outcome = "promoted" if judgement.passed else "refused" if force is None else "forced"
         decision = decided(
             facts, outcome, champion=before if outcome == "refused" else bundle_id, snapshot=judgement.snapshot or None,
@@ -116,7 +147,7 @@ def rollback(settings: Settings, kind: str) -> Decision:
     tracking.check(settings)
     with pointer.deciding(home, kind):
         former, now = pointer.before(home, kind)[-1].bundle, pointer.read_pointer(home, kind)
-        pointer.whole_bundle(home, kind, former)
+        pointer.check_whole(home, kind, former)
         facts = {"verb": "rollback", "kind": kind, "bundle": former, "before": now.bundle if now else None}
         decision = decided(facts, "rolled back", champion=former)
         keep(home, decision)
@@ -250,5 +281,4 @@ def _judged_if_possible(
     except (BadInput, NotFound) as error:
         if force is None:
             raise
-        lacking = Verdict(gate="judged", passed=False, value=None, asked="a snapshot to judge by", en=f"{error}", zh=f"{error}")
-        return Judgement("", (lacking,), (), None)
+        return Judgement("", (gates.not_judged(error),), (), None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from features.enterprise.catalog import EVERY as ENTERPRISES
 from features.errors import Conflict
 from features.settings import Settings
 
@@ -89,7 +90,8 @@ class Registered:
 
 
 def model_name(kind: str) -> str:
-    return f"forewarn-machine-{kind}"
+    """The registered model of a machine kind, or the one of enterprises."""
+    return "forewarn-enterprise" if kind == ENTERPRISES.name else f"forewarn-machine-{kind}"
 
 
 def record(settings: Settings, what: Record) -> Registered:

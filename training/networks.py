@@ -2,7 +2,8 @@
 
 A window is standardised. A bank of filters looks at each reading's recent past, and a linear mix at all channels of a step. A
 trunk, GRU (Cho et al. 2014) or dilated causal convolutions (van den Oord et al. 2016; Bai, Kolter & Koltun 2018), reads what
-both say. Pools over time count and weigh what bank and trunk found, and a small head speaks.
+both say. Pools over time count and weigh what bank and trunk found; products of readings with earlier ones, lag by lag, are
+summed up beside it and tell how their order goes on. A small head speaks.
 """
 
 from collections.abc import Sequence

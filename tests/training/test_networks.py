@@ -6,6 +6,7 @@ import torch
 
 from tests.training.windows import NAMES, layout, random_windows
 from training.network_config import LoopConfig, NetworkConfig
+from training.network_layers import PARTS, echoes
 from training.networks import Standardised, build, fit_inputs
 
 SMALL = NetworkConfig(width=6, layers=2, filters=2, filter_steps=4, echoes=2, mix=5, stride=3, hidden=8)
@@ -55,6 +56,24 @@ def test_what_explains_a_reading_is_taken_out_at_first():
         correlation = abs(float(np.corrcoef(seen, x[..., 2].flatten())[0, 1]))
         assert (correlation > 0.8) == follows
         assert made.clear.weight[0, 1] > 0.8
+
+
+def test_echoes_are_mean_products_with_earlier_readings():
+    random = np.random.default_rng(2)
+    x, present = random.standard_normal((3, 21, 2)), np.ones((3, 21, 1))
+    present[1, :8] = 0.0
+    x = (x + 3.0) * present
+    found = echoes(torch.from_numpy(x), torch.from_numpy(present), 5).numpy()
+    assert found.shape == (3, len(PARTS), 5 * 2)
+    for n, start in ((0, 0), (1, 8)):
+        own = x[n, start:] - x[n, start:].mean(axis=0)
+        own = np.concatenate([np.zeros((21 - len(own), 2)), own])
+        for row, part in enumerate(PARTS):
+            first = 21 - (21 + part - 1) // part
+            for lag in range(5):
+                earlier = np.concatenate([np.zeros((lag, 2)), own[: 21 - lag]])
+                wanted = (own * earlier)[first:].sum(axis=0) / present[n, first:].sum()
+                np.testing.assert_allclose(found[n, row].reshape(5, 2)[4 - lag], wanted, atol=1e-12)
 
 
 class Forgets(torch.nn.Module):

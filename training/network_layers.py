@@ -90,7 +90,7 @@ def first_as_it_is(channels: int, readings: Sequence[int]) -> nn.Linear:
 
 
 def echoes(x: Tensor, present: Tensor, most: int) -> Tensor:
-    """[n, parts, c * most]: means of each channel, less its mean over the window, times what it was most - 1, ..., 1, 0 steps
+    """[n, parts, most * c]: means of each channel, less its mean over the window, times what it was most - 1, ..., 1, 0 steps
     before, over the newest 1 / p of the window. x [n, t, c], present [n, t, 1]."""
     steps = x.shape[1]
     x = (x - x.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True).clamp(min=1.0)) * present

@@ -4,7 +4,8 @@ A row of the first of a month D (00:00 UTC, both its clocks) and a group holds, 
 published by then, whenever they happened:
 
 count_1y, count_3y, count_5y   cases that happened in (D - 365 d, D], (D - 1095 d, D], (D - 1825 d, D]
-recent                         those of the last year against a third of those of three, each with K more
+recent                         cases first published in (D - 365 d, D] against a third of those of (D - 1095 d, D], each with K
+                               more; by publication, which is as late in one year as in another
 deadly                         share of the cases of five years with deaths, of those that tell them
 grade                          mean grade of these five years' cases (features/enterprise/grades.py: 0 ordinary .. 3 especially
                                major), of those that tell deaths, injuries or a loss in CNY
@@ -27,7 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import in_order, known_spans, micros, times
+from features.clock import NEVER, in_order, known_spans, micros, times
 from features.enterprise.grades import rules
 from features.enterprise.kernel import DAY
 from features.enterprise.published import ALL, CASE_RATES, INDUSTRY_GROUP
@@ -36,7 +37,7 @@ from features.enterprise.vocabulary import CAUSE_GROUPS, CURRENCY, INDUSTRY_CODE
 from features.history import Ints
 from features.schema import EVENT_TIME, NUMBER, RECORDED_AT, TIME
 
-VERSION = 1
+VERSION = 2
 K = 5.0
 # What is read of the cases: no narrative.
 COLUMNS = [*CASES.key, RECORDED_AT, "process", "cause", "deaths", "injuries", "direct_loss", "currency"]
@@ -51,12 +52,14 @@ Marks = npt.NDArray[np.bool_]
 class Case:
     """All versions of all cases in contract order: clocks, the groups they count in, and what they tell.
 
+    published: when the first version of the case became known.
     cause: place in CAUSE_GROUPS, len(CAUSE_GROUPS) for another one, -1 for none told. grade: -1 for none told.
     """
 
     event: Ints
     known_from: Ints
     known_to: Ints
+    published: Ints
     industry: Ints
     process: Ints
     cause: Ints
@@ -86,8 +89,11 @@ def read(rows: pa.Table) -> tuple[Case, Groups]:
     told = (deaths, injuries, np.where(in_cny, loss, np.nan))
     event = times(rows, EVENT_TIME)
     none_told = np.isnan(np.stack(told)).all(axis=0)
+    known_from, known_to = known_spans(rows, CASES)
+    first = np.append(True, known_to[:-1] == NEVER)[: len(event)]
+    published = known_from[np.maximum.accumulate(np.where(first, np.arange(len(event)), 0))]
     found = Case(
-        event, *known_spans(rows, CASES), _places(industry, names), _places(process, names),
+        event, known_from, known_to, published, _places(industry, names), _places(process, names),
         _causes(rows.column("cause")), ~np.isnan(deaths), deaths > 0.0, np.where(none_told, -1, _grades(event, *told)),
     )  # fmt: skip
     return found, Groups(names, wider)
@@ -154,16 +160,16 @@ def _numbers(cases: Case, groups: Groups, seen: Marks, moment: int) -> tuple[dic
 
     year, three, five = (cases.event > moment - years * _YEAR for years in (1, 3, 5))
     told, deadly, graded = five & cases.tells_deaths, five & cases.deadly, five & (cases.grade >= 0)
-    n1, n3 = count(year), count(three)
+    new, newer = (count(cases.published > moment - years * _YEAR) for years in (3, 1))
     steps = [count(five & (cases.grade >= step)) for step in range(1, int(cases.grade.max(initial=0)) + 1)]
     found = {
-        "count_1y": n1,
-        "count_3y": n3,
+        "count_1y": count(year),
+        "count_3y": count(three),
         "count_5y": count(five),
-        "recent": (n1 + K) / (n3 / 3.0 + K),
+        "recent": (newer + K) / (new / 3.0 + K),
         "deadly": _drawn(count(deadly), count(told), groups.wider),
         # A grade is the number of the steps that it has taken.
-        "grade": _drawn(np.sum(steps, axis=0) if steps else np.zeros(len(n1)), count(graded), groups.wider),
+        "grade": _drawn(np.sum(steps, axis=0) if steps else np.zeros(len(new)), count(graded), groups.wider),
     }
     coded = count(five & (cases.cause >= 0))
     for place, name in enumerate(_GROUPS):

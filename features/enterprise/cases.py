@@ -36,8 +36,8 @@ def specs() -> list[EnterpriseSpec]:
         ),
         _ROWS(
             name="case_recent", column="recent", whose="industry", unit="x",
-            words_en="published cases of the industry, the last year against the last three",
-            words_zh="行业近一年已公布案例相对近三年",
+            words_en="cases of the industry published in the last year against the last three",
+            words_zh="行业近一年公布案例数相对近三年",
         ),
         _S(
             name="_case_exposure", table=INDUSTRY_RATES.name, op="last", column="exposure", whose="industry",

@@ -134,6 +134,10 @@ def cases(rows: Sequence[Row], as_of: datetime) -> dict[str, dict[str, Any]]:
     seen = known(CASES, rows, as_of)
     if not any(row["event_time"] <= as_of and row["recorded_at"] <= as_of for row in rows):
         return {name: {} for name in ("all", *INDUSTRY_CODES)}
+    first: dict[str, datetime] = {}
+    for row in sorted(rows, key=lambda row: row["recorded_at"]):
+        first.setdefault(row["case_id"], max(row["event_time"], row["recorded_at"]))
+    seen = [{**row, "published": first[row["case_id"]]} for row in seen]
     processes = sorted({_group(row, "process") or "" for row in seen if row["process"] is not None})
     found: dict[str, dict[str, Any]] = {}
     for name in ("all", *INDUSTRY_CODES, *processes):
@@ -145,7 +149,8 @@ def cases(rows: Sequence[Row], as_of: datetime) -> dict[str, dict[str, Any]]:
 def _of_cases(rows: list[Row], wider: dict[str, Any] | None, as_of: datetime) -> dict[str, Any]:
     by_years = {years: [row for row in rows if row["event_time"] > as_of - 365 * years * DAY] for years in (1, 3, 5)}
     here: dict[str, Any] = {f"count_{years}y": len(recent) for years, recent in by_years.items()}
-    here["recent"] = (len(by_years[1]) + 5) / (len(by_years[3]) / 3 + 5)
+    newer, new = (sum(row["published"] > as_of - days * DAY for row in rows) for days in (365, 1095))
+    here["recent"] = (newer + 5) / (new / 3 + 5)
 
     def mean(name: str, values: list[float], to: dict[str, Any] | None) -> None:
         if to is None and values:

@@ -43,6 +43,10 @@ def specs() -> list[EnterpriseSpec]:
             words_en="findings per visit, the last year", words_zh="近一年每次检查发现问题数",
         ),
         _ROWS(
+            name="visit_findings_by_lot_1095d", op="mean", column="findings", select="entered_by_lot", window_hours=days(1095),
+            words_en="findings per visit drawn by lot, the last three years", words_zh="近三年双随机检查每次发现问题数",
+        ),
+        _ROWS(
             name="visit_findings_last", op="last", column="findings", select="entered",
             words_en="findings of the latest visit", words_zh="最近一次检查发现问题数",
         ),

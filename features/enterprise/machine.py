@@ -1,13 +1,14 @@
 """The risk of the enterprise's machines, from the dated table `machine_risk`.
 
-A row counts for 30 days, as a score does in it (features/enterprise/machine_risk.py): older ones tell nothing any more, and
-their features are missing. How old the oldest score is that counts stands beside them.
+Of the risk now a row counts for 30 days, as a score does in it (features/enterprise/machine_risk.py): older ones tell nothing
+any more, and their features are missing. How old the oldest score is that counts stands beside them. What machines usually are
+like is the mean over the rows of a quarter, a year.
 """
 
 from functools import partial
 
 from features.enterprise.published import MACHINE_RISK
-from features.enterprise.spec import EnterpriseSpec, days
+from features.enterprise.spec import EnterpriseSpec, days, over
 
 FAMILY = "machine"
 HOLDS_DAYS = 30
@@ -36,6 +37,20 @@ def specs() -> list[EnterpriseSpec]:
         _LAST(
             name="machine_risk_mean", column="p72_mean",
             words_en=f"{_P_EN}, mean of machines", words_zh=f"设备平均{_P_ZH}",
+        ),
+        *over(
+            _S(
+                name="machine_risk_usual_sum", op="mean", column="p72_sum",
+                words_en=f"{_P_EN}, added up over machines, mean", words_zh=f"各设备{_P_ZH}合计均值",
+            ),
+            90, 365,
+        ),
+        *over(
+            _S(
+                name="machine_risk_usual_mean", op="mean", column="p72_mean",
+                words_en=f"{_P_EN}, mean of machines", words_zh=f"设备平均{_P_ZH}",
+            ),
+            365,
         ),
         _LAST(
             name="machine_risk_above_05", column="above_05", unit="share",

@@ -126,7 +126,7 @@ def _enterprises(
     first_day = (begin - datetime(begin.year, 1, 1, tzinfo=UTC)) // timedelta(days=1)
     life = enterprise_life.live(roll, days, first_day)
     made = enterprise_machines.machinery(roll, watch, days + enterprise_life.AFTER_DAYS, len(moments))
-    ids = [f"enterprise-{place:03d}" for place in range(roll.size)]
+    ids = tables.numbered("enterprise", roll.size)
     start = micros(begin)
     frame = Frame(ids, start, start + days * DAY, start + roll.joins.astype(np.int64) * DAY)
     machine_ids = [tables.machine_id(wanted.fleet.world.kinds[kind], index) for index, kind in enumerate(watch.kind.tolist())]

@@ -110,7 +110,8 @@ def rows(roll: Roll, found: Accidents, frame: Frame, machine_ids: list[str]) -> 
     count = len(found.at)
     draws = stream(roll.seed, Draw.CLAIMS, 1).random((count, 2))
     dies = ~np.isnan(found.corrected) & (found.severity == 1) & (found.deaths > 0)
-    anew = ~np.isnan(found.corrected) & ~dies
+    guess = np.round(found.loss * (0.6 + 0.6 * draws[:, 1]), -2)
+    anew = ~np.isnan(found.corrected) & ~dies & (guess != found.loss)
     columns: Columns = {
         "accident_id": numbered("accident", count),
         "site_id": (told.site_words(roll), told.sites_of(roll, found.of, Draw.ACCIDENTS)),
@@ -119,7 +120,7 @@ def rows(roll: Roll, found: Accidents, frame: Frame, machine_ids: list[str]) -> 
         "cause": (found.cause_words, np.where(draws[:, 0] < 0.03, -1, found.cause)),
         "deaths": np.where(dies, 0, found.deaths),
         "injuries": np.where(dies, found.injuries + found.deaths, found.injuries),
-        "direct_loss": np.where(anew, np.round(found.loss * (0.6 + 0.6 * draws[:, 1]), -2), found.loss),
+        "direct_loss": np.where(anew, guess, found.loss),
         "currency": one("CNY", count),
     }
     again = np.flatnonzero(dies | anew)

@@ -127,7 +127,6 @@ def _by_enterprise(roll: Roll, values: npt.NDArray[Any]) -> Floats:
 def _expected(roll: Roll, watch: Watch) -> Singles:
     """[machine, moment, span]: mean hazard a day over SPANS from the moment on, by regression on the state then."""
     lean = np.repeat(lean_of(roll), roll.machines)
-    summed = np.concatenate([np.zeros((len(watch.kind), 1)), np.cumsum(watch.hazard, axis=1, dtype=np.float64)], axis=1)
     out = np.zeros((len(watch.kind), len(watch.days), len(SPANS)), np.float32)
     for kind in np.unique(watch.kind):
         of = np.flatnonzero(watch.kind == kind)
@@ -137,7 +136,9 @@ def _expected(roll: Roll, watch: Watch) -> Singles:
         gram, cross = np.zeros((size, size)), np.zeros((size, len(SPANS)))
         for some in _blocks(of, len(at)):
             x = _design(watch, lean, some, at).astype(np.float64)
-            rows = [(summed[some][:, fitted + high] - summed[some][:, fitted + low]) / (high - low) for low, high in SPANS]
+            summed = np.cumsum(watch.hazard[some], axis=1, dtype=np.float64)
+            summed = np.concatenate([np.zeros((len(some), 1)), summed], axis=1)
+            rows = [(summed[:, fitted + high] - summed[:, fitted + low]) / (high - low) for low, high in SPANS]
             gram += x.T @ x
             cross += x.T @ np.stack(rows, axis=2).reshape(len(x), -1)
         # A ridge in proportion to each column's own size, worth so many rows; the level is left alone.

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from features.enterprise import schema
 from features.schema import TableContract
+from features.simulator import tables as machine_tables
 from features.simulator.chance import Ints
 from features.simulator.enterprise_life import OUTCOMES, REFUSED, VISITORS, YEAR, Life
 from features.simulator.enterprise_roll import Draw, Roll, pick, stream
@@ -32,9 +33,9 @@ def tables(roll: Roll, life: Life, frame: Frame, days: int) -> Iterator[Told]:
     yield schema.INSPECTIONS, _inspections(roll, life, frame, site)
 
 
-def site_words(roll: Roll) -> list[str]:
+def site_words(roll: Roll) -> tuple[str, ...]:
     """Ids of sites, as the machines' table names them."""
-    return [f"site-{place:03d}" for place in range(len(roll.site_of))]
+    return machine_tables.numbered("site", len(roll.site_of))
 
 
 def sites_of(roll: Roll, enterprise: Ints, purpose: Draw) -> Ints:

@@ -6,6 +6,7 @@ maintenance happens, and is recorded, after the repair. Failures and errors lie 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,16 @@ def _passport(world: World, kind: KindWorld, about: Passport, begin: int) -> Row
         "kind": _one(kind.name),
         "model": ([make.name for make in kind.makes], np.array([about.make])),
         "age_hours": np.array([about.age_hours]),
-        "site_id": ([f"site-{place:03d}" for place in range(world.sites)], np.array([about.site])),
-        "enterprise_id": ([f"enterprise-{place:03d}" for place in range(world.enterprises)], np.array([about.enterprise])),
+        "site_id": (numbered("site", world.sites), np.array([about.site])),
+        "enterprise_id": (numbered("enterprise", world.enterprises), np.array([about.enterprise])),
     }
     return np.array([begin]), None, columns
+
+
+@lru_cache(maxsize=4)
+def numbered(name: str, count: int) -> tuple[str, ...]:
+    """The ids of sites and enterprises; they say nothing."""
+    return tuple(f"{name}-{place:03d}" for place in range(count))
 
 
 def failed_at(machine: Machine, begin: int) -> tuple[Ints, Ints]:

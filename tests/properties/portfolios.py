@@ -98,11 +98,17 @@ GROUPS = ["all", "construction", "construction/piling", "food", "region:north"]
 
 
 @st.composite
-def portfolios(draw: st.DrawFn, *, dense: float = 1.0) -> Tables:
-    """Contract tables of two enterprises and the published tables about them, every row with its two clocks."""
+def portfolios(draw: st.DrawFn, *, dense: float = 1.0, only: str = "") -> Tables:
+    """Contract tables of two enterprises and the published tables about them, every row with its two clocks.
+
+    only: the one table that has rows beside the enterprises and what is published.
+    """
     random = np.random.default_rng(draw(st.integers(0, 1 << 32)))
     made = {"enterprises": _enterprises(draw)}
     for name, (count, choices) in DRAWN.items():
+        if only not in ("", name):
+            made[name] = ENTERPRISE_TABLES[name].arrow.empty_table()
+            continue
         rows = [_row(random, choices) for _ in range(random.integers(0, max(1, round(2 * dense * count)) + 1))]
         # Some keys come again, later recorded: corrections.
         rows += [_again(random, row, choices) for row in rows if random.random() < 0.3]

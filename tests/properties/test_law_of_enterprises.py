@@ -22,7 +22,7 @@ SEARCH = settings(max_examples=100, deadline=None, database=None, derandomize=Tr
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_feature_sees_what_was_not_known(data: st.DataObject) -> None:
     tables: Tables = data.draw(portfolios())
     as_of: datetime = data.draw(looks)
@@ -35,7 +35,7 @@ def test_the_drawn_portfolios_reach_every_feature() -> None:
     values: list[np.ndarray] = []
 
     @given(portfolios())
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.generate,))
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None, phases=(Phase.generate,))
     def gather(tables: Tables) -> None:
         as_of = np.repeat([micros(look) for look in LOOKS], 2)
         values.append(compute(catalog(), from_tables(tables, ENTERPRISES), np.tile([0, 1], len(LOOKS)), as_of))
@@ -156,19 +156,23 @@ def spans_forgotten(tables: Tables, as_of: datetime) -> np.ndarray:
     return compute(catalog(), history, np.arange(2), np.full(2, micros(as_of)))
 
 
+LEAKY = [
+    "enterprises", "exposures", "hazards", "inspections", "violations", "permits", "credit", "trainings", "certificates",
+    "spending", "subcontracting", "accidents", "policies", "claims",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "leak",
+    ("only", "leak"),
     [
-        *(at_once(name) for name in ("enterprises", "exposures", "hazards", "inspections", "violations", "permits", "credit")),
-        *(at_once(name) for name in ("trainings", "certificates", "spending", "subcontracting")),
-        *(at_once(name) for name in ("accidents", "policies", "claims")),
-        a_month_later, rates_of_the_month_to_come, spans_forgotten,
+        *((name, at_once(name)) for name in LEAKY),
+        ("accidents", a_month_later), ("enterprises", rates_of_the_month_to_come), ("hazards", spans_forgotten),
     ],
 )  # fmt: skip
-def test_a_planted_leak_breaks_the_law(leak: Features) -> None:
+def test_a_planted_leak_breaks_the_law(only: str, leak: Features) -> None:
     def caught(tables: Tables) -> bool:
-        return any(breaks_law(leak, tables, as_of).size for as_of in LOOKS[::2])
+        return any(breaks_law(leak, tables, as_of).size for as_of in LOOKS[::3])
 
     # `find` raises NoSuchExample where no history gives the leak away.
-    found = find(portfolios(), caught, settings=SEARCH)
-    assert not any(breaks_law(honest, found, as_of).size for as_of in LOOKS[::2])
+    found = find(portfolios(dense=2.0, only=only), caught, settings=SEARCH)
+    assert not any(breaks_law(honest, found, as_of).size for as_of in LOOKS[::3])

@@ -1,10 +1,7 @@
 """The live bundle of each machine kind: read from the pointer that `promote` writes, watched, swapped in one step."""
 
 import json
-import logging
-import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.catalog import Catalog, pooled
-from features.errors import BadInput, ForewarnError, NotFound
+from features.errors import BadInput, NotFound
 from features.history import History
 from features.kinds import MachineKind
 from features.lake import Lake
@@ -23,13 +20,11 @@ from features.observations import AS_OF
 from features.pooled import EVERY
 from features.schema import MACHINE, MACHINES, TIME
 from features.view import View
+from serving.watched import RETRY_SECONDS, Watched
 from training.bundle import Bundle
 
 if TYPE_CHECKING:
     from features.sequences import Batch, Windows
-
-log = logging.getLogger("forewarn.champion")
-RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -85,15 +80,6 @@ class Champion:
         return replace(self, catalog=pooled(kind))
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What the pointer file looked like when it was read: a rewritten file differs in at least one."""
-
-    mtime_ns: int
-    inode: int
-    size: int
-
-
 def pointers(home: Path) -> Path:
     return home / "champion" / "machine"
 
@@ -144,16 +130,21 @@ def load_champion(home: Path, kind: str) -> Champion:
         declared = _declared(home).get(kind)
         if declared is not None:
             return load_champion(home, EVERY.name).of(declared)
+    return _loaded(pointed_at(home, pointer, lambda: unknown_kind(kind, kinds_with_champion(home))))
+
+
+def pointed_at(home: Path, pointer: Path, none: Callable[[], NotFound]) -> Path:
+    """The bundle directory that a pointer names. Raises `none` without a pointer, BadInput on a damaged one, NotFound."""
     try:
         document = json.loads(pointer.read_text(encoding="utf-8"))
-        path = home / document["path"]
+        path = Path(home, document["path"])
     except FileNotFoundError:
-        raise unknown_kind(kind, kinds_with_champion(home)) from None
+        raise none() from None
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"not a champion pointer: {error}", where=str(pointer), mend="promote a bundle again") from None
     if not path.is_dir():
         raise NotFound(f"the champion's bundle {document['path']} is gone", where=str(pointer), mend="promote another bundle")
-    return _loaded(path)
+    return path
 
 
 def unknown_kind(kind: str, known: list[str]) -> NotFound:
@@ -162,54 +153,16 @@ def unknown_kind(kind: str, known: list[str]) -> NotFound:
     return NotFound(f"no champion for machine kind {kind!r}", where="kind", mend=listed)
 
 
-class Champions:
-    """All champions under a home. `refresh` reads what changed; readers always see one complete set.
-
-    A new bundle that fails to load, or misses its golden row, leaves the old one in service and is reported in `failures`; it
-    is tried again every `retry_seconds`, since its directory may be mended while its pointer stays.
-    """
+class Champions(Watched[Champion]):
+    """All champions of machines under a home, and the pooled one lent to the kinds without one of their own."""
 
     def __init__(self, home: Path, *, retry_seconds: float = RETRY_SECONDS) -> None:
-        self.home, self._retry_seconds = home, retry_seconds
-        self._retry_at: dict[str, float] = {}
-        self._current: Mapping[str, Champion] = {}
+        super().__init__(pointers(home), lambda kind: load_champion(home, kind), retry_seconds)
+        self.home = home
         self._lent: Mapping[str, Champion] = {}
-        self._seen: dict[str, _Seen] = {}
-        self._lock = threading.Lock()
-        self.failures: dict[str, str] = {}
 
-    def refresh(self) -> bool:
-        """Load what is new or changed; True if any champion was swapped."""
-        with self._lock:
-            found = {entry.stem: entry for entry in sorted(pointers(self.home).glob("*.json"))}
-            current = {kind: champion for kind, champion in self._current.items() if kind in found}
-            changed = len(current) != len(self._current)
-            self.failures = {kind: line for kind, line in self.failures.items() if kind in found}
-            self._seen = {kind: seen for kind, seen in self._seen.items() if kind in found}
-            for kind, pointer in found.items():
-                try:
-                    status = pointer.stat()
-                except FileNotFoundError:
-                    continue
-                seen = _Seen(status.st_mtime_ns, status.st_ino, status.st_size)
-                waits = kind not in self.failures or time.monotonic() < self._retry_at[kind]
-                if self._seen.get(kind) == seen and waits:
-                    continue
-                self._seen[kind] = seen
-                try:
-                    current[kind] = load_champion(self.home, kind)
-                except (ForewarnError, OSError) as error:
-                    if self.failures.get(kind) != str(error):
-                        log.error("champion of %s not loaded, the one before stays: %s", kind, error)
-                    self.failures[kind] = str(error)
-                    self._retry_at[kind] = time.monotonic() + self._retry_seconds
-                    continue
-                self.failures.pop(kind, None)
-                changed = True
-                log.info("champion of %s is now %s", kind, current[kind].bundle_id)
-            self._lent = self._lend(current.get(EVERY.name), current)
-            self._current = current
-            return changed
+    def _beside(self, current: Mapping[str, Champion]) -> None:
+        self._lent = self._lend(current.get(EVERY.name), current)
 
     def _lend(self, every: Champion | None, own: Mapping[str, Champion]) -> dict[str, Champion]:
         """The pooled champion for each kind that the lake knows and that has none of its own."""
@@ -230,24 +183,3 @@ class Champions:
         if champion is None:
             raise unknown_kind(kind, [*self._current, *self._lent])
         return champion
-
-    def missing(self) -> list[str]:
-        """Kinds whose pointer names a bundle that did not load, with none before it to stay in service."""
-        return [kind for kind in self.failures if kind not in self._current]
-
-    def all(self) -> list[Champion]:
-        return list(self._current.values())
-
-    def watch(self, stop: threading.Event, every_seconds: float = 1.0) -> threading.Thread:
-        """Refresh in a daemon thread until `stop` is set, so that loading never delays a request."""
-
-        def loop() -> None:
-            while not stop.wait(every_seconds):
-                try:
-                    self.refresh()
-                except OSError as error:
-                    log.error("champion pointers not readable: %s", error)
-
-        thread = threading.Thread(target=loop, name="champion-watch", daemon=True)
-        thread.start()
-        return thread

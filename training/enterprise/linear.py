@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from training.count_metrics import unit_deviance
 from training.frequency import CountRows, grouped
 
 Floats = npt.NDArray[np.float64]
@@ -104,6 +103,8 @@ def fit_linear(
 
     Raises BadInput without an accident.
     """
+    from training.count_metrics import unit_deviance  # scipy, which serving does without
+
     design = _Design.of(rows, names, directions)
     best = penalties[0]
     if len(penalties) > 1:

@@ -2,11 +2,12 @@
 
 Views: words and pairs of words as they stand; parts of words; words by role, paired within a sentence (`narratives`); the same
 of the title alone; and two spaces learned from untagged narratives (`latent`). Each view gives every pair of cases a likeness,
-the weighted sum of the views one matrix; a support vector machine per cause, each case weighing inversely to how common its
-cause is, separates by it. With fewer cases than terms that is the same model as on the terms themselves, and much smaller.
+the weighted sum of the views one matrix; a linear classifier per cause (a support vector machine), each case weighing inversely
+to how common its cause is, separates by it. With fewer cases than terms that is the same model as on the terms themselves, and
+much smaller.
 
-How strict the machines are, and how much the learned spaces count, is chosen by macro-F1 over folds of the training cases.
-Probabilities come from a logistic regression on what the machines said of cases that they had not seen.
+How strict the classifiers are, and how much the learned spaces count, is chosen by macro-F1 over folds of the training cases.
+Probabilities come from a logistic regression on what the classifiers said of cases that they had not seen.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ Names = npt.NDArray[np.str_]
 
 
 class CausesConfig(BaseModel):
-    """strictness: the C of the machines, from which one is chosen; latent: the weight of the learned spaces, likewise.
+    """strictness: the C of the classifiers, from which one is chosen; latent: the weight of the learned spaces, likewise.
 
     least: the number of cases that a term must stand in. word_least: the same in the learned spaces. calibration: the C of
     the logistic regression behind the probabilities.
@@ -77,16 +78,19 @@ class Views:
             {"analyzer": pairs},
             {"ngram_range": (1, 3)},
         ]
+        # Without titles there is no view of them.
+        hows = hows if any(cases.titles) else hows[:-1]
         terms = [TfidfVectorizer(sublinear_tf=True, min_df=least, **how) for how in hows]
-        seen = [view.fit_transform(texts) for view, texts in zip(terms, _texts(cases), strict=True)]
+        seen = [view.fit_transform(texts) for view, texts in zip(terms, _texts(cases), strict=False)]
         return cls(terms, latent), Seen(seen, latent.places(cases.roles))
 
     def see(self, cases: Cases) -> Seen:
-        seen = [view.transform(texts) for view, texts in zip(self.terms, _texts(cases), strict=True)]
+        seen = [view.transform(texts) for view, texts in zip(self.terms, _texts(cases), strict=False)]
         return Seen(seen, self.latent.places(cases.roles))
 
 
 def _texts(cases: Cases) -> list[list[str]]:
+    """What each view looks at, the titles last."""
     return [cases.whole, cases.whole, cases.roles, cases.title_roles]
 
 
@@ -98,14 +102,14 @@ class CauseModel:
     views: Views
     seen: Seen
     turn: Floats
-    machines: Any
+    classifiers: Any
     calibrator: Any
     chosen: tuple[float, float]
 
     def decide(self, cases: Cases) -> Floats:
-        """What the machine of each cause says: float64[cases, causes]; the largest is the cause."""
+        """What the classifier of each cause says: float64[cases, causes]; the largest is the cause."""
         by_terms, by_spaces = self.views.see(cases).likeness(self.seen)
-        return _decisions(self.machines, (by_terms + self.chosen[1] * by_spaces) @ self.turn, len(self.causes))
+        return _decisions(self.classifiers, (by_terms + self.chosen[1] * by_spaces) @ self.turn, len(self.causes))
 
     def probabilities(self, decisions: Floats) -> Floats:
         """float64[cases, causes], adding up to 1. Common causes are likelier here than in `cause`, which heeds rare ones."""
@@ -127,11 +131,11 @@ def fit(cases: Cases, causes: Names, config: CausesConfig, latent: Latent | None
     by_terms, by_spaces = seen.likeness(seen)
     weight, strictness, unseen = _choose(by_terms, by_spaces, code, config)
     spread, turn = coordinates(by_terms + weight * by_spaces)
-    machines = _machines(spread, code, strictness)
+    classifiers = _classifiers(spread, code, strictness)
     from sklearn.linear_model import LogisticRegression
 
     calibrator = LogisticRegression(C=config.calibration, max_iter=1000).fit(unseen, code)
-    return CauseModel(names.tolist(), views, seen, turn, machines, calibrator, (strictness, weight))
+    return CauseModel(names.tolist(), views, seen, turn, classifiers, calibrator, (strictness, weight))
 
 
 def learn(cases: Cases, config: CausesConfig) -> Latent:
@@ -150,20 +154,20 @@ def coordinates(likeness: Floats) -> tuple[Floats, Floats]:
     return vector[:, kept] * root, vector[:, kept] / root
 
 
-def _machines(spread: Floats, code: Codes, strictness: float) -> Any:
+def _classifiers(spread: Floats, code: Codes, strictness: float) -> Any:
     from sklearn.svm import LinearSVC
 
     return LinearSVC(C=strictness, class_weight="balanced", max_iter=5000, random_state=0).fit(spread, code)
 
 
-def _decisions(machines: Any, spread: Floats, causes: int) -> Floats:
-    """[cases, causes]; of two causes the machine says one number."""
-    said = np.asarray(machines.decision_function(spread))
+def _decisions(classifiers: Any, spread: Floats, causes: int) -> Floats:
+    """[cases, causes]; of two causes the classifier says one number."""
+    said = np.asarray(classifiers.decision_function(spread))
     return np.column_stack([-said, said]) if causes == 2 else said
 
 
 def _choose(by_terms: Floats, by_spaces: Floats, code: Codes, config: CausesConfig) -> tuple[float, float, Floats]:
-    """Weight of the learned spaces and strictness by macro-F1, and what the machines so chosen say of cases unseen."""
+    """Weight of the learned spaces and strictness by macro-F1, and what the classifiers so chosen say of cases unseen."""
     from sklearn.metrics import f1_score
     from sklearn.model_selection import StratifiedKFold
 
@@ -174,8 +178,8 @@ def _choose(by_terms: Floats, by_spaces: Floats, code: Codes, config: CausesConf
         for strictness in config.strictness:
             said = np.empty((len(code), int(code.max()) + 1))
             for fitted, left in folds:
-                machines = _machines(spread[fitted], code[fitted], strictness)
-                said[left] = _decisions(machines, spread[left], said.shape[1])
+                classifiers = _classifiers(spread[fitted], code[fitted], strictness)
+                said[left] = _decisions(classifiers, spread[left], said.shape[1])
             score = f1_score(code, said.argmax(axis=1), average="macro")
             found.append((float(score), weight, strictness, said))
     return max(found, key=lambda one: one[0])[1:]

@@ -72,7 +72,7 @@ def test_mutual_information_is_as_counted_by_hand() -> None:
 
 
 def test_a_model_in_coordinates_is_the_model_on_the_terms(told: pd.DataFrame) -> None:
-    """What a linear machine says by likenesses is what it says on the terms themselves."""
+    """What a linear classifier says by likenesses is what it says on the terms themselves."""
     from sklearn.svm import LinearSVC
 
     random = np.random.default_rng(0)
@@ -82,8 +82,8 @@ def test_a_model_in_coordinates_is_the_model_on_the_terms(told: pd.DataFrame) ->
     np.testing.assert_allclose(spread @ spread.T, terms @ terms.T, atol=1e-8)
 
     def said(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        machine = LinearSVC(C=0.1, tol=1e-8, max_iter=100_000, random_state=0)
-        return np.asarray(machine.fit(rows, code).decision_function(others))
+        classifier = LinearSVC(C=0.1, tol=1e-8, max_iter=100_000, random_state=0)
+        return np.asarray(classifier.fit(rows, code).decision_function(others))
 
     np.testing.assert_allclose(said(spread, asked @ terms.T @ turn), said(terms, asked), atol=1e-5)
 
@@ -111,6 +111,12 @@ def test_a_case_is_said_alike_whatever_is_asked_beside_it(fitted: causes.CauseMo
     alone = np.concatenate([fitted.decide(other.take([row])) for row in range(len(other))])
     np.testing.assert_allclose(alone, together, atol=1e-9)
     assert np.isfinite(fitted.decide(Cases.of(["", "??"], ["", "zzz qqq"]))).all()
+
+
+def test_cases_without_titles_are_told_by_their_text(told: pd.DataFrame) -> None:
+    bare = causes.fit(Cases.of([""] * len(told), told["Summary2"].tolist()), tags(told), SMALL)
+    other = stories(15, seed=2)
+    assert np.mean(np.array(bare.cause(bare.decide(cases(other)))) == tags(other)) > 0.9
 
 
 def test_two_causes_have_two_columns(told: pd.DataFrame) -> None:

@@ -106,6 +106,8 @@ def simulate_fleet(
     from features.simulator.enterprise_world import load_enterprises
     from features.simulator.world import DEFAULT, load_world, whole_hours
 
+    if not enterprises and (scores or not readings):
+        raise BadInput("there are no enterprises", where="simulate --scores, --no-readings", mend="add --enterprises N")
     size, machinery = (machines, days, whole_hours(every), seed), load_world(world or DEFAULT)
     keepers, wanted = None, fleet.Fleet(machinery, *size)
     if enterprises:

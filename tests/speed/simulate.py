@@ -5,6 +5,8 @@ Sections, each of which says what it reached; the exit code is 1 where one misse
   speed    `forewarn simulate` into a fresh home at two sizes, 1:4: rows a second, peak memory and peak of spilled bytes must
            not grow with the fleet; extrapolated to 20,000 machines x 730 days, or run with --full. Floor: making the same
            rows without storing them.
+  enterprises   `forewarn simulate --enterprises` with daily readings at two sizes, 1:4, and without readings: seconds and peak
+           memory; extrapolated to 1,000 enterprises with 20,000 machines over two years, or run with --full (15 minutes, 2 GB)
   learnt   models of simulated fleets against their true probabilities: slope, range, share of the oracle's recall
 """
 
@@ -31,6 +33,9 @@ from tests.speed import world as learning
 
 FULL = (20_000, 730)
 MOST_GB = 1.5
+# Enterprises, machines, days; minutes and GB.
+PORTFOLIO, PORTFOLIO_MINUTES, PORTFOLIO_GB = (1_000, 20_000, 730), 15.0, 2.0
+QUICK_SECONDS = 60.0
 MOST_GROWTH = 1.15
 GIGA = 1e9
 
@@ -65,11 +70,11 @@ HEAD = (
 )
 
 
-def run(machines: int, days: int, seed: int) -> Run:
-    """Simulate in a process of its own, in a home of its own, which goes afterwards."""
+def run(machines: int, days: int, seed: int, *more: str) -> Run:
+    """Simulate in a process of its own, in a home of its own, which goes afterwards. more: options of the verb."""
     home = Path(tempfile.mkdtemp(prefix="forewarn-simulate-"))
     try:
-        command = [sys.executable, "-m", "forewarn", "simulate", "--machines", str(machines), "--days", str(days)]
+        command = [sys.executable, "-m", "forewarn", "simulate", "--machines", str(machines), "--days", str(days), *more]
         begun = time.perf_counter()
         with (home / "said").open("w") as said:
             environment = os.environ | {"FOREWARN_HOME": str(home)}
@@ -157,6 +162,34 @@ def speed(arguments: argparse.Namespace) -> bool:
     return bool(held and growth <= MOST_GROWTH and whole)
 
 
+def enterprises(arguments: argparse.Namespace) -> bool:
+    """Portfolios with the readings of their machines once a day, and one without."""
+    count, machines, days = PORTFOLIO
+    parts = (40, 10) if arguments.quick else (20, 5)
+    sizes = [*((count // part, machines // part) for part in parts), *([(count, machines)] if arguments.full else [])]
+    print(f"\nenterprises: forewarn simulate --enterprises, readings once a day, seed {arguments.seed}\n{HEAD}", flush=True)
+    found = []
+    for some, own in sizes:
+        found.append(run(own, days, arguments.seed, "--every", "1d", "--enterprises", str(some)))
+        print(found[-1].line(), flush=True)
+    each = (found[1].seconds - found[0].seconds) / (found[1].machines - found[0].machines)
+    whole = found[2].seconds if arguments.full else found[1].seconds + each * (machines - found[1].machines)
+    peak = max(one.peak_bytes for one in found) / GIGA
+    told = "run" if arguments.full else "extrapolated; --full runs it"
+    in_time, fits = whole / 60 <= PORTFOLIO_MINUTES, peak <= PORTFOLIO_GB
+    large = f"{count:,} enterprises, {machines:,} machines x {days} days"
+    minutes = f"{whole / 60:.1f} min ({told}; at most {PORTFOLIO_MINUTES:g}) {verdict(in_time)}"
+    print(f"{large}: {minutes}; peak {peak:.2f} GB of what was run (at most {PORTFOLIO_GB:g}) {verdict(fits)}")
+    bare = run(3 * count, days, arguments.seed, "--every", "1d", "--enterprises", str(count), "--no-readings", "--scores")
+    quick = bare.seconds <= QUICK_SECONDS
+    print(
+        f"{count:,} enterprises, {3 * count:,} machines without readings: {bare.seconds:.0f} s, "
+        f"{bare.peak_bytes / GIGA:.2f} GB (at most {QUICK_SECONDS:.0f} s) {verdict(quick)}",
+        flush=True,
+    )
+    return in_time and fits and quick
+
+
 def world(arguments: argparse.Namespace) -> bool:
     data = settings().data
     public: dict[str, float] = {}
@@ -180,13 +213,22 @@ def learnt(arguments: argparse.Namespace) -> bool:
     return learning.run(*(learning.QUICK if arguments.quick else learning.FLEETS), "machine")
 
 
-SECTIONS: dict[str, Callable[[argparse.Namespace], bool]] = {"world": world, "speed": speed, "learnt": learnt}
+SECTIONS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "world": world,
+    "speed": speed,
+    "enterprises": enterprises,
+    "learnt": learnt,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small fleets, for development")
-    parser.add_argument("--full", action="store_true", help=f"run {FULL[0]:,} machines x {FULL[1]} days in earnest")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=f"run {FULL[0]:,} machines x {FULL[1]} days in earnest, hourly and among enterprises",
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", choices=SECTIONS, action="append", help="this section only")
     arguments = parser.parse_args()

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from features import cli
-from features.errors import Conflict
+from features.errors import BadInput, Conflict
 from features.settings import settings
-from features.simulator import truth
+from features.simulator import enterprise_truth, truth
 
 SMALL = ["--machines", "5", "--days", "12", "--every", "6h", "--json"]
 
@@ -44,3 +44,22 @@ def test_another_seed_is_refused_and_changes_no_truth(home: Path) -> None:
     assert isinstance(result.exception, Conflict)
     assert "another simulated fleet: seed 1, not 2" in str(result.exception)
     assert {path: path.read_bytes() for path in (home / "truth").iterdir()} == before
+
+
+def test_enterprises_come_with_all_their_tables_and_their_truth(home: Path) -> None:
+    options = ["--enterprises", "4", *SMALL, "--days", "70", "--no-readings", "--scores"]
+    result = CliRunner().invoke(cli.simulate, options)
+    assert result.exit_code == 0, result.output
+    account = json.loads(result.stdout)
+    # One of them comes under observation later.
+    assert account["tables"]["enterprises"]["accepted"] == 3 and account["tables"]["machine_scores"]["accepted"] > 0
+    assert account["total"]["quarantined"] == 0
+    assert "readings_pump" not in account["tables"]
+    assert set(enterprise_truth.read(home)["enterprise_id"].to_pylist()) <= {f"enterprise-{n:03d}" for n in range(4)}
+    again = json.loads(CliRunner().invoke(cli.simulate, options).stdout)
+    assert again["total"]["accepted"] == again["total"]["corrected"] == 0
+
+
+def test_what_needs_enterprises_says_so() -> None:
+    result = CliRunner().invoke(cli.simulate, [*SMALL, "--scores"])
+    assert isinstance(result.exception, BadInput) and "add --enterprises N" in str(result.exception)

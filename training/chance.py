@@ -32,7 +32,7 @@ class Chance:
         return np.asarray(expit(self.level + (columns - self.mean) / self.deviation @ self.effects))
 
 
-def fit_chance(columns: Floats, count: Floats, penalty: float = 10.0) -> Chance:
+def fit_chance(columns: Floats, count: Floats, penalty: float = 20.0) -> Chance:
     """Maximum likelihood of any against none, under penalty / 2 x the squared effects of standardised columns [n, k].
 
     Raises BadInput unless some of the rows had an accident and some had none.

@@ -59,8 +59,11 @@ class Tables:
         )
 
 
-def read(folder: Path) -> Tables:
-    """The tables of a folder. Raises BadInput naming file, row and column of what is missing or of another sort."""
+def read(folder: Path, *, asked: bool = False) -> Tables:
+    """The tables of a folder; of one that is only asked about, the incident file may be left out.
+
+    Raises BadInput naming file, row and column of what is missing or of another sort.
+    """
     rows = phmsa.pipelines(folder)
     rows = rows[rows["on_offshore"].isin(phmsa.PARTS)]
     if rows.empty:
@@ -73,7 +76,7 @@ def read(folder: Path) -> Tables:
     parts |= {name: rows[name] if name in rows else pd.Series(np.nan, rows.index) for name in _REPORTED}
     amounts = rows[["ID", "year", "miles", "incidents"]].assign(**parts)
     years = amounts.groupby(KEYS, sort=True).sum().reset_index()
-    return Tables(years, phmsa.incidents(folder), _forms(folder))
+    return Tables(years, phmsa.incidents(folder, empty=asked), _forms(folder))
 
 
 def _forms(folder: Path) -> pd.DataFrame:
@@ -81,13 +84,11 @@ def _forms(folder: Path) -> pd.DataFrame:
     found = []
     for place, stem in enumerate(("pipelines_2004", "pipelines_2010")):
         wanted = {name: columns[place] for name, columns in _FORMS.items() if columns[place]}
-        if not any(folder.glob(f"{stem}*")):
-            continue
         optional: dict[str, Sort] = {column: "number" for columns in wanted.values() for column in columns}
-        table = frames.frame(folder, stem, {"ID": "name", "year": "whole"}, optional)
+        table = frames.frame(folder, stem, {"ID": "name", "year": "whole"}, optional, empty=True)
         sums = {name: table.reindex(columns=list(columns)).sum(axis=1, min_count=1) for name, columns in wanted.items()}
         found.append(table[KEYS].assign(**sums).groupby(KEYS, sort=True).sum(min_count=1).reset_index())
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*KEYS, *_FORMS])
+    return pd.concat(found, ignore_index=True).reindex(columns=[*KEYS, *_FORMS])
 
 
 def panel(tables: Tables) -> Periods:

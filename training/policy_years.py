@@ -53,8 +53,11 @@ def _keys(table: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(table[KEYS])
 
 
-def read(folder: Path) -> Tables:
-    """The tables of a folder. Raises BadInput naming file, row and column of what is missing or of another sort."""
+def read(folder: Path, *, asked: bool = False) -> Tables:
+    """The tables of a folder; of one that is only asked about, the file of claims may be left out.
+
+    Raises BadInput naming file, row and column of what is missing or of another sort.
+    """
     years = lgpif.policy_years(folder)
     twice = years.duplicated(KEYS)
     if twice.any():
@@ -66,7 +69,7 @@ def read(folder: Path) -> Tables:
         raise BadInput("cover is zero or below", where=f"{folder}, row {row}, column BCcov", mend="correct the value")
     if (years[["Freq", "y"]] < 0).any(axis=None):
         raise BadInput("a number or amount of claims is below zero", where=f"{folder}, Freq and y", mend="correct the value")
-    return Tables(years, lgpif.claims(folder))
+    return Tables(years, lgpif.claims(folder, empty=asked))
 
 
 def ordered(tables: Tables) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from features.sources import files
 
 # A number, perhaps missing; one that has to be there; one that is whole besides; text, perhaps missing; one that is there.
 Sort = Literal["number", "given", "whole", "text", "name"]
+_KINDS: dict[Sort, str] = {"whole": "int64", "text": "str", "name": "str"}  # else float64
 
 
 def paths(folder: Path, stem: str) -> list[Path]:
@@ -29,15 +30,24 @@ def paths(folder: Path, stem: str) -> list[Path]:
     raise BadInput(f"no {stem}*.csv or {stem}*.parquet", where=str(folder), mend="put the publisher's file there")
 
 
-def frame(folder: Path, stem: str, columns: Mapping[str, Sort], optional: Mapping[str, Sort] | None = None) -> pd.DataFrame:
+def frame(
+    folder: Path,
+    stem: str,
+    columns: Mapping[str, Sort],
+    optional: Mapping[str, Sort] | None = None,
+    *,
+    empty: bool = False,
+) -> pd.DataFrame:
     """The rows of the files that begin with `stem`, in their order: texts, float64 numbers (NaN: missing), int64 if whole.
 
-    optional: columns that are read where the files have them.
+    optional: columns that are read where the files have them. empty: no such file, and none with rows, is a table without rows.
     Raises BadInput on a missing file or column, or naming the row of a value that is none of its sort; on files without rows.
     """
+    if empty and not any(path.suffix in files.SUFFIXES for path in folder.glob(f"{stem}*")):
+        return pd.DataFrame({name: pd.Series(dtype=_KINDS.get(sort, "float64")) for name, sort in columns.items()})
     parts = [_table(path, columns, optional or {}) for path in paths(folder, stem)]
     table = pd.concat(parts, ignore_index=True)
-    if table.empty:
+    if table.empty and not empty:
         raise BadInput("no rows", where=str(folder / f"{stem}*"), mend="fetch the file again")
     return table
 

@@ -58,11 +58,11 @@ def policy_years(folder: Path) -> pd.DataFrame:
     return frames.frame(folder, POLICIES_STEM, columns, optional)
 
 
-def claims(folder: Path) -> pd.DataFrame:
-    """The claims in the order of the file, with the amount of each. Raises BadInput as `policy_years`."""
+def claims(folder: Path, *, empty: bool = False) -> pd.DataFrame:
+    """The claims in the order of the file, with the amount of each. empty: there need be none. Raises BadInput as above."""
     columns: dict[str, Sort] = {"PolicyNum": "whole", "Year": "whole", "Claim": "given"}
     texts = ("ClaimStatus", "EntityType", "Description", "CoverageGroup", "CoverageCode", "CountyCode", "county")
-    return frames.frame(folder, CLAIMS_STEM, columns, {"Deduct": "number", **dict.fromkeys(texts, "text")})
+    return frames.frame(folder, CLAIMS_STEM, columns, {"Deduct": "number", **dict.fromkeys(texts, "text")}, empty=empty)
 
 
 def read(directory: Path) -> Source:

@@ -67,9 +67,9 @@ def pipelines(folder: Path) -> pd.DataFrame:
     return frames.frame(folder, "pipelines_ungrouped", _PIPELINES, optional)
 
 
-def incidents(folder: Path) -> pd.DataFrame:
-    """The rows of `incidents` as published; yes and no as 1 and 0. Raises BadInput as `pipelines`."""
-    return frames.frame(folder, "incidents", _INCIDENTS, _OF_INCIDENTS)
+def incidents(folder: Path, *, empty: bool = False) -> pd.DataFrame:
+    """The rows of `incidents` as published; yes and no as 1 and 0. empty: there need be none. Raises BadInput as above."""
+    return frames.frame(folder, "incidents", _INCIDENTS, _OF_INCIDENTS, empty=empty)
 
 
 def read(directory: Path) -> Source:

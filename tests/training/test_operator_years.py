@@ -108,11 +108,17 @@ def test_files_that_cannot_be_meant_are_one_line(column: str, value: object, mes
     assert "\n" not in str(told.value)
 
 
-def test_a_folder_without_forms_or_incidents_file(tmp_path: Path) -> None:
+def test_forms_may_be_missing_or_empty_and_the_incident_file_of_a_folder_asked_about(tmp_path: Path) -> None:
     folder = panels.operators(tmp_path, range(2004, 2006), 3)
-    (folder / "pipelines_2004.parquet").unlink()
-    found = operator_years.panel(operator_years.read(folder)).rows
-    assert np.isnan(found.x[:, found.names.index("tanks")]).all()
+    form = folder / "pipelines_2004.parquet"
+    pd.read_parquet(form).iloc[:0].to_parquet(form)
+    empty = operator_years.panel(operator_years.read(folder)).rows
+    assert np.isnan(empty.x[:, empty.names.index("tanks")]).all()
+    form.unlink()
+    np.testing.assert_array_equal(operator_years.panel(operator_years.read(folder)).rows.x, empty.x)
     (folder / "incidents.parquet").unlink()
     with pytest.raises(BadInput, match="incidents"):
         operator_years.read(folder)
+    bare = operator_years.panel(operator_years.read(folder, asked=True)).rows
+    at = bare.names.index("came_1_ago")
+    np.testing.assert_array_equal(bare.x[3:, at], empty.x[3:, at])  # the annual table has the incidents of its own years

@@ -76,3 +76,13 @@ def test_files_that_cannot_be_meant_are_one_line(values: dict[str, float], messa
     with pytest.raises(BadInput, match=message) as told:
         policy_years.read(folder)
     assert "\n" not in str(told.value)
+
+
+def test_the_claims_of_a_folder_asked_about_may_be_missing(tables: Tables, tmp_path: Path) -> None:
+    folder = panels.policies(tmp_path, count=20)
+    claims = folder / "claims_2006_2009.parquet"
+    claims.unlink()
+    with pytest.raises(BadInput, match="claims"):
+        policy_years.read(folder)
+    bare = policy_years.read(folder, asked=True)
+    assert column(bare, "came_1_ago").equals(column(tables, "came_1_ago")) and column(bare, "log_paid").max() == 0

@@ -89,7 +89,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
     if predict is None or out is None:
         return _judged(Panel.of(tables), progress)
     progress(f"read {predict}")
-    other = policy_years.read(predict)
+    other = policy_years.read(predict, asked=True)
     panel = Panel.of(tables.before(other))
     asked, fitted = _among(panel.years, other.years), _among(panel.years, tables.years)
     said = forecast(panel.periods, fitted, asked, progress)

@@ -81,7 +81,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
 
 def _predicted(tables: Tables, predict: Path, out: Path, say: Say) -> Result:
     say(f"read {predict}")
-    other = operator_years.read(predict)
+    other = operator_years.read(predict, asked=True)
     panel = Panel.of(tables.before(other))
     asked, fitted = _among(panel.keys, other.years), _among(panel.keys, tables.years)
     said, distribution, facts = forecast(panel, fitted, asked, say)
@@ -155,7 +155,8 @@ def _among(keys: pd.DataFrame, wanted: pd.DataFrame) -> Mask:
 WORDS = {CREDIBILITY: "GLM, fading record", FREE: "boosters", BASED: "boosters on the record"}
 NOTES = (
     "Of the year asked about, its miles alone are read. Earlier years of the folder asked about move the level of later ones.",
-    "The blend weighs its three parts alike. Their settings and that of the level were compared on rolling origins from 2008 "
-    "on, the years judged here among them: these figures flatter a little, those of later folders do not.",
+    "The blend weighs its three parts alike: weights fitted out of time were no better.",
+    "Settings, also of the level, were compared on rolling origins from 2008 on, the years judged here among them: these "
+    "figures flatter a little, those of later folders do not.",
     "Intervals are of 95 %, over operators; gains are paired.",
 )

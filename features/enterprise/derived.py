@@ -142,7 +142,7 @@ def least_where(spec: EnterpriseSpec, *columns: Floats) -> Floats:
     return found
 
 
-def any(spec: EnterpriseSpec, count: Floats) -> Floats:
+def exists(spec: EnterpriseSpec, count: Floats) -> Floats:
     """1 where there is one, else 0."""
     return np.where(np.isnan(count), count, (count > 0.0).astype(np.float64))
 
@@ -160,7 +160,7 @@ FUNCTIONS: Mapping[str, Function] = {
     one.__name__: one
     for one in (
         first_of, at_least_one, carried_on, or_since, change, brought_to_a_year, credible, ratio, ratio_or_0, share_of_sum,
-        share_of_sum_or_0, per, product, plus, any, is_known, known_or_0, likeness, weighted_likeness, least_where,
+        share_of_sum_or_0, per, product, plus, exists, is_known, known_or_0, likeness, weighted_likeness, least_where,
     )
 }  # fmt: skip
 

@@ -60,7 +60,7 @@ def _standing() -> list[EnterpriseSpec]:
         ),
         _OPEN(name="_supervised_open", op="standing", select="supervised", hidden=True),
         _S(
-            name="hazard_supervised_open", table="", op="any", of=("_supervised_open",),
+            name="hazard_supervised_open", table="", op="exists", of=("_supervised_open",),
             words_en="a supervised hazard stands open", words_zh="存在未整改的挂牌督办隐患",
         ),
     ]  # fmt: skip

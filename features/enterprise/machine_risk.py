@@ -4,7 +4,7 @@ A row of a day D (00:00 UTC, both its clocks) and an enterprise holds, of the ro
 
 machines                machines that belong to it
 scored                  of them those with a score that counts: the newest by its as_of, if that is at most HOLDS_DAYS old
-p72_sum, _max, _mean    their probabilities of failure within 72 h, added up in the order of the machines' ids
+p72_sum, _max, _mean    their probabilities of failure within 72 h, added up bucket by bucket and by id
 above_05, above_20      share of the scored machines above 5 %, above 20 %
 oldest_days,            age of the oldest and of the newest of these scores
 newest_days
@@ -16,8 +16,8 @@ to the past. Scores of whichever machine bundle count: `upstream` tells of which
 can see that another machine bundle than the one that the model was trained on has taken over.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import in_order, known_at, known_spans, times
+from features.enterprise.history import positions
 from features.enterprise.kernel import DAY
 from features.enterprise.published import MACHINE_RISK
 from features.history import Ints, Series, series
@@ -35,13 +36,14 @@ from features.schema import ENTERPRISE, EVENT_TIME, MACHINE, MACHINE_SCORES, MAC
 VERSION = 1
 HOLDS_DAYS = 30
 LIMITS = (0.05, 0.2)
+DAY_MICROS = int(DAY)
 NUMBERS = tuple(column.name for column in MACHINE_RISK.own)
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Machines:
-    """Machines by id, with the enterprise of each version of their row (index into `enterprises`, -1 none) and their scores.
+    """Machines, with the enterprise of each version of their row (index into `enterprises`, -1 none) and their scores.
 
     scores.values: p72, whether it was reconstructed.
     """
@@ -51,30 +53,57 @@ class Machines:
     scores: Series
 
 
-def machines_of(machines: pa.Table, scores: pa.Table) -> Machines:
-    """Machines of some enterprises or of all. Tables with all versions, in any order; scores of other machines are left out."""
+def machines_of(buckets: Iterable[tuple[pa.Table, pa.Table]]) -> Machines:
+    """Machines and their scores, bucket by bucket and by id. Tables with all versions, in any order; others' scores are no matter.
+
+    Of a bucket nothing is held but numbers.
+    """
+    owners: dict[str, int] = {}
+    parts = [_bucket(machines, scores, owners) for machines, scores in buckets]
+    names = sorted(owners)
+    rank = np.append(np.argsort(np.argsort(list(owners))) if owners else np.empty(0, dtype=np.int64), -1)
+    versions, scores = (_joined([part[place] for part in parts]) for place in range(2))
+    return Machines(names, replace(versions, codes=rank[versions.codes].astype(np.int32)), scores)
+
+
+def _bucket(machines: pa.Table, scores: pa.Table, owners: dict[str, int]) -> tuple[Series, Series]:
     rows = in_order(machines, MACHINES)
-    ids = pc.unique(rows.column(MACHINE)).to_pylist()
-    enterprises = sorted(set(rows.column(ENTERPRISE).drop_null().to_pylist()))
-    owner = np.array(pc.fill_null(pc.index_in(rows.column(ENTERPRISE), value_set=pa.array(enterprises, pa.string())), -1))
-    machine = np.array(pc.index_in(rows.column(MACHINE), value_set=pa.array(ids, pa.string())), dtype=np.int64)
+    ids = rows.column(MACHINE).unique().to_pylist()
+    for name in rows.column(ENTERPRISE).drop_null().unique().to_pylist():
+        owners.setdefault(name, len(owners))
+    owner = positions(rows.column(ENTERPRISE), list(owners)).astype(np.int32)
     spans = known_spans(rows, MACHINES)
-    versions = series(machine, times(rows, EVENT_TIME), *spans, machines=len(ids), codes=owner.astype(np.int32))
+    machine = positions(rows.column(MACHINE), ids)
+    versions = series(machine, times(rows, EVENT_TIME), *spans, machines=len(ids), codes=owner)
     told = in_order(scores, MACHINE_SCORES)
-    machine = np.array(
-        pc.fill_null(pc.index_in(told.column(MACHINE), value_set=pa.array(ids, pa.string())), -1), dtype=np.int64
-    )
+    machine = positions(told.column(MACHINE), ids)
     told, machine = told.filter(pa.array(machine >= 0)), machine[machine >= 0]
     values = np.stack([told.column("p72").to_numpy(), told.column("reconstructed").cast(pa.float64()).to_numpy()])
-    found = series(
-        machine, times(told, EVENT_TIME), *known_spans(told, MACHINE_SCORES), machines=len(ids), values=values
-    )  # fmt: skip
-    return Machines(enterprises, versions, found)
+    spans = known_spans(told, MACHINE_SCORES)
+    return versions, series(machine, times(told, EVENT_TIME), *spans, machines=len(ids), values=values)
 
 
-def made(machines: pa.Table, scores: pa.Table) -> pa.Table:
-    """The whole table, from all machines and all their scores."""
-    fleet = machines_of(machines, scores)
+def _joined(parts: Sequence[Series]) -> Series:
+    """The machines of several buckets, one after the other."""
+    if not parts:
+        nothing = np.empty(0, dtype=np.int64)
+        return series(nothing, nothing, nothing, nothing, machines=0, values=np.empty((2, 0)))
+    rows = np.cumsum([0, *(part.rows for part in parts)])
+    offsets = [part.offsets[:-1] + first for part, first in zip(parts, rows[:-1], strict=True)]
+    return Series(
+        np.concatenate([*offsets, rows[-1:]]),
+        np.concatenate([part.event for part in parts]),
+        np.concatenate([part.known_from for part in parts]),
+        np.concatenate([part.known_to for part in parts]),
+        np.zeros(int(rows[-1]) + 1, dtype=np.int64),
+        np.concatenate([part.values for part in parts], axis=1),
+        np.concatenate([part.codes for part in parts]),
+    )
+
+
+def made(buckets: Iterable[tuple[pa.Table, pa.Table]]) -> pa.Table:
+    """The whole table, from the machines of all buckets and all their scores."""
+    fleet = machines_of(buckets)
     pairs = _pairs(fleet)
     days = _days(fleet)
     out = np.empty((len(NUMBERS), len(days)))
@@ -88,9 +117,6 @@ def made(machines: pa.Table, scores: pa.Table) -> pa.Table:
     ids = pa.array(fleet.enterprises, pa.string()).take(pa.array(days[:, 0]))
     numbers = [pa.array(values, pa.float64(), from_pandas=True) for values in out]
     return pa.table([ids, moment, moment, *numbers], schema=MACHINE_RISK.arrow)
-
-
-DAY_MICROS = int(DAY)
 
 
 def _pairs(fleet: Machines) -> Ints:

@@ -128,5 +128,6 @@ def _standing(view: "View", stored: pa.Table, months: Ints, names: tuple[str, ..
 
 def _risk(lake: "Lake", view: "View") -> tuple[pa.Table, pa.Table]:
     """All of it: scores come in by whole days, and the table is small beside them."""
-    made = machine_risk.made(view.read(MACHINES.name), view.read(MACHINE_SCORES.name))
+    names = (MACHINES.name, MACHINE_SCORES.name)
+    made = machine_risk.made(tuple(view.read(name, buckets=[bucket]) for name in names) for bucket in range(lake.buckets))
     return made.slice(0, 0), made

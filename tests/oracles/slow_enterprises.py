@@ -276,7 +276,7 @@ DERIVED: dict[str, Callable[..., float]] = {
     "per": lambda spec, one, of: one / of,
     "product": lambda spec, one, other: one * other,
     "plus": lambda spec, one, other: one + other,
-    "any": lambda spec, count: NAN if math.isnan(count) else float(count > 0),
+    "exists": lambda spec, count: NAN if math.isnan(count) else float(count > 0),
     "is_known": lambda spec, value: float(not math.isnan(value)),
     "known_or_0": lambda spec, value, beside: NAN if math.isnan(value) and math.isnan(beside) else _first(value, 0.0),
     "likeness": _likeness,

@@ -83,7 +83,7 @@ def told(fleet: Fleet, kind: KindWorld, frame: pd.DataFrame, pairs_per_day: floa
 
 
 def rescued(frame: pd.DataFrame, component: str, boosters: np.ndarray, other: np.ndarray, budget: float) -> np.ndarray:
-    """[2] failures of a component that LightGBM misses, and those of them that the other one alarms on the same budget.
+    """[machines, 2] failures of a component that LightGBM misses, and those that the other one alarms on the same budget.
 
     frame: machine_id, as_of, y72, hours_to_failure, component; boosters, other [n]: probabilities within 72 hours.
     """
@@ -99,7 +99,9 @@ def rescued(frame: pd.DataFrame, component: str, boosters: np.ndarray, other: np
     near = line.event >= 0
     own[line.event[near]] = rows["component"].to_numpy(object)[near] == component
     hit, found = (~np.isnan(alarms.longest_lead(line, alarms.alarms(line, p[ripe], budget))) for p in (boosters, other))
-    return np.array([(own & ~hit).sum(), (own & ~hit & found).sum()], dtype=np.float64)
+    missed = own & ~hit
+    counts = [np.bincount(line.event_machine[one], minlength=line.machines) for one in (missed, missed & found)]
+    return np.stack(counts, axis=1).astype(np.float64)
 
 
 def _curve(life_hours: float, runaway: float, hours: int) -> np.ndarray:

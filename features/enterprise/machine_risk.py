@@ -54,9 +54,9 @@ class Machines:
 
 
 def machines_of(buckets: Iterable[tuple[pa.Table, pa.Table]]) -> Machines:
-    """Machines and their scores, bucket by bucket and by id. Tables with all versions, in any order; others' scores are no matter.
+    """Machines and their scores, bucket by bucket and by id. Tables with all versions, in any order.
 
-    Of a bucket nothing is held but numbers.
+    Scores of other machines are left out. Of a bucket nothing is held but numbers.
     """
     owners: dict[str, int] = {}
     parts = [_bucket(machines, scores, owners) for machines, scores in buckets]

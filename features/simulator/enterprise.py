@@ -72,6 +72,9 @@ def portfolio(
         raise BadInput("a portfolio needs at least one enterprise", where="simulate --enterprises", mend="give 1 or more")
     if machines < 0 or days < 1 or seed < 0 or every_hours < 1:
         raise BadInput("a negative number", where="simulate", mend="see forewarn simulate --help")
+    if len(world.habits) != len(enterprise_roll.HABITS):
+        what = f"a world of {len(world.habits)} habits; enterprises lie between {', '.join(enterprise_roll.HABITS)}"
+        raise BadInput(what, where="simulate --world", mend="give these three, in this order")
     roll = enterprise_roll.roll_of(law, enterprises, machines, seed)
     made = enterprise_machines.fleet_of(roll, world, days, every_hours, seed)
     fleet.check(made, least=0)

@@ -17,6 +17,7 @@ from features.simulator.world import Floats, Habit
 _PORTFOLIO = 3
 _SITE_WORKERS = 150.0  # an enterprise has about a site for so many
 _MOST_SITES = 8
+HABITS = ("strict", "usual", "lax")
 
 
 class Draw(IntEnum):
@@ -149,7 +150,7 @@ def _shared_out(weight: Floats, total: int) -> Ints:
 def habit_of(habits: tuple[Habit, ...], lean: float, reach: float) -> Habit:
     """How an enterprise keeps its machines. lean: its culture in standard deviations; at 1 the strict habit, at -1 the lax one.
 
-    habits: strict, usual, lax, as the world of machines lists them. reach: how far beyond the ends a habit may go.
+    habits: HABITS, as the world of machines lists them. reach: how far beyond the ends a habit may go.
     """
     strict, usual, lax = habits
     lean = float(np.clip(lean, -reach, reach))

@@ -25,7 +25,9 @@ def rows(roll: Roll, watch: Watch, frame: Frame, machine_ids: list[str]) -> pa.T
     machines, moments = watch.scored.shape[:2]
     law = roll.world.machines
     own = law.score_offset * stream(roll.seed, Draw.SCORES).standard_normal((machines, 1, 1))
-    blur = own + law.score_noise * stream(roll.seed, Draw.SCORES, 1).standard_normal((machines, moments, 1))
+    # Moment by moment, so that a longer simulation continues the shorter one.
+    fresh = stream(roll.seed, Draw.SCORES, 1).standard_normal((moments, machines, 1)).transpose(1, 0, 2)
+    blur = own + law.score_noise * fresh
     # On the scale of the log of the cumulative hazard, where one shift moves all horizons alike and keeps their order.
     hazard = np.log(-np.log1p(-np.clip(watch.scored.astype(np.float64), 1e-6, 1 - 1e-6)))
     half = _NORMAL_95 * float(np.hypot(law.score_offset, law.score_noise))
@@ -40,7 +42,7 @@ def rows(roll: Roll, watch: Watch, frame: Frame, machine_ids: list[str]) -> pa.T
         MACHINE: texts(machine_ids, np.repeat(np.arange(machines), moments)),
         EVENT_TIME: pa.array(when).cast(TIME),
         RECORDED_AT: pa.array(when + _KNOWN_AFTER_HOURS * _HOUR).cast(TIME),
-        "score_id": [f"{BUNDLE}-{number}" for number in range(count)],
+        "score_id": [f"{BUNDLE}-{machine}-{day}" for machine in range(machines) for day in watch.score_days.tolist()],
         "bundle_id": texts([BUNDLE], np.zeros(count, np.int32)),
         **columns,
         "low72": chance(-half, 2),

@@ -106,6 +106,21 @@ def test_machines_that_are_worse_kept_or_worn_are_expected_to_fail_more() -> Non
     assert made.hazard[:150].sum() == pytest.approx((made.failed_at < 150).sum(), rel=0.15)
 
 
+def test_programmes_multiply_reports_and_spare_accidents() -> None:
+    _, life, _ = lived()
+    starts = life.programme
+    own = life.found.visit < 0
+    reports = np.zeros(life.base.shape)
+    np.add.at(reports, (life.found.day[own], life.found.enterprise[own]), 1.0)
+    of = np.flatnonzero((starts > 60) & (starts < DAYS))
+    before, after = (
+        [sum(values[int(starts[at]) + low : int(starts[at]) + high, at].sum() for at in of) for values in (reports, life.base)]
+        for low, high in ((-60, 0), (0, 60))
+    )
+    assert after[0] / before[0] == pytest.approx(LAW.culture.programme_reports, rel=0.15)
+    assert after[1] / before[1] == pytest.approx(1.0 - LAW.culture.programme_relief, abs=0.06)
+
+
 def test_losses_and_classes_are_those_of_the_law() -> None:
     roll, life, made = lived()
     found = enterprise_accidents.accidents(roll, life, made, DAYS)

@@ -84,14 +84,14 @@ def ratio_or_0(spec: EnterpriseSpec, one: Floats, of: Floats) -> Floats:
     return np.where(of > 0.0, one / of, 0.0 * of)
 
 
+def ratio_or_1(spec: EnterpriseSpec, one: Floats, of: Floats) -> Floats:
+    """one / of; 1 where there is nothing to be a share of."""
+    return np.where(of > 0.0, one / of, 1.0 + 0.0 * of)
+
+
 def share_of_sum_or_0(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
     """one / (one + other); 0 where both are 0."""
     return ratio_or_0(spec, one, one + other)
-
-
-def share_of_sum(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
-    """one / (one + other); missing where both are 0."""
-    return ratio(spec, one, one + other)
 
 
 def per(spec: EnterpriseSpec, one: Floats, of: Floats) -> Floats:
@@ -159,7 +159,7 @@ def _window(spec: EnterpriseSpec) -> float:
 FUNCTIONS: Mapping[str, Function] = {
     one.__name__: one
     for one in (
-        first_of, at_least_one, carried_on, or_since, change, brought_to_a_year, credible, ratio, ratio_or_0, share_of_sum,
+        first_of, at_least_one, carried_on, or_since, change, brought_to_a_year, credible, ratio, ratio_or_0, ratio_or_1,
         share_of_sum_or_0, per, product, plus, exists, is_known, known_or_0, likeness, weighted_likeness, least_where,
     )
 }  # fmt: skip

@@ -56,7 +56,7 @@ DIRECTIONS: dict[str, Direction] = {
     "hazard_rectified": _LOWERS,
     "hazard_late": _RAISES,
     "hazard_verified": _LOWERS,
-    "hazard_days_to_rectify": _RAISES,
+    "hazard_days_open": _RAISES,
     "hazard_self": _LOWERS,
     "hazard_self_overdue": _RAISES,
     "hazard_self_repeated": _RAISES,

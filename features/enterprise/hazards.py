@@ -83,28 +83,34 @@ def _all_overdue() -> list[EnterpriseSpec]:
 
 
 def _rectified() -> list[EnterpriseSpec]:
-    """Of hazards found by others in a year: those that are due or done count."""
+    """Of hazards found by others in a year. To rectify one, however late, makes none of these worse."""
     part = partial(_ROWS, select="external", window_hours=days(365))
+    of_due = ("_external_done", "_external_overdue")
     return [
         part(name="_external_done", op="sum", column="done", hidden=True),
-        part(name="_external_late", op="sum", column="late", hidden=True),
+        part(name="_external_done_late", op="sum", column="late", hidden=True),
+        part(name="_external_done_days", op="sum", column="days_to_rectify", hidden=True),
         part(name="_external_verified", op="sum", column="verified", hidden=True),
+        part(name="_external_open_days", op="standing_days", second="rectified", hidden=True),
         replace(_OVERDUE(name="_external_overdue", op="standing", select="external", hidden=True), window_hours=days(365)),
+        _S(name="_external_due", table="", op="plus", of=of_due, hidden=True),
+        _S(name="_external_late", table="", op="plus", of=("_external_done_late", "_external_overdue"), hidden=True),
+        _S(name="_external_days", table="", op="plus", of=("_external_done_days", "_external_open_days"), hidden=True),
         _S(
-            name="hazard_rectified_365d", table="", op="share_of_sum", of=("_external_done", "_external_overdue"), unit="share",
+            name="hazard_rectified_365d", table="", op="ratio_or_1", of=("_external_done", "_external_due"), unit="share",
             words_en=f"share rectified of the {_EN} that are due, the last year", words_zh="近一年他方发现隐患整改率",
         ),
         _S(
-            name="hazard_late_365d", table="", op="ratio", of=("_external_late", "_external_done"), unit="share",
-            words_en=f"share rectified late of {_EN}, the last year", words_zh="近一年他方发现隐患逾期整改率",
+            name="hazard_late_365d", table="", op="ratio_or_0", of=("_external_late", "_external_due"), unit="share",
+            words_en=f"share late of the {_EN} that are due or done, the last year", words_zh="近一年他方发现隐患逾期率",
         ),
         _S(
-            name="hazard_verified_365d", table="", op="ratio", of=("_external_verified", "_external_done"), unit="share",
-            words_en=f"share verified of {_EN} that were rectified, the last year", words_zh="近一年他方发现隐患复查率",
+            name="hazard_verified_365d", table="", op="ratio", of=("_external_verified", "hazard_external_365d"), unit="share",
+            words_en=f"share verified of {_EN}, the last year", words_zh="近一年他方发现隐患复查率",
         ),
-        part(
-            name="hazard_days_to_rectify_365d", op="mean", column="days_to_rectify", unit="d",
-            words_en=f"time to rectify {_EN}, the last year", words_zh="近一年他方发现隐患平均整改时间",
+        _S(
+            name="hazard_days_open_365d", table="", op="ratio", of=("_external_days", "hazard_external_365d"), unit="d",
+            words_en=f"time that {_EN} stood open or stand, the last year", words_zh="近一年他方发现隐患平均未整改时间",
         ),
     ]  # fmt: skip
 

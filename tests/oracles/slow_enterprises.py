@@ -271,7 +271,7 @@ DERIVED: dict[str, Callable[..., float]] = {
     "credible": lambda spec, n, mu, a: (a + n) / (a + mu),
     "ratio": lambda spec, one, of: _over(one, of, NAN),
     "ratio_or_0": lambda spec, one, of: _over(one, of, 0.0),
-    "share_of_sum": lambda spec, one, other: _over(one, one + other, NAN),
+    "ratio_or_1": lambda spec, one, of: _over(one, of, 1.0),
     "share_of_sum_or_0": lambda spec, one, other: _over(one, one + other, 0.0),
     "per": lambda spec, one, of: one / of,
     "product": lambda spec, one, other: one * other,

@@ -117,6 +117,33 @@ def with_reports(tables: Tables, as_of: datetime, count: int) -> Tables:
     return tables | {"hazards": pa.Table.from_pylist(rows, schema=tables["hazards"].schema)}
 
 
+# What an enterprise mends
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_to_rectify_a_hazard_never_raises_a_risk(data: st.DataObject) -> None:
+    """Whatever stands open is rectified, at once or told as done some time ago: no feature moves towards risk."""
+    tables: Tables = data.draw(portfolios())
+    as_of: datetime = data.draw(looks)
+    days = data.draw(st.sampled_from([0, 0, 10, 200]))
+    rows = slow_enterprises.known(slow_enterprises.CONTRACTS["hazards"], tables["hazards"].to_pylist(), as_of)
+    stand = [row for row in rows if row["rectified"] is None or row["rectified"] > as_of]
+    done = [
+        {**row, RECORDED_AT: as_of, "rectified": max(row[EVENT_TIME], as_of - timedelta(days=days))}
+        for row in stand
+        if row[RECORDED_AT] < as_of
+    ]
+    schema = tables["hazards"].schema
+    more = tables | {"hazards": pa.concat_tables([tables["hazards"], pa.Table.from_pylist(done, schema=schema)])}
+    before, after = (honest(one, as_of).astype(np.float64) for one in (tables, more))
+    signs = np.array([catalog().directions[name] for name in catalog().names])
+    # The sums of days are added up in another order.
+    moved = np.where(np.isclose(before, after, rtol=1e-6, equal_nan=True), 0.0, after - before)
+    risen = (signs * moved > 0) | ((signs == 0) & (moved != 0)) | np.isnan(moved)
+    assert [name for name, one in zip(catalog().names, risen.any(axis=0), strict=True) if one] == []
+
+
 # Leaks that were planted
 
 

@@ -131,7 +131,7 @@ def test_without_history_the_industry_stands_in(lake: Lake) -> None:
     assert found["accident_count_1095d"] == 0.0 and found["accident_free_days"] == 400.0
     assert found["accident_relativity_1095d"] < 1.0
     missing = {name for name, value in found.items() if math.isnan(value)}
-    assert {"training_coverage_365d", "hazard_rectified_365d", "machine_risk_sum", "exposure_age_days"} <= missing
+    assert {"training_coverage_365d", "hazard_verified_365d", "machine_risk_sum", "exposure_age_days"} <= missing
     early = of(lake, "c", 10)  # before the first month there are no rates, and of the size only the floor
     assert math.isnan(early["industry_rate"]) and early["exposure_per_year"] == 1.0
 

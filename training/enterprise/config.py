@@ -54,7 +54,8 @@ class EnterpriseConfig(_Frozen):
     """A whole run. price: monotone by construction; alarm: may see everything.
 
     unseen: patterns of features that no model looks at: what only tells how long a record is would stand for the date in a lake
-    whose records all begin at one time.
+    whose records all begin at one time. ablations: features by pattern that the price score is fitted again without, by name, to
+    see what they add.
     """
 
     name: str = Field(min_length=1, max_length=100)
@@ -62,6 +63,7 @@ class EnterpriseConfig(_Frozen):
     threads: int = Field(default=2, ge=1, le=256)
     periods: PeriodsConfig = PeriodsConfig()
     unseen: tuple[str, ...] = ("observed_days", "insured_days", "exposure_1y", "exposure_3y")
+    ablations: dict[str, tuple[str, ...]] = {}
     linear: LinearConfig = LinearConfig()
     price: ScoreConfig = ScoreConfig()
     alarm: ScoreConfig = ScoreConfig()

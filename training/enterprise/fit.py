@@ -27,6 +27,8 @@ from training.enterprise.unlike import Unlike
 from training.frequency import Boosted, CountRows, fit_boosted, grouped
 
 SCORES: dict[Which, tuple[str, ...]] = {"price": (LINEAR, SIGNED), "alarm": (LINEAR, SIGNED, FREE)}
+# Whatever a score may see, more hazards that an enterprise reports of itself never raise it: reporting is what a service wants.
+HONEST = {name: sign for name, sign in catalog().directions.items() if name.startswith("hazard_self") and sign < 0}
 _FEWEST = 30  # accidents that a run needs before its calibration, and in it
 Say = Callable[[str], None]
 
@@ -137,6 +139,15 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
     return Learned(Models(last.linear, last.boosters, scores), rows, cuts)
 
 
+def without(config: EnterpriseConfig, learned: Learned, patterns: tuple[str, ...]) -> Models:
+    """The models of the price as they would be without some features: what these add is what is lost."""
+    blind = config.model_copy(update={"unseen": (*config.unseen, *patterns)})
+    linear = config.linear.model_copy(update={"penalties": (learned.models.linear.penalty,)})
+    fitted = fit_models(blind.model_copy(update={"linear": linear}), learned.rows, progress=lambda text: None, names=(SIGNED,))
+    said = fitted.said(learned.rows.x, learned.rows.exposure, threads=config.threads)
+    return Models(fitted.linear, fitted.boosters, {"price": _levelled(learned.models.scores["price"], said, learned.rows)})
+
+
 def _levelled(facts: ScoreFacts, said: Mapping[str, Floats], rows: CountRows) -> ScoreFacts:
     """The blend at the level of the rows that its models were fitted on, which hold the latest accidents already."""
     blend = facts.blend.model_copy(update={"level": 0.0})
@@ -145,19 +156,21 @@ def _levelled(facts: ScoreFacts, said: Mapping[str, Floats], rows: CountRows) ->
     return facts.model_copy(update={"blend": blend.model_copy(update={"level": level})})
 
 
-def fit_models(config: EnterpriseConfig, rows: CountRows, *, progress: Say) -> Models:
-    """The log-linear model and both sorts of boosters on the same rows, not yet blended."""
+def fit_models(config: EnterpriseConfig, rows: CountRows, *, progress: Say, names: tuple[str, ...] = (SIGNED, FREE)) -> Models:
+    """The log-linear model and the sorts of boosters named on the same rows, not yet blended."""
     seed, threads = config.seed, config.threads
     charged, signs = charged_of(config)
     progress("log-linear model with signs")
     linear = fit_linear(rows, charged, directions=signs, **config.linear.model_dump(), seed=seed)
     boosters: dict[str, tuple[tuple[int, ...], Boosted]] = {}
-    for name, names, monotone, how in (
+    for name, seen, monotone, how in (
         (SIGNED, charged, signs, config.price.boosters),
-        (FREE, [name for name in rows.names if config.sees(name)], {}, config.alarm.boosters),
+        (FREE, [name for name in rows.names if config.sees(name)], HONEST, config.alarm.boosters),
     ):
+        if name not in names:
+            continue
         progress(f"{name} boosters")
-        columns = tuple(place for place, feature in enumerate(rows.names) if feature in set(names))
+        columns = tuple(place for place, feature in enumerate(rows.names) if feature in set(seen))
         boosters[name] = (columns, fit_boosted(_seen(rows, columns), how, monotone=monotone, seed=seed, threads=threads))
     return Models(linear, boosters, {})
 

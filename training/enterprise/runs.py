@@ -22,11 +22,11 @@ from training.enterprise import rivals, truth
 from training.enterprise.bundle import RiskBundle, RiskFacts
 from training.enterprise.config import EnterpriseConfig
 from training.enterprise.evaluation import AgainstTruth, Judged, against_truth, judge
-from training.enterprise.fit import Training, train_enterprise
+from training.enterprise.fit import Training, forecast, train_enterprise, without
 from training.enterprise.parts import EXPOSURE
 from training.enterprise.rows import moment
 from training.enterprise.severity import INDUSTRY, Severity
-from training.enterprise.words import ALARM, PRICE
+from training.enterprise.words import ALARM, PRICE, WITHOUT
 from training.labels import HORIZON_DAYS
 
 _GOLDEN = 8
@@ -97,7 +97,7 @@ def run_enterprise(
     training = train_enterprise(config, snapshot, lake, progress=say)
     say("what accidents cost")
     severity = Severity.fit(training.past, training.learned.cuts.test_from)
-    say("rivals on the same rows")
+    say("rivals on the same rows, and the price score without some features")
     judged = judge_run(training, config)
     say("write the bundle")
     bundle = assembled(training, severity, config, snapshot, lake).with_metrics(flat(judged))
@@ -116,6 +116,12 @@ def judge_run(training: Training, config: EnterpriseConfig) -> tuple[Judged, ...
     said = {PRICE: training.said["price"].expected, ALARM: training.said["alarm"].expected}
     said |= rivals.forecasts(fitted, training.x, training.exposure)
     against = [(one, rival) for one in (PRICE, ALARM) for rival in rivals.WORDS] + [(ALARM, PRICE)]
+    for name, patterns in config.ablations.items():
+        blind = without(config, training.learned, patterns)
+        said[WITHOUT + name] = forecast(
+            blind, training.past, training.test, "price", ranges=False, threads=config.threads
+        ).expected
+        against.append((PRICE, WITHOUT + name))
     segments = segments_of(training)
     enterprise = training.past.enterprise[training.test]
     try:

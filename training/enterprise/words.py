@@ -8,6 +8,12 @@ from training.intervals import Interval
 from training.report_words import Text
 
 PRICE, ALARM = "price", "alarm"
+# A price score that was fitted without some features is named by them.
+WITHOUT = "without_"
+LEFT_OUT: dict[str, Text] = {
+    "machines": Text("scores of machines", "设备评分"),
+    "cases": Text("the case library", "事故案例库"),
+}
 NAMES: dict[str, Text] = {
     PRICE: Text("Price score", "定价评分"),
     ALARM: Text("Alarm score", "预警评分"),
@@ -26,14 +32,23 @@ FIGURES: dict[str, Text] = {
 Cell = Interval | float | int | str | None
 
 
+def name_of(forecast: str) -> Text:
+    """What a forecast is called."""
+    if not forecast.startswith(WITHOUT):
+        return NAMES[forecast]
+    own = forecast.removeprefix(WITHOUT)
+    left = LEFT_OUT.get(own, Text(own, own))
+    return Text(f"Price without {left.en}", f"不含{left.zh}的定价评分")
+
+
 def table(judged: Judged) -> list[dict[str, Cell]]:
     """One row per forecast with its figures; then one per rival of the price score's paired gain over it."""
     rows: list[dict[str, Cell]] = [
-        {"forecast": NAMES[name].en, **{FIGURES[key].en: of[key] for key in FIGURES}} for name, of in judged.figures.items()
+        {"forecast": name_of(name).en, **{FIGURES[key].en: of[key] for key in FIGURES}} for name, of in judged.figures.items()
     ]
     for (ours, rival), gain in judged.gains.items():
         cells = {FIGURES[key].en: gain[key] for key in FIGURES if key in gain}
-        rows.append({"forecast": f"{NAMES[ours].en} over {NAMES[rival].en}", **cells})
+        rows.append({"forecast": f"{name_of(ours).en} over {name_of(rival).en}", **cells})
     return rows
 
 
@@ -42,13 +57,14 @@ def verdict(judged: Judged, beside_truth: Mapping[str, Sequence[AgainstTruth]]) 
     return [
         *(_against(judged, one, rivals.GLM) for one in (PRICE, ALARM)),
         _against(judged, ALARM, PRICE),
+        *(_against(judged, PRICE, name) for name in judged.figures if name.startswith(WITHOUT)),
         *(_truth(name, of[-1]) for name, of in beside_truth.items()),
     ]
 
 
 def _against(judged: Judged, ours: str, rival: str) -> Text:
     gain, days = judged.gains[(ours, rival)]["deviance"], f"{judged.days:g}"
-    en, zh = NAMES[ours], NAMES[rival]
+    en, zh = name_of(ours), name_of(rival)
     told = f"{gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]"
     if gain.low > 0:
         tone, means, meant = "good", "better", "更优"

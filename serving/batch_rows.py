@@ -1,34 +1,42 @@
-"""Rows of a batch as bytes for the store: what each machine was told, and a digest of what was seen of it. No evidence each."""
+"""Rows of a batch as bytes for the store: what was said of each machine or enterprise, and a digest of what was seen of it.
 
-from collections.abc import Iterator
+No evidence each: a batch keeps it once.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.schema import EVENT_TIME, MACHINE, TEXT, TIME
+from features.schema import ENTERPRISE, EVENT_TIME, MACHINE, TEXT, TIME
 from serving.contracts import HORIZON_HOURS
+from serving.risk_contracts import HORIZON_DAYS, RISK
 
 # Rows that are stored, and read again for one score, as one piece.
 PART_ROWS = 65_536
 _SAID = pa.list_(pa.float64(), len(HORIZON_HOURS))
-SCHEMA = pa.schema(
-    [(MACHINE, TEXT), (EVENT_TIME, TIME), ("p", _SAID), ("low", _SAID), ("high", _SAID), ("digest", pa.binary(8))]
+_RISK = pa.list_(pa.float64(), len(RISK) * len(HORIZON_DAYS))
+_SEEN = ("digest", pa.binary(8))
+SCHEMA = pa.schema([(MACHINE, TEXT), (EVENT_TIME, TIME), ("p", _SAID), ("low", _SAID), ("high", _SAID), _SEEN])
+# Of enterprises each score's numbers lie side by side: horizon after horizon of RISK[0], then of RISK[1], ...
+RISK_SCHEMA = pa.schema(
+    [(ENTERPRISE, TEXT), (EVENT_TIME, TIME), ("price", _RISK), ("alarm", _RISK), ("loss_per_accident", pa.float64()), _SEEN]
 )
 
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One row again: p, low and high by horizon."""
+    """One row again. risk: what entities are ranked by; result: as a score of its own has it."""
 
-    machine_id: str
+    entity_id: str
     as_of: datetime
-    p: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    risk: float
+    result: dict[str, Any]
     digest: bytes
 
 
@@ -44,15 +52,15 @@ def digests(x: npt.NDArray[np.float32]) -> pa.Array:
 
 
 def said(values: npt.NDArray[np.float64]) -> pa.Array:
-    """[n, horizons] as a column."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), len(HORIZON_HOURS))
+    """[n, numbers] as a column."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
 def parts(rows: pa.Table) -> Iterator[bytes]:
-    """Rows of SCHEMA in pieces of PART_ROWS, each a small Arrow stream."""
+    """Rows of SCHEMA or RISK_SCHEMA in pieces of PART_ROWS, each a small Arrow stream."""
     for start in range(0, rows.num_rows, PART_ROWS):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
             writer.write_table(rows.slice(start, PART_ROWS).combine_chunks())
         yield sink.getvalue().to_pybytes()
 
@@ -63,5 +71,21 @@ def row(part: bytes, place: int) -> BatchRow:
     if not 0 <= place < table.num_rows:
         raise IndexError(place)
     found = table.slice(place, 1).to_pylist()[0]
-    p, low, high = (tuple(found[name]) for name in ("p", "low", "high"))
-    return BatchRow(found[MACHINE], found[EVENT_TIME], p, low, high, found["digest"])
+    made = _of_machine if MACHINE in found else _of_enterprise
+    return made(found)
+
+
+def _of_machine(found: Mapping[str, Any]) -> BatchRow:
+    numbers = {name: tuple(found[name]) for name in ("p", "low", "high")}
+    result = {"horizon_hours": list(HORIZON_HOURS), **numbers}
+    return BatchRow(found[MACHINE], found[EVENT_TIME], numbers["p"][-1], result, found["digest"])
+
+
+def _of_enterprise(found: Mapping[str, Any]) -> BatchRow:
+    count = len(HORIZON_DAYS)
+    scores = {
+        which: {name: tuple(found[which][place * count : (place + 1) * count]) for place, name in enumerate(RISK)}
+        for which in ("price", "alarm")
+    }
+    result = {"horizon_days": list(HORIZON_DAYS), "loss_per_accident": found["loss_per_accident"], **scores}
+    return BatchRow(found[ENTERPRISE], found[EVENT_TIME], scores["alarm"]["expected"][-1], result, found["digest"])

@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 @score.callback()
 def _entities() -> None:
-    """Score all entities of a sort from the lake: machine."""
+    """Score all entities of a sort from the lake: machine, enterprise."""
 
 
 @score.command()
@@ -90,6 +90,39 @@ def _scores_text(result: dict[str, Any]) -> str:
         for reason in row["reasons"]:
             lines += [f"       {reason['text_en']}", f"       {reason['text_zh']}"]
     return "\n".join(lines)
+
+
+@score.command()
+def enterprise(
+    as_of: Annotated[str | None, typer.Option(help="Moment of the scores, with zone; default: the lake's end.")] = None,
+    top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the riskiest to print.")] = 10,
+    reasons: Annotated[bool, typer.Option(help="Whether to say why of those that are printed.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Score every enterprise that has consented to it at one moment; store the scores; print the riskiest with reasons."""
+    from features.enterprise.publish import publish
+    from features.lake import Lake
+    from serving import risk_batch
+    from serving.risk_champion import load_risk_champion
+    from serving.risk_words import list_text
+    from serving.store import opened
+
+    at = moment(as_of) if as_of is not None else None
+    lake, champion = Lake.open(settings().lake), load_risk_champion(settings().home)
+    with opened(settings().store) as store:
+        publish(lake)
+        with _bar("scoring enterprises") as progress:
+            scored = risk_batch.score_enterprises(lake, champion, as_of=at, threads=settings().threads, progress=progress)
+        risk_batch.keep(scored, store)
+    result = {
+        "as_of": scored.as_of.isoformat(),
+        "bundle": champion.bundle_id,
+        "batch": scored.batch_id,
+        "scored": len(scored),
+        "notes": list(scored.notes),
+        "riskiest": scored.top(top, 3 if reasons else 0),
+    }
+    typer.echo(json.dumps(result, ensure_ascii=False) if as_json else list_text(result))
 
 
 @explain.command()

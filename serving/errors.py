@@ -5,7 +5,6 @@ from typing import Any
 from features.errors import BadInput, Conflict, ForewarnError, NotFound, UserError
 
 PROBLEM = "application/problem+json"
-TITLES = {BadInput: "Bad input", NotFound: "Not found", Conflict: "Conflict"}
 
 
 class TooLarge(BadInput):
@@ -20,8 +19,17 @@ class WrongMediaType(BadInput):
     http_status = 415
 
 
+class Withheld(UserError):
+    """What is asked for may not be given: its subject has not consented to it. HTTP 403."""
+
+    http_status = 403
+
+
 class Unavailable(ForewarnError):
     """The service cannot answer now: no champion, a full queue, a store that does not take the evidence. HTTP 503."""
+
+
+TITLES = {BadInput: "Bad input", NotFound: "Not found", Conflict: "Conflict", Withheld: "Not consented to"}
 
 
 def problem(error: UserError) -> dict[str, Any]:

@@ -2,13 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.catalog import Catalog
 from features.spec import FeatureSpec
+
+
+class Moved(NamedTuple):
+    """What a reason multiplies, in words."""
+
+    en: str
+    zh: str
+
+
+HAZARD = Moved("the hazard", "风险")
 
 
 def strongest(effects: npt.NDArray[np.float64], count: int) -> list[int]:
@@ -17,15 +26,22 @@ def strongest(effects: npt.NDArray[np.float64], count: int) -> list[int]:
     return [int(i) for i in order if effects[i] != 0.0]
 
 
-def reasons(catalog: Catalog, x: npt.NDArray[np.float32], effects: npt.NDArray[np.float64], count: int) -> list[dict[str, Any]]:
+def reasons(
+    specs: Sequence[FeatureSpec],
+    x: npt.NDArray[np.float32],
+    effects: npt.NDArray[np.float64],
+    count: int,
+    moved: Moved = HAZARD,
+) -> list[dict[str, Any]]:
     """The strongest `count` reasons of one score.
 
-    x: float32[features].  effects: float64[features], what each adds to the 72-hour score on the complementary log-log scale.
+    x: float32[features], of which `specs` say what they are.  effects: float64[features], what each adds to the score on its
+    own scale: of machines the complementary log-log of the 72-hour probability, of enterprises the log of the number expected.
     """
-    return [reason(catalog.specs[i], float(x[i]), float(effects[i])) for i in strongest(effects, count)]
+    return [reason(specs[i], float(x[i]), float(effects[i]), moved) for i in strongest(effects, count)]
 
 
-def reason(spec: FeatureSpec, value: float, effect: float) -> dict[str, Any]:
+def reason(spec: FeatureSpec, value: float, effect: float, moved: Moved = HAZARD) -> dict[str, Any]:
     """One reason: the feature, its value (null if missing), its unit, its effect and two sentences."""
     shown = named(spec, value)
     en, zh = worded(spec, shown, value)
@@ -35,8 +51,8 @@ def reason(spec: FeatureSpec, value: float, effect: float) -> dict[str, Any]:
         "value": shown,
         "unit": spec.unit,
         "effect": effect,
-        "text_en": f"{en} ({'raises' if effect > 0 else 'lowers'} the hazard {factor:.3g}x)",
-        "text_zh": f"{zh}（使风险{'升至' if effect > 0 else '降至'} {factor if effect > 0 else 1 / factor:.3g} 倍）",
+        "text_en": f"{en} ({'raises' if effect > 0 else 'lowers'} {moved.en} {factor:.3g}x)",
+        "text_zh": f"{zh}（使{moved.zh}{'升至' if effect > 0 else '降至'} {factor if effect > 0 else 1 / factor:.3g} 倍）",
     }
 
 

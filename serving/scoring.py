@@ -78,7 +78,7 @@ def reasons_of(champion: Champion, x: npt.NDArray[np.float32], n_reasons: int) -
     if not len(x):
         return []
     effects, _ = champion.bundle.contributions(x)
-    return [tuple(reasons(champion.catalog, row, own, n_reasons)) for row, own in zip(x, effects, strict=True)]
+    return [tuple(reasons(champion.catalog.specs, row, own, n_reasons)) for row, own in zip(x, effects, strict=True)]
 
 
 def posted_vector(

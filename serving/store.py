@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import BadInput, NotFound
 from serving import batch_rows
-from serving.contracts import HORIZON_HOURS
 
 metadata = sa.MetaData()
 BUSY_SECONDS = 10
@@ -40,7 +39,8 @@ class Utc(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# `result` holds what the entity's model says (machines: horizon_hours, p, low, high); `risk` is its one number to rank by.
+# `result` holds what the entity's model says (machines: horizon_hours, p, low, high; enterprises: horizon_days, price, alarm,
+# loss_per_accident); `risk` is its one number to rank by.
 scores = sa.Table(
     "scores",
     metadata,
@@ -129,14 +129,14 @@ class StoredBatch:
         return StoredScore(
             score_id=batch_score_id(self.batch_id, number),
             entity=self.entity,
-            entity_id=row.machine_id,
+            entity_id=row.entity_id,
             kind=self.kind,
             as_of=row.as_of,
             scored_at=self.scored_at,
             bundle_id=self.bundle_id,
             snapshot_id=self.snapshot_id,
-            risk=row.p[-1],
-            result={"horizon_hours": list(HORIZON_HOURS), "p": row.p, "low": row.low, "high": row.high},
+            risk=row.risk,
+            result=row.result,
             features=row.digest,
             source="batch",
             evidence=self.evidence,

@@ -50,7 +50,7 @@ def test_the_strongest_come_first_and_zeros_not_at_all() -> None:
 def test_every_feature_of_the_catalog_has_words() -> None:
     features = catalog(PUMP)
     count = len(features.specs)
-    for found in reasons(features, np.ones(count, dtype=np.float32), np.linspace(1, 2, count), count):
+    for found in reasons(features.specs, np.ones(count, dtype=np.float32), np.linspace(1, 2, count), count):
         assert len(found["text_en"]) > len(" (raises the hazard 1x)") + 4
         assert any("\u4e00" <= letter <= "\u9fff" for letter in found["text_zh"].partition("：")[0])
 

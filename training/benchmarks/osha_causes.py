@@ -4,8 +4,8 @@ Protocol. Five stratified folds, with three seeds; the macro-F1 of all cases of 
 mean of the three. Title and narrative alone are read: the codes and keywords that the authority's own coders gave a case
 (`cause`, `fatcause`, `newkeys`, ...) are close to the answer and are not. Settings are chosen within the training folds
 (training/causes.py); which views of a text there are was found on other folds (seeds 10 to 12) of the same narratives, there
-being no others, so the figure is a little too kind by that. The narratives that nobody tagged, where the folder has them, teach the model words, nothing else; none of
-a tagged or predicted case is among them.
+being no others, so the figure is a little too kind by that. The narratives that nobody tagged, where the folder has them, teach
+the model words, nothing else; none of a tagged or predicted case is among them.
 
 Rivals: a support vector machine on words and pairs of words by TF-IDF; the same with parts of words; and that with each case
 weighing inversely to how common its cause is, which is what macro-F1 asks for. Intervals resample narratives, paired.

@@ -78,11 +78,13 @@ def _described(roll: Roll, at: Floats, of: Ints, machine: Ints) -> Accidents:
     words, cause = told.causes_of(roll, of, draws[:, 3])
     if "machinery" not in words:
         words = [*words, "machinery"]
-    cause = np.where((machine >= 0) & (draws[:, 4] < 0.7), words.index("machinery"), cause)
+    cause = np.where((machine >= 0) & (draws[:, 4] < law.machinery_share), words.index("machinery"), cause)
     delay = np.minimum(law.delay_days * np.exp(law.delay_spread * normal[:, 1]), _MOST_DELAY)
     dies = (deaths > 0) & (severity == 1) & (draws[:, 5] < law.dies_later_share)
     anew = ~dies & (draws[:, 5] > 1.0 - law.corrected_share)
-    corrected = np.where(dies | anew, delay + np.where(dies, 1.0 + 29.0 * draws[:, 6], 10.0 + 80.0 * draws[:, 6]), np.nan)
+    (low, high), (soonest, latest) = law.dies_after_days, law.revised_after_days
+    later = np.where(dies, low + (high - low) * draws[:, 6], soonest + (latest - soonest) * draws[:, 6])
+    corrected = np.where(dies | anew, delay + later, np.nan)
     heard = draws[:, 7] >= roll.world.unrecorded_share
     return Accidents(
         at=at[heard],
@@ -117,7 +119,7 @@ def rows(roll: Roll, found: Accidents, frame: Frame, machine_ids: list[str]) -> 
         "site_id": (told.site_words(roll), told.sites_of(roll, found.of, Draw.ACCIDENTS)),
         "machine_id": (machine_ids or [""], found.machine),
         "process": (told.process_words(roll), told.process_places(roll)[found.of]),
-        "cause": (found.cause_words, np.where(draws[:, 0] < 0.03, -1, found.cause)),
+        "cause": (found.cause_words, np.where(draws[:, 0] < roll.world.accidents.uncoded_share, -1, found.cause)),
         "deaths": np.where(dies, 0, found.deaths),
         "injuries": np.where(dies, found.injuries + found.deaths, found.injuries),
         "direct_loss": np.where(anew, guess, found.loss),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.simulator.chance import Ints
+from features.simulator.enterprise_records import Visitor
 from features.simulator.enterprise_roll import Draw, Roll, stream
 from features.simulator.world import Floats
 
@@ -17,7 +18,7 @@ YEAR = 365.25
 _MONTH = 30
 USUAL_SIZE = 150.0
 _INSURER, _AUTHORITY, _THIRD, _LOT = range(4)
-VISITORS = ("insurer", "authority", "third_party", "insurer")
+VISITORS: tuple[Visitor, ...] = ("insurer", "authority", "third_party", "insurer")
 DONE, PARTIAL, REFUSED = range(3)
 OUTCOMES = ("done", "partial", "refused")
 
@@ -146,7 +147,10 @@ def _visits(roll: Roll, culture: Floats, workers: Floats) -> Visits:
     partial = draws[:, 0] > 1.0 - world.visits.partial_share
     outcome = np.where(refused, REFUSED, np.where(partial, PARTIAL, DONE))
     finds = world.hazards.visit_finds * (workers[day, enterprise] / USUAL_SIZE) ** world.hazards.visit_size
-    finds *= np.exp(world.hazards.visit_culture * culture[day, enterprise]) * np.array([1.0, 0.5, 0.0])[outcome]
+    finds *= (
+        np.exp(world.hazards.visit_culture * culture[day, enterprise])
+        * np.array([1.0, world.visits.partial_finds, 0.0])[outcome]
+    )
     return Visits(day, enterprise, visitor, outcome, stream(roll.seed, Draw.FOUND, 1).poisson(finds))
 
 

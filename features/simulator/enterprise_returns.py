@@ -16,10 +16,10 @@ from features.enterprise.vocabulary import HIGH_RISK
 from features.schema import TableContract
 from features.simulator.chance import Ints
 from features.simulator.enterprise_life import YEAR, Life
+from features.simulator.enterprise_records import Sign
 from features.simulator.enterprise_roll import Draw, Roll, stream
 from features.simulator.enterprise_rows import DAY, Columns, Frame, numbered, one, stacked, table
 from features.simulator.enterprise_tables import Told, months
-from features.simulator.enterprise_world import Sign
 from features.simulator.world import Floats
 
 TOPICS = ("induction", "fire", "electricity", "machinery", "emergency")

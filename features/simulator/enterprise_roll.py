@@ -112,7 +112,8 @@ def roll_of(world: EnterpriseWorld, enterprises: int, machines: int, seed: int) 
     frailty = np.exp(world.culture.frailty * z[:, 2] - world.culture.frailty**2 / 2)
     sites = np.clip(np.ceil(workers / _SITE_WORKERS * (0.5 + u[:, 3])), 1, _MOST_SITES).astype(np.int64)
     weight = asked * workers**world.machines.size * np.exp(world.machines.spread * z[:, 3])
-    depth = np.clip(np.round(1.2 - 0.5 * lasting + 0.7 * z[:, 4]), 0, 4).astype(np.int64)
+    deep = world.culture.depth
+    depth = np.clip(np.round(deep.level + deep.slope * lasting + deep.own * z[:, 4]), 0, 4).astype(np.int64)
     joins = np.where(u[:, 4] < world.joining_share, np.floor(u[:, 5] * world.joining_days), 0.0)
     return Roll(
         world=world,
@@ -126,8 +127,8 @@ def roll_of(world: EnterpriseWorld, enterprises: int, machines: int, seed: int) 
         lasting=lasting,
         frailty=frailty,
         reports=np.exp(world.hazards.self_spread * z[:, 5]),
-        reach=np.exp(world.visits.random_reach * z[:, 6]) * np.exp(-0.15 * lasting),
-        refuses=np.minimum(world.visits.refused_share * np.exp(-0.8 * lasting), 0.3),
+        reach=np.exp(world.visits.random_reach * z[:, 6]) * np.exp(world.visits.reach_culture * lasting),
+        refuses=np.minimum(world.visits.refused_share * np.exp(world.visits.refused_culture * lasting), 0.3),
         severity=np.exp(world.accidents.severity_spread * z[:, 7]),
         depth=depth,
         rate=rate / 1000.0 * factor * np.array([each.factor for each in world.regions])[region] * frailty,

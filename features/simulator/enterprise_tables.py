@@ -17,9 +17,7 @@ from features.simulator.enterprise_rows import DAY, NONE, Columns, Frame, number
 from features.simulator.world import Floats
 
 Told = tuple[TableContract, pa.Table]
-LOST = 0.015  # of monthly returns
 MODES = ("on_site", "remote", "unannounced")
-_MODE_SHARES = {"insurer": [0.7, 0.25, 0.05], "authority": [0.5, 0.1, 0.4], "third_party": [0.8, 0.2, 0.0]}
 SOURCES = ("self", "insurer", "authority", "third_party")
 
 
@@ -101,19 +99,21 @@ def _exposures(roll: Roll, life: Life, frame: Frame, days: int) -> pa.Table:
     """Hours worked month by month and mean headcount quarter by quarter, known some days after the period; some never."""
     hours = np.concatenate([np.zeros((1, roll.size)), np.cumsum(life.workers, axis=0)]) / YEAR
     hours *= roll.world.hours_per_worker_year
+    law = roll.world.reporting
+    soonest, latest = law.exposure_days
     first = np.datetime64(frame.begin // DAY, "D")
     parts = []
     for at, (basis, step) in enumerate((("hours_worked", 1), ("headcount", 3))):
         edges, rng = months(first, days, step), stream(roll.seed, Draw.REPORTING, at)
         for low, high in pairwise(edges):
             draws = rng.random((roll.size, 3))
-            of = np.flatnonzero((draws[:, 0] >= LOST) & (roll.joins <= low))
+            of = np.flatnonzero((draws[:, 0] >= law.exposure_lost_share) & (roll.joins <= low))
             worked = (hours[high] - hours[low])[of]
             amount = worked if basis == "hours_worked" else worked / (high - low) * YEAR / roll.world.hours_per_worker_year
             parts.append((
-                of, np.full(len(of), high), high + 2 + 18 * draws[of, 1],
+                of, np.full(len(of), high), high + soonest + (latest - soonest) * draws[of, 1],
                 {"basis": (("hours_worked", "headcount"), np.full(len(of), at)), "starts": frame.at(np.full(len(of), low)),
-                 "amount": np.round(amount * (1 + 0.02 * (draws[of, 2] - 0.5)))},
+                 "amount": np.round(amount * (1 + 2 * law.exposure_blur * (draws[of, 2] - 0.5)))},
             ))  # fmt: skip
     if not parts:  # no month is over yet
         return schema.EXPOSURES.arrow.empty_table()
@@ -130,7 +130,7 @@ def months(first: np.datetime64, days: int, step: int) -> list[int]:
 
 def _hazards(roll: Roll, life: Life, frame: Frame, days: int, site_of_visit: Ints) -> pa.Table:
     """A row when it is found, another when it is rectified, a third when somebody has looked."""
-    found = life.found
+    found, law = life.found, roll.world.reporting
     draws = stream(roll.seed, Draw.REPORTING, 2).random((len(found.day), 9))
     told = np.flatnonzero(found.day < days)
     day, of, visit = found.day[told], found.enterprise[told], found.visit[told]
@@ -150,15 +150,16 @@ def _hazards(roll: Roll, life: Life, frame: Frame, days: int, site_of_visit: Int
         "due": frame.at(day + term),
         "rectified": np.full(len(told), NONE),
         "verified": np.full(len(told), NONE),
-        "supervised": found.major[told] & (draws[:, 2] < 0.4),
-        "repeated": draws[:, 3] < 0.06 * np.exp(-0.5 * culture),
+        "supervised": found.major[told] & (draws[:, 2] < law.supervised_share),
+        "repeated": draws[:, 3] < law.repeated_share * np.exp(law.repeated_culture * culture),
     }
-    known = event + 0.1 + np.where(outside, 4.0, 2.0) * draws[:, 4]
+    known = event + 0.1 + np.where(outside, law.found_days, law.self_found_days) * draws[:, 4]
     mended = np.maximum(found.rectified[told] + 0.3 + 0.4 * draws[:, 5], event + 0.05)
-    mended_known = np.maximum(mended, known) + 0.1 + 5.0 * draws[:, 6]
-    seen = mended_known + 1.0 + 14.0 * draws[:, 7]
+    mended_known = np.maximum(mended, known) + 0.1 + law.rectified_days * draws[:, 6]
+    soonest, latest = law.verified_days
+    seen = mended_known + soonest + (latest - soonest) * draws[:, 7]
     second: Columns = {**columns, "rectified": frame.at(mended)}
-    looked = np.flatnonzero(draws[:, 8] < 0.7)
+    looked = np.flatnonzero(draws[:, 8] < law.verified_share)
     third = repeated({**second, "verified": frame.at(seen)}, looked)
     when = frame.at(event)
     owners, events = np.concatenate([of, of, of[looked]]), np.concatenate([when, when, when[looked]])
@@ -172,7 +173,7 @@ def _inspections(roll: Roll, life: Life, frame: Frame, site: Ints) -> pa.Table:
     mode: npt.NDArray[np.int64] = np.zeros(len(visits.day), dtype=np.int64)
     for at, name in enumerate(VISITORS):
         of = visits.visitor == at
-        mode[of] = pick(draws[of, 0], _MODE_SHARES[name])
+        mode[of] = pick(draws[of, 0], [*roll.world.reporting.modes[name]])
     lot = visits.visitor == len(VISITORS) - 1
     mode[lot] = 0
     event = visits.day + 0.35 + 0.3 * draws[:, 1]
@@ -187,5 +188,5 @@ def _inspections(roll: Roll, life: Life, frame: Frame, site: Ints) -> pa.Table:
         "hours": np.where(refused, 0.5, np.round(2.0 + 6.0 * draws[:, 2], 1)),
         "by_lot": lot,
     }
-    known = frame.at(event + 0.2 + 5.0 * draws[:, 3])
+    known = frame.at(event + 0.2 + roll.world.reporting.visit_days * draws[:, 3])
     return table(frame, schema.INSPECTIONS, visits.enterprise, frame.at(event), known, columns)

@@ -108,7 +108,7 @@ def _overdue_ahead(roll: Roll, life: Life, late: Floats, day: int, lookup: _cult
     heavy = [1.0 + (law.major_weight - 1.0) * share for share in (law.major_self, law.major_found)]
     own = law.self_per_year / YEAR * roll.reports * size**law.self_size * law.late_self * heavy[0]
     done = 1.0 - roll.world.visits.partial_share - roll.refuses
-    reach = law_of.visit_rates(roll).sum(axis=0) * (done + 0.5 * roll.world.visits.partial_share)
+    reach = law_of.visit_rates(roll).sum(axis=0) * (done + roll.world.visits.partial_finds * roll.world.visits.partial_share)
     outside = reach * law.visit_finds * size**law.visit_size * law.late_found * heavy[1]
     new = own * lookup(-(law.self_culture + law.late_culture)) + outside * lookup(-(law.visit_culture + law.late_culture))
     out, keep, term = np.empty(new.shape), np.exp(-1.0 / law.overdue_days), law.due_days

@@ -13,12 +13,13 @@ programme of safety.
 
 import hashlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from features import documents
 from features.enterprise.vocabulary import CAUSES, INDUSTRY_CODES
+from features.simulator.enterprise_records import Cases, Money, Returned, Sign, Signs, Standing, Visitor
 from features.simulator.world import Range, Strict
 
 DEFAULT = Path(__file__).with_name("enterprise.toml")
@@ -26,7 +27,10 @@ CLASSES = ("injury", "fatal", "larger", "major", "especially_major")
 
 
 class Culture(Strict):
-    """frailty: sigma of the log of what stays unseen. programme_*: starts a year, share running at first, what they do."""
+    """frailty: sigma of the log of what stays unseen. programme_*: starts a year, share running at first, what they do.
+
+    depth: of subcontracting, 0 to 4, by the lasting culture; each level raises the rate by `subcontracting`.
+    """
 
     lasting: float = Field(ge=0)
     wandering: float = Field(ge=0)
@@ -39,6 +43,7 @@ class Culture(Strict):
     programme_reports: float = Field(ge=1)
     growth_per_month: float = Field(ge=0, le=0.2)
     subcontracting: float = Field(ge=0)
+    depth: Sign
 
 
 class Hazards(Strict):
@@ -68,12 +73,15 @@ class Hazards(Strict):
 class Visits(Strict):
     """shares: of those who come as often as the industry says. by_lot_per_year: of each enterprise alike, drawn by lot.
 
-    random_reach: sigma of the log of how often the others come. A visit that is done takes `gain_done` of what is left to gain;
-    that fades over `relief_days`.
+    random_reach: sigma of the log of how often the others come; *_culture: slopes by lasting culture. A visit that is done
+    takes `gain_done` of what is left to gain; that fades over `relief_days`.
     """
 
-    shares: dict[Literal["insurer", "authority", "third_party"], float]
+    shares: dict[Visitor, float]
     by_lot_per_year: float = Field(ge=0)
+    reach_culture: float
+    refused_culture: float
+    partial_finds: float = Field(ge=0, le=1)
     random_reach: float = Field(ge=0)
     relief: float = Field(ge=0, lt=1)
     relief_days: float = Field(gt=0)
@@ -107,77 +115,9 @@ class Accidents(Strict):
     corrected_share: float = Field(ge=0, lt=1)
     dies_later_share: float = Field(ge=0, lt=1)
     severity_spread: float = Field(ge=0)
-
-
-class Sign(Strict):
-    """`level + slope c + own z + noise e`: c culture, z the enterprise's own, e new each time, both standard normal."""
-
-    level: float
-    slope: float
-    own: float = Field(ge=0)
-    noise: float = Field(ge=0)
-
-
-class Signs(Strict):
-    """What shows of culture; see the world file."""
-
-    training: Sign
-    certificates: Sign
-    drills: Sign
-    spending: Sign
-    standardisation: Sign
-    credit: Sign
-    violations: Sign
-    standardisation_limits: tuple[float, float, float]
-    credit_limits: tuple[float, float, float, float]
-
-
-class Standing(Strict):
-    """Sizes and shares of returns. training_share: of the workers, due at each training. lost_share: what never comes in."""
-
-    training_share: float = Field(gt=0, le=1)
-    trainings_per_year: float = Field(ge=0, le=12)
-    certified_share: float = Field(ge=0, le=1)
-    spending_per_head: dict[Literal["high_risk", "ordinary"], float]
-    penalty_cny: float = Field(ge=0)
-    serious_share: float = Field(ge=0, le=1)
-    suspended_share: float = Field(ge=0, le=1)
-    suspended_days: int = Field(ge=1)
-    permit_days: int = Field(ge=1)
-    no_consent_to_train: float = Field(ge=0, lt=1)
-    no_consent_to_score: float = Field(ge=0, lt=1)
-    consent_to_share: float = Field(ge=0, le=1)
-    lost_share: float = Field(ge=0, lt=1)
-
-
-class Money(Strict):
-    """premium: workers x industry rate x loss_per_accident x loading, blurred.
-
-    Claims: the share paid at each valuation, of what is insured; reserves are guesses at the rest, the better the older.
-    """
-
-    loss_per_accident: float = Field(gt=0)
-    premium_loading: float = Field(gt=0)
-    premium_spread: float = Field(ge=0)
-    insured_share: float = Field(gt=0, le=1)
-    limit_per_person: tuple[float, ...] = Field(min_length=1)
-    persons_per_accident: float = Field(ge=1)
-    accidents_per_aggregate: float = Field(ge=1)
-    deductible: float = Field(ge=0)
-    valued_after_days: tuple[int, ...] = Field(min_length=1)
-    paid_share: tuple[float, ...] = Field(min_length=1)
-    reserve_bias: float = Field(gt=0)
-    reserve_spread: float = Field(ge=0)
-
-
-class Cases(Strict):
-    """Which accidents are published, and how many of enterprises outside the portfolio a year."""
-
-    published_ordinary: float = Field(ge=0, le=1)
-    published_graver: float = Field(ge=0, le=1)
-    published_after_days: Range
-    outside_per_year: float = Field(ge=0)
-    outside_years_before: float = Field(ge=0)
+    dies_after_days: Range
+    revised_after_days: Range
+    machinery_share: float = Field(ge=0, le=1)
     uncoded_share: float = Field(ge=0, le=1)
 
 
@@ -239,6 +179,7 @@ class EnterpriseWorld(Strict):
     visits: Visits
     machines: Machines
     accidents: Accidents
+    reporting: Returned
     signs: Signs
     standing: Standing
     money: Money

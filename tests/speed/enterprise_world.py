@@ -71,8 +71,8 @@ def _world(home: Path, seed: int, told: argparse.Namespace) -> None:
         for days, one in zip((30, 90, 365), of, strict=True):
             deciles = " ".join(f"{part.value:.2f}" for part in one.deciles)
             print(
-                f"{name} {days} d: slope {one.slope}, true/expected {one.over_expected}, of the oracle's Gini {one.gini_share}, "
-                f"truth in range {one.covered:.1%}, deciles {deciles}"
+                f"{name} {days} d: slope {one.slope}, true/expected {one.over_expected}, "
+                f"of the oracle's Gini {one.gini_share}, truth in range {one.covered:.1%}, deciles {deciles}"
             )
     for sentence in words.verdict(judged, {}):
         print(f"- {sentence.en}")
@@ -105,8 +105,8 @@ def _tripled(home: Path, lake: "Lake", bundle: "RiskBundle") -> None:
         one, two = (bundle.risk(which, x, ranges=False).expected[:, -1] for x in (before, after))
         rise = two / one - 1.0
         print(
-            f"{which}: self-reports tripled: {np.mean(rise > 1e-9):.1%} of {len(rise)} rise, by {max(0.0, rise.max()):.2%} at most; "
-            f"median {np.median(rise):+.2%}"
+            f"{which}: self-reports tripled: {np.mean(rise > 1e-9):.1%} of {len(rise)} rise, "
+            f"by {max(0.0, rise.max()):.2%} at most; median {np.median(rise):+.2%}"
         )
 
 

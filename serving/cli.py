@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,15 +134,24 @@ def _explain(
 ) -> None:
     """Rebuild a score from its evidence, compare to the bit, and say why it is what it is."""
     from serving.explain import explain as rebuild
+    from serving.risk_explain import explain_risk
+    from serving.risk_words import explanation_text
     from serving.store import opened
 
     with opened(settings().store) as store:
-        found = rebuild(settings().home, store, score_id, reasons)
+        stored = store.get(score_id)
+        of_enterprise = stored.entity == "enterprise"
+        found = (
+            explain_risk(settings().home, stored, reasons)
+            if of_enterprise
+            else rebuild(settings().home, store, score_id, reasons)
+        )
     document = found.document()
-    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else _explanation_text(document))
+    text = explanation_text(document) if of_enterprise else _explanation_text(document)
+    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
 
 
-def _explanation_text(document: dict[str, Any]) -> str:
+def _explanation_text(document: Mapping[str, Any]) -> str:
     lines = [f"{document['score_id']}: machine {document['machine_id']} at {document['as_of']} by {document['bundle']}"]
     for hours, p, low, high in zip(*(document[key] for key in ("horizon_hours", "p", "low", "high")), strict=True):
         lines.append(f"  {hours} h: {p:.4%} (90 % range {low:.4%} to {high:.4%})")
@@ -164,11 +174,12 @@ def _serve(
 ) -> None:
     """Serve scores over HTTP until interrupted."""
     from serving.champion import kinds_with_champion
+    from serving.risk_champion import has_champion
     from serving.store import opened
 
     config = settings()
     host, port, workers = host or config.host, port or config.port, workers or config.workers
-    if not kinds_with_champion(config.home):
+    if not kinds_with_champion(config.home) and not has_champion(config.home):
         raise NotFound("no champion to serve", where=str(config.home / "champion"), mend="train and promote a bundle first")
     _free(host, port)
     with opened(config.store):  # migrated here, where a mistake is one line and not a server that does not come up

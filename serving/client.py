@@ -8,10 +8,10 @@ import httpx
 import pyarrow as pa
 
 from features.errors import BadInput, Conflict, NotFound, UserError
-from serving.errors import Unavailable
+from serving.errors import Unavailable, Withheld
 from serving.rows import ARROW
 
-_KINDS: dict[int, type[UserError]] = {404: NotFound, 409: Conflict}
+_KINDS: dict[int, type[UserError]] = {403: Withheld, 404: NotFound, 409: Conflict}
 
 
 class Client:
@@ -28,6 +28,11 @@ class Client:
         """Score a machine from its latest history in the lake. as_of: ISO 8601 with zone. Raises UserError, Unavailable."""
         asked = {"reasons": str(reasons).lower()} | ({"as_of": as_of} if as_of else {})
         return self._answer(self._http.get(f"/v1/machines/{machine_id}/score", params=asked))
+
+    def risk(self, enterprise_id: str, *, as_of: str | None = None, reasons: bool | int = False) -> dict[str, Any]:
+        """Price and alarm score of an enterprise of the lake. as_of: ISO 8601 with zone. Raises UserError, Unavailable."""
+        asked = {"reasons": str(reasons).lower()} | ({"as_of": as_of} if as_of else {})
+        return self._answer(self._http.get(f"/v1/enterprises/{enterprise_id}/risk", params=asked))
 
     def send(self, table_name: str, rows: pa.Table | Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         """Send rows to a table of the lake: an Arrow table, or columns. Answers what was taken once it is on the server's disk.

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -94,3 +95,13 @@ def deflated(evidence: bytes) -> bytes:
 
 def inflated(evidence: bytes) -> bytes:
     return zlib.decompress(evidence)
+
+
+def vector_differences(names: list[str] | tuple[str, ...], stored: bytes, x: npt.NDArray[np.float32]) -> list[str]:
+    """Features whose bits differ, as lines; at most five are named."""
+    before = np.frombuffer(stored, dtype="<f4")
+    if len(before) != len(x):
+        return [f"{len(before)} features stored, {len(x)} rebuilt"]
+    changed = np.flatnonzero(before.view("<u4") != np.ascontiguousarray(x, dtype="<f4").view("<u4"))
+    lines = [f"{names[i]} was {before[i]:g}, is {x[i]:g}" for i in changed[:5]]
+    return lines + ([f"and {len(changed) - 5} more features"] if len(changed) > 5 else [])

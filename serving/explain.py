@@ -17,7 +17,7 @@ from features.lake import Lake
 from features.live import Live
 from serving import batch_rows
 from serving.champion import Champion, load_bundle
-from serving.evidence import inflated, machine_of, peers_of, posted_of
+from serving.evidence import inflated, machine_of, peers_of, posted_of, vector_differences
 from serving.later import Later, known_later
 from serving.mattered import Occlusion, Seen
 from serving.mattered_words import later_words, row_words, stretch_document
@@ -132,16 +132,6 @@ def later_than(home: Path, champion: Champion, stored: StoredScore, seen: Seen) 
     if stored.source != "posted":
         tables = Live(Lake.open(home / "lake")).whole(stored.entity_id, stored.kind).tables
     return known_later(champion, tables, seen.history, stored.as_of)
-
-
-def vector_differences(names: list[str] | tuple[str, ...], stored: bytes, x: Vector) -> list[str]:
-    """Features whose bits differ, as lines; at most five are named."""
-    before = np.frombuffer(stored, dtype="<f4")
-    if len(before) != len(x):
-        return [f"{len(before)} features stored, {len(x)} rebuilt"]
-    changed = np.flatnonzero(before.view("<u4") != np.ascontiguousarray(x, dtype="<f4").view("<u4"))
-    lines = [f"{names[i]} was {before[i]:g}, is {x[i]:g}" for i in changed[:5]]
-    return lines + ([f"and {len(changed) - 5} more features"] if len(changed) > 5 else [])
 
 
 def result_differences(stored: Mapping[str, Any], result: Result) -> list[str]:

@@ -17,6 +17,14 @@ class Moved(NamedTuple):
     zh: str
 
 
+# Units that are words rather than signs.
+UNITS_ZH = {
+    "d": "天", "h": "小时", "x": "倍", "cases": "起案例", "accidents": "起事故", "currency": "元",
+    "currency per worker": "元/人", "currency per accident": "元/起", "worker-years": "人年", "worker-years a year": "人年/年",
+    "accidents per worker-year": "起/人年", "cases per worker-year": "起案例/人年", "persons per accident": "人/起",
+    "miles per worker": "英里/人", "vehicle years per worker": "车年/人", "0 = AA to 4 = bad": "（0 = AA 至 4 = 差）",
+    "0 = none to 3 = level 1": "（0 = 无 至 3 = 一级）",
+}  # fmt: skip
 HAZARD = Moved("the hazard", "风险")
 
 
@@ -72,9 +80,11 @@ def worded(spec: FeatureSpec, shown: float | str | None, value: float) -> tuple[
         return f"{en}: not known", f"{zh}：未知"
     if isinstance(shown, str):
         return f"{en}: {shown}", f"{zh}：{spec.levels_zh[int(value)]}"
+    if spec.unit == "share":
+        return f"{en}: {shown:.1%}", f"{zh}：{shown:.1%}"
     text = number(shown)
-    unit = f" {spec.unit}" if spec.unit else ""
-    return f"{en}: {text}{unit}", f"{zh}：{text}{unit}"
+    unit, unit_zh = (f" {one}" if one else "" for one in (spec.unit, UNITS_ZH.get(spec.unit, spec.unit)))
+    return f"{en}: {text}{unit}", f"{zh}：{text}{unit_zh}"
 
 
 def number(value: float) -> str:

@@ -28,6 +28,10 @@ def pointers(home: Path) -> Path:
     return home / "champion" / "enterprise"
 
 
+def has_champion(home: Path) -> bool:
+    return (pointers(home) / f"{KIND}.json").exists()
+
+
 def load_risk_bundle(home: Path, bundle_id: str) -> RiskChampion:
     """A bundle by id. Raises NotFound if it is not under `home`, BadInput if it is damaged or misses its golden rows."""
     path = home / "bundles" / bundle_id

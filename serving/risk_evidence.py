@@ -15,7 +15,8 @@ from features.enterprise.catalog import Catalog
 from features.enterprise.compute import compute
 from features.enterprise.consent import consented
 from features.enterprise.history import Published
-from features.enterprise.machine_risk import upstream
+from features.enterprise.kernel import DAY
+from features.enterprise.machine_risk import HOLDS_DAYS, upstream
 from features.enterprise.published import INDUSTRY_RATES
 from features.enterprise.schema import ENTERPRISES
 from features.errors import NotFound
@@ -87,7 +88,8 @@ class Knowledge:
         ids = pc.unique(mine.column(MACHINE)).to_pylist()
         if not ids:
             return {}
-        return upstream(self.view.read(MACHINE_SCORES.name, machine_ids=ids), as_of)
+        counted = (micros(as_of) - round(HOLDS_DAYS * DAY), micros(as_of))
+        return upstream(self.view.read(MACHINE_SCORES.name, machine_ids=ids, times=counted), as_of)
 
     def notes(self, as_of: datetime) -> tuple[str, ...]:
         """Whether the rates of industries are of these days."""
@@ -95,7 +97,7 @@ class Knowledge:
         known = rates.event[rates.known_from <= micros(as_of)]
         if not len(known):
             return ("no rates of industries published yet; `forewarn score enterprise` publishes them",)
-        age = (micros(as_of) - int(known.max())) / 86_400e6
+        age = (micros(as_of) - int(known.max())) / DAY
         if age > _RATES_DAYS:
             return (f"rates of industries are {age:.0f} d old; `forewarn score enterprise` renews them",)
         return ()

@@ -23,6 +23,8 @@ from serving.errors import Unavailable
 from serving.evidence import lake_evidence, posted_evidence, stored
 from serving.posted import TOLERANCE, parse
 from serving.recorder import Recorder
+from serving.risk_service import RiskService
+from serving.risk_service import warm as warm_risk
 from serving.scoring import Result, answer, history_notes, posted_vector, score
 from serving.store import Store, StoredScore
 from serving.stream import Stream
@@ -56,6 +58,7 @@ class Runtime:
     def __init__(self, settings: Settings, champions: Champions, store: Store) -> None:
         self.home, self.champions, self.store = settings.home, champions, store
         self.recorder, self.stream = Recorder(store), Stream(settings)
+        self.enterprises = RiskService(settings.home, self.recorder)
         self.room = Room(MOST_RECEIVING)
         self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._stop = threading.Event()
@@ -66,14 +69,19 @@ class Runtime:
         champions.refresh()
         store = Store.open(settings.store)
         runtime = cls(settings, champions, store)
+        runtime.enterprises.champions.refresh()
         runtime.settle()
         champions.watch(runtime._stop)
+        runtime.enterprises.champions.watch(runtime._stop)
         return runtime
 
     def settle(self) -> None:
-        """Compile the kernel by one score per kind, then take what is loaded out of the garbage collector's rounds."""
+        """Compile the kernels by one score per kind and one of enterprises, then take what is loaded out of the garbage
+        collector's rounds."""
         for champion in self.champions.all():
             warm(champion)
+        for one in self.enterprises.champions.all():
+            warm_risk(one)
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
@@ -85,14 +93,14 @@ class Runtime:
         self.store.close()
 
     def ready(self) -> bool:
-        """Whether every kind that has a champion is served by one that answers its golden rows as on the day it was made."""
-        champions = self.champions.all()
+        """Whether all that has a champion is served by one that answers its golden rows as on the day it was made."""
+        bundles = [one.bundle for one in self.champions.all()] + [one.bundle for one in self.enterprises.champions.all()]
         try:
-            for champion in champions:
-                champion.bundle.check_golden()
+            for bundle in bundles:
+                bundle.check_golden()
         except ForewarnError:
             return False
-        return bool(champions) and not self.champions.missing()
+        return bool(bundles) and not self.champions.missing() and not self.enterprises.champions.missing()
 
     async def score_posted(self, body: bytes) -> bytes:
         """The JSON answer to a posted history, its evidence committed. Raises UserError, Unavailable."""

@@ -187,7 +187,7 @@ class Store:
                 row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
             found = None if row is None else StoredScore(**row)
         if found is None:
-            raise NotFound(f"no score {score_id}", where="score id", mend="score ids are printed by `forewarn score machine`")
+            raise NotFound(f"no score {score_id}", where="score id", mend="score ids are printed by `forewarn score`")
         return found
 
     def _of_batch(self, batch_id: str, number: int) -> StoredScore | None:

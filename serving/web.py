@@ -16,12 +16,14 @@ from features.errors import BadInput, NotFound, UserError
 from serving import metrics
 from serving.contracts import BINARY, MOST_REASONS, ROWS, Moment, Problem, ScoreResponse, TakenRows, how_many_reasons
 from serving.errors import PROBLEM, Unavailable, WrongMediaType, plain_problem, problem
+from serving.risk_contracts import RiskResponse
 from serving.rows import ARROW, JSON, most_bytes, too_large
 from serving.runtime import Runtime
 
 log = logging.getLogger("forewarn.service")
 TITLES = {
     400: "Bad input",
+    403: "Not consented to",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
@@ -34,6 +36,7 @@ TITLES = {
 QUERY = ("as_of", "reasons")
 INDEX = "/"
 SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"
+RISK_ROUTE = "/v1/enterprises/{enterprise_id}/risk"
 # What is read of a body, by how the path begins; elsewhere JSON.
 READ = {"/v1/tables/": (JSON, ARROW)}
 
@@ -81,10 +84,24 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
         as_of: Annotated[Moment | None, Query(description="default: the last moment the lake knows of the machine")] = None,
         reasons: Annotated[str, Query(description="true, false, or how many")] = "false",
     ) -> Response:
-        for name in request.query_params:
-            if name not in QUERY:
-                raise BadInput("unknown parameter", where=name, mend=f"there are: {', '.join(QUERY)}")
+        check_parameters(request)
         return await guarded(runtime().score_known(machine_id, as_of, asked_reasons(reasons)))
+
+    @app.get(
+        RISK_ROUTE,
+        response_model=RiskResponse,
+        responses={code: {"model": Problem, "description": "Problem details"} for code in (400, 403, 404, 503)},
+        summary="Accident risk of an enterprise of the lake: price and alarm score",
+        description="404: the lake does not know the enterprise, or did not by as_of; 403: it has not consented to be scored.",
+    )
+    async def score_enterprise(
+        request: Request,
+        enterprise_id: str,
+        as_of: Annotated[Moment | None, Query(description="default: the last moment the lake knows of enterprises")] = None,
+        reasons: Annotated[str, Query(description="true, false, or how many of each score")] = "false",
+    ) -> Response:
+        check_parameters(request)
+        return await guarded(runtime().enterprises.score(enterprise_id, as_of, asked_reasons(reasons)))
 
     @app.post(
         TABLE_ROUTE,
@@ -127,6 +144,13 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
     return app
 
 
+def check_parameters(request: Request) -> None:
+    """Raises BadInput for a query parameter that is none of a score's."""
+    for name in request.query_params:
+        if name not in QUERY:
+            raise BadInput("unknown parameter", where=name, mend=f"there are: {', '.join(QUERY)}")
+
+
 def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document with the errors as they are answered: problem details, never the framework's own forms."""
     document = orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))  # statuses become text, as in JSON
@@ -134,7 +158,7 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
         schemas.pop(name, None)
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in (SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE):
+    for path in (SCORE_ROUTE, KNOWN_ROUTE, RISK_ROUTE, TABLE_ROUTE):
         for operation in document["paths"][path].values():
             operation["responses"] = {"200": operation["responses"]["200"]} | {
                 str(status): {"description": title, "content": content} for status, title in TITLES.items()
@@ -199,11 +223,13 @@ class Edge:
 
 
 def route_of(path: str) -> str:
-    """The route of a path, with the machine id taken out; anything unknown is one label."""
+    """The route of a path, with the id taken out; anything unknown is one label."""
     if path == SCORE_ROUTE or path in ("/readyz", "/livez", "/metrics", "/docs.json"):
         return path
     if path.startswith("/v1/tables/"):
         return TABLE_ROUTE
+    if path.startswith("/v1/enterprises/") and path.endswith("/risk"):
+        return RISK_ROUTE
     return KNOWN_ROUTE if path.startswith("/v1/machines/") and path.endswith("/score") else "other"
 
 

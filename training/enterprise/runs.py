@@ -16,6 +16,7 @@ from features.enterprise.catalog import EVERY
 from features.enterprise.vocabulary import INDUSTRIES
 from features.errors import BadInput
 from features.lake import Lake
+from features.schema import MACHINE_SCORES, RECORDED_AT
 from features.settings import Settings
 from features.snapshots import Snapshot, open_snapshot
 from training.enterprise import rivals, truth
@@ -170,7 +171,7 @@ def assembled(training: Training, severity: Severity, config: EnterpriseConfig, 
     facts = RiskFacts(
         snapshot_id=snapshot.id,
         lake_versions=versions,
-        machine_bundles=_upstream(lake, versions),
+        machine_bundles=_upstream(lake, moment(int(fitted_on.max()))),
         train_from=moment(int(fitted_on.min())),
         train_until=moment(int(fitted_on.max())),
         created_at=datetime.now(UTC),
@@ -180,12 +181,14 @@ def assembled(training: Training, severity: Severity, config: EnterpriseConfig, 
     return RiskBundle.assemble(training.learned.models, severity, facts, past.x[rows])
 
 
-def _upstream(lake: Lake, versions: Mapping[str, int]) -> tuple[str, ...]:
-    """The bundles whose scores of machines the features were made of."""
-    if "machine_scores" not in versions:
-        return ()
-    table = lake.at({"machine_scores": versions["machine_scores"]}).read("machine_scores", columns=["bundle_id"])
-    return tuple(sorted(str(one) for one in pc.unique(table.column("bundle_id")).cast(pa.string()).to_pylist()))
+def _upstream(lake: Lake, until: datetime) -> tuple[str, ...]:
+    """The bundles whose scores of machines the features were made of: of those known at the end of the fitted rows."""
+    view, found = lake.at(), set[str]()
+    for bucket in range(lake.buckets if MACHINE_SCORES.name in view.versions else 0):
+        rows = view.read(MACHINE_SCORES.name, buckets=[bucket], columns=["bundle_id", RECORDED_AT])
+        known = pc.less_equal(rows.column(RECORDED_AT), pa.scalar(until, rows.schema.field(RECORDED_AT).type))
+        found.update(pc.unique(rows.column("bundle_id").filter(known)).to_pylist())
+    return tuple(sorted(found))
 
 
 def flat(judged: tuple[Judged, ...]) -> dict[str, float]:

@@ -52,7 +52,8 @@ Marks = npt.NDArray[np.bool_]
 class Case:
     """All versions of all cases in contract order: clocks, the groups they count in, and what they tell.
 
-    published: when the first version of the case became known.
+    published: when the first version of the case became known. counted_in: the places of all, of its industry and of its
+    process, -1 for none.
     cause: place in CAUSE_GROUPS, len(CAUSE_GROUPS) for another one, -1 for none told. grade: -1 for none told.
     """
 
@@ -60,8 +61,7 @@ class Case:
     known_from: Ints
     known_to: Ints
     published: Ints
-    industry: Ints
-    process: Ints
+    counted_in: tuple[Ints, Ints, Ints]
     cause: Ints
     tells_deaths: Marks
     deadly: Marks
@@ -92,8 +92,9 @@ def read(rows: pa.Table) -> tuple[Case, Groups]:
     known_from, known_to = known_spans(rows, CASES)
     first = np.append(True, known_to[:-1] == NEVER)[: len(event)]
     published = known_from[np.maximum.accumulate(np.where(first, np.arange(len(event)), 0))]
+    places = np.zeros(len(event), dtype=np.int64), _places(industry, names), _places(process, names)
     found = Case(
-        event, known_from, known_to, published, _places(industry, names), _places(process, names),
+        event, known_from, known_to, published, places,
         _causes(rows.column("cause")), ~np.isnan(deaths), deaths > 0.0, np.where(none_told, -1, _grades(event, *told)),
     )  # fmt: skip
     return found, Groups(names, wider)
@@ -183,18 +184,16 @@ def _numbers(cases: Case, groups: Groups, seen: Marks, moment: int) -> tuple[dic
 def _count(cases: Case, chosen: Marks, groups: int) -> Floats:
     """How many of the chosen rows count in each group."""
     found = np.zeros(groups)
-    found[0] = chosen.sum()
-    for places in (cases.industry, cases.process):
-        found += np.bincount(places[chosen & (places > 0)], minlength=groups)
+    for places in cases.counted_in:
+        found += np.bincount(places[chosen & (places >= 0)], minlength=groups)
     return found
 
 
 def _latest(cases: Case, chosen: Marks, groups: int) -> Floats:
     """The newest event of the chosen rows in each group; missing without any."""
     found = np.full(groups, -np.inf)
-    found[0] = max(cases.event[chosen], default=-np.inf)
-    for places in (cases.industry, cases.process):
-        mine = chosen & (places > 0)
+    for places in cases.counted_in:
+        mine = chosen & (places >= 0)
         np.maximum.at(found, places[mine], cases.event[mine].astype(np.float64))
     return np.where(np.isinf(found), np.nan, found)
 

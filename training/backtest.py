@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
@@ -33,9 +33,9 @@ from training.prediction import Prediction
 from training.rows import Past, Rows, gather, moment
 from training.train import Learned, learn
 
-FORMAT = 1
+FORMAT = 2  # 1 kept no ranges
 KEPT, RIVAL = "kept", rivals.RIVALS[0]
-HORIZONS = ("p24", "p48", "p72")
+HORIZONS, RANGE = ("p24", "p48", "p72"), ("low72", "high72")
 Said = Mapping[str, Floats]
 Say = Callable[[str], None]
 
@@ -59,11 +59,15 @@ class Cutoff:
 
 @dataclass(frozen=True)
 class Part:
-    """What was said at one cut-off: rows of the snapshot, probabilities [n, 3] by forecast, and facts of the training."""
+    """What was said at one cut-off: rows of the snapshot, probabilities [n, 3] by forecast, and facts of the training.
+
+    ranges [n, 2]: the 90 % range of the served forecast within 72 h; empty where nobody keeps it.
+    """
 
     rows: Rows
     said: Said
     facts: dict[str, Any]
+    ranges: Floats = field(default_factory=lambda: np.empty((0, 2)))
 
 
 @dataclass(frozen=True)
@@ -159,25 +163,27 @@ def _retrain(past: Past, config: TrainConfig, cutoff: Cutoff, folder: Path, say:
         mend = "start later (--first), with fewer --cutoffs, or bring in more history"
         raise BadInput(f"{error.where}: {error.what}", where=f"cut-off {cutoff.date}", mend=mend) from None
     say("say what follows")
-    said = _each(past, periods.test, learned, config.threads) | _rival(past, periods.test, learned, config, say)
+    said, ranges = _each(past, periods.test, learned, config.threads)
+    said |= _rival(past, periods.test, learned, config, say)
     facts = _facts(learned, periods, time.monotonic() - started)
     kind = past.snapshot.kind.name
     if cutoff.number == 1:
         rest = np.flatnonzero(past.as_of >= cutoff.until)
         later = forecasts(learned.bundle, past, rest, threads=config.threads)[SERVED].p if len(rest) else np.empty((0, 3))
         save(Part(rest, {SERVED: later}, {}), cutoff.path(folder, kind, KEPT))
-    part = Part(periods.test, said, facts)
+    part = Part(periods.test, said, facts, ranges)
     save(part, cutoff.path(folder, kind))
     return part
 
 
-def _each(past: Past, rows: Rows, learned: Learned, threads: int) -> dict[str, Floats]:
-    """The served forecast, then each single model; of blend and boosters the one that is served goes by its name as well."""
+def _each(past: Past, rows: Rows, learned: Learned, threads: int) -> tuple[dict[str, Floats], Floats]:
+    """The served forecast, then each single model; of blend and boosters the one that is served goes by its name as well. And
+    the served one's range [n, 2] within 72 h."""
     told: dict[str, Prediction] = forecasts(learned.bundle, past, rows, panel=learned.panel, threads=threads)
     said = {name: one.p for name, one in told.items()}
     if learned.panel is not None:
         said |= {name: said[SERVED] for name in (BOOSTERS, BLENDED) if name not in said}
-    return said
+    return said, np.column_stack([told[SERVED].low[:, -1], told[SERVED].high[:, -1]])
 
 
 def _rival(past: Past, rows: Rows, learned: Learned, config: TrainConfig, say: Say) -> dict[str, Floats]:
@@ -210,6 +216,8 @@ def save(part: Part, path: Path) -> None:
     columns: dict[str, Any] = {"row": pa.array(part.rows)}
     for name, p in part.said.items():
         columns |= {f"{name}.{horizon}": pa.array(p[:, k]) for k, horizon in enumerate(HORIZONS)}
+    if len(part.ranges):
+        columns |= {name: pa.array(part.ranges[:, k]) for k, name in enumerate(RANGE)}
     table = pa.table(columns).replace_schema_metadata({"said": json.dumps(list(part.said)), "facts": json.dumps(part.facts)})
     half = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, half)
@@ -223,7 +231,8 @@ def load(path: Path) -> Part | None:
         told = table.schema.metadata
         names, facts = json.loads(told[b"said"]), json.loads(told[b"facts"])
         said = {name: np.stack([table.column(f"{name}.{one}").to_numpy() for one in HORIZONS], axis=1) for name in names}
-        return Part(table.column("row").to_numpy(), said, facts)
+        kept = [table.column(one).to_numpy() for one in RANGE if one in table.column_names]
+        return Part(table.column("row").to_numpy(), said, facts, np.stack(kept, axis=1) if kept else np.empty((0, 2)))
     except (FileNotFoundError, KeyError, TypeError, ValueError, pa.ArrowInvalid, OSError):
         return None
 

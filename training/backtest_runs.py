@@ -14,7 +14,7 @@ from features.errors import BadInput, UserError
 from features.lake import Lake
 from features.settings import Settings
 from features.snapshots import open_snapshot
-from training import backtest, backtest_report, backtest_words, over_time, splits, tables, tracking
+from training import backtest, backtest_report, backtest_words, over_time, reconstruct, splits, tables, tracking
 from training.comparison import Comparison
 from training.config import TrainConfig
 from training.outcomes import outcomes
@@ -84,20 +84,24 @@ def run_backtest(
     *,
     snapshot_id: str = "latest",
     budget: float = 0.05,
+    keep_scores: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Retrain at every cut-off, judge, write page and document under home, log a run with one nested run for each cut-off.
 
+    keep_scores: what was said is kept in the lake as reconstructed scores (see `reconstruct`).
     Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by.
     """
     started, say = time.monotonic(), progress or (lambda text: None)
     snapshot = open_snapshot(settings.home, snapshot_id, kind)
     snapshot.check_current()
-    past = Past.of(snapshot, Lake.open(snapshot.lake))
+    lake = Lake.open(snapshot.lake)
+    past = Past.of(snapshot, lake)
     cuts = splits.cutoffs(past.as_of, count=when.count, every_days=when.every_days, first=when.first)
     tracking.check(settings)
     run = backtest.rolling(past, config, cuts, settings.home / "backtests" / "parts", progress=say)
-    say("judge")
+    kept = reconstruct.keep(run, past, lake) if keep_scores else None
+    say("judge" if kept is None else f"{kept:,} scores kept in the lake as reconstructed; judge")
     gap = config.split.gap_hours
     champion, left_out = None, None
     try:

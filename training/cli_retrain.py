@@ -38,6 +38,9 @@ def backtest_machine(
     cutoffs: Annotated[int | None, typer.Option(help="So many cut-offs over the last half of the history (6).")] = None,
     every: Annotated[float | None, typer.Option(help="Days from one cut-off to the next, from --first on.")] = None,
     first: Moment = None,
+    keep_scores: Annotated[
+        bool, typer.Option("--keep-scores", help="Keep what was said in the lake, as reconstructed scores of machines.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Retrain at each cut-off with what was known then; judge the periods that followed, together and one by one."""
@@ -47,7 +50,9 @@ def backtest_machine(
 
     begin = first if first is None or first.tzinfo else first.replace(tzinfo=UTC)
     when = When(cutoffs, every, begin)
-    made = run_backtest(settings(), kind, load_config(config), when, snapshot_id=snapshot, progress=announce())
+    made = run_backtest(
+        settings(), kind, load_config(config), when, snapshot_id=snapshot, keep_scores=keep_scores, progress=announce()
+    )
     if json_:
         typer.echo(json.dumps(tables.plain(made.document()), ensure_ascii=False))
         return

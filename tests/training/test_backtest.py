@@ -1,11 +1,13 @@
 """Retrained as it would have happened: nothing that became known after a cut-off enters it, and what is finished is kept."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -19,7 +21,7 @@ from features.settings import Settings
 from features.simulator.fleet import simulate
 from features.simulator.world import load_world
 from tests.training import fleet
-from training import backtest, backtest_report, cli_retrain, over_time, rivals, splits, tracking
+from training import backtest, backtest_report, cli_retrain, over_time, reconstruct, rivals, splits, tracking
 from training.backtest import KEPT, Part, Run, load, plan, rolling, save
 from training.config import GbmConfig, SamplingConfig, TrainConfig
 from training.outcomes import outcomes
@@ -339,3 +341,27 @@ def test_outcomes_of_the_last_days_are_not_counted(past):
     assert labels["y72"][young].notna().any() and not ripe[young].any()
     old = past.as_of < end - 10 * DAY
     assert np.array_equal(came["y72"][old], labels["y72"][old], equal_nan=True)
+
+
+def test_scores_are_kept_as_they_would_have_been_known(past, run, tmp_path):
+    lake = Lake.open(shutil.copytree(past.snapshot.lake, tmp_path / "lake"))
+    before = lake.at().read("machine_scores").num_rows
+    kept = reconstruct.keep(run, past, lake)
+    assert kept == sum(len(part.rows) for part in run.parts)
+    rows = lake.at().read("machine_scores").to_pandas()
+    rows = rows[rows["reconstructed"]]
+    assert len(rows) == kept
+    assert before + kept == lake.at().read("machine_scores").num_rows
+    assert (rows["recorded_at"] == rows["event_time"]).all()
+    assert (rows["low72"] <= rows["p72"]).all()
+    assert (rows["p72"] <= rows["high72"]).all()
+    assert rows["score_id"].is_unique
+    machines = past.observations.column("machine_id").to_pylist()
+    place = {key: row for row, key in enumerate(zip(machines, past.as_of.tolist(), strict=True))}
+    at = [place[key] for key in zip(rows["machine_id"], rows["event_time"].dt.as_unit("us").astype("int64"), strict=True)]
+    told = dict(zip(run.rows.tolist(), run.p72(SERVED), strict=True))
+    np.testing.assert_array_equal(rows["p72"].to_numpy(), [told[row] for row in at])
+    # No score rests on anything that was learnt after it: the retraining ended before its first row.
+    ended = {part.facts["bundle"]: part.facts["calibrated_until"] for part in run.parts}
+    assert all(pd.Timestamp(ended[one]) < moment for one, moment in zip(rows["bundle_id"], rows["event_time"], strict=True))
+    assert reconstruct.keep(run, past, lake) == 0  # a second time nothing is written

@@ -54,8 +54,8 @@ class EnterpriseConfig(_Frozen):
     """A whole run. price: monotone by construction; alarm: may see everything.
 
     unseen: patterns of features that no model looks at: what only tells how long a record is would stand for the date in a lake
-    whose records all begin at one time. ablations: features by pattern that the price score is fitted again without, by name, to
-    see what they add.
+    whose records all begin at one time. ablations: features by pattern that the price score is fitted again without, by name,
+    to see what they add.
     """
 
     name: str = Field(min_length=1, max_length=100)

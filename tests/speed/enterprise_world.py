@@ -1,6 +1,6 @@
 """The enterprise scores on simulated worlds beside the true intensities: `make bench NAME=enterprise_world`.
 
-Worlds that nobody has looked at (fresh seeds; `--seed N ...` for others) of 1,500 enterprises over three years, machines by
+Worlds that nobody has looked at (fresh seeds; `--seed N ...` for others) of 1,500 enterprises over almost three years, machines by
 stand-ins of their scores. Printed by score and horizon: calibration slope, true over expected intensity overall and by decile,
 share of the oracle's Gini, how often the truth lies in the range; what machine scores and the case library add; what happens to
 the scores of enterprises that triple their self-reports.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from features.lake import Lake
     from training.enterprise.bundle import RiskBundle
 
-ENTERPRISES, DAYS, SEEDS = 1500, 1095, (31, 32)
+ENTERPRISES, DAYS, SEEDS = 1500, 1050, (31, 32)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -49,6 +49,8 @@ DESIGN = (
     *glm.category("VehPower", *CODES),
 )  # fmt: skip
 PENALTY = (10.0,)
+RECORD = ("log factor", "seen", "log expected", "claims")
+TOLD = (*glm.spline("log factor"), *glm.spline("log expected", knots=4), *glm.category("seen", "claims"))
 
 Floats = npt.NDArray[np.float64]
 Say = Callable[[str], None]
@@ -123,11 +125,16 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Model:
-    """All models, the blend, and the credibility of the training rows of the same vector."""
+    """All models, the blend, and the credibility of the training rows of the same vector.
+
+    told: what such a record says on top of the blend. A vector's rows are parts of one policy or strangers, and one gamma
+    distribution cannot be both; so its factor, and whether and how much was seen, are the features of a small GLM.
+    """
 
     models: Mapping[str, CountModel]
     blend: CountBlend
     credibility: PoissonGamma
+    told: glm.Glm
     distribution: CountDistribution
     vectors: Vectors
 
@@ -135,7 +142,8 @@ class Model:
         """What each model and the blend expect [n], and the blend with credibility."""
         found = _said(self.models, rows)
         found[BLEND] = self.blend.expected(found, rows.exposure)
-        found[OWN] = found[BLEND] * self.credibility.factor(self.vectors.own(rows))
+        x = record_features(self.credibility, self.vectors.own(rows))
+        found[OWN] = self.told.expected(x, found[BLEND])
         return found
 
     def expected(self, rows: CountRows) -> Floats:
@@ -162,11 +170,20 @@ def fit(rows: CountRows, say: Say) -> Model:
     expected = blend.expected(said, asked.exposure)
     own = Vectors.of(learnt, blend.expected(_said(first, learnt), learnt.exposure)).own(asked)
     credibility = PoissonGamma(shape=fit_shape(own, expected, asked.count))
-    distribution = fit_dispersion(asked.count, expected * credibility.factor(own)).distribution
+    x = record_features(credibility, own)
+    told = glm.fit_glm(CountRows(x, RECORD, (1, 3), expected, asked.count, asked.group), TOLD, (1.0,))
+    distribution = fit_dispersion(asked.count, told.expected(x, expected)).distribution
     say("fit on all policies")
     models = _models(rows, BOOSTED.members)
     vectors = Vectors.of(rows, blend.expected(_said(models, rows), rows.exposure))
-    return Model(models, blend, credibility, distribution, vectors)
+    return Model(models, blend, credibility, told, distribution, vectors)
+
+
+def record_features(credibility: PoissonGamma, own: Record) -> npt.NDArray[np.float32]:
+    """[n, 4]: log of the factor, whether the vector was seen, log of what was expected of it, claims up to three."""
+    seen = own.expected > 0
+    columns = [np.log(credibility.factor(own)), seen, np.log(np.maximum(own.expected, 1e-3)), np.minimum(own.count, 3.0)]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _models(rows: CountRows, members: int) -> dict[str, CountModel]:

@@ -59,7 +59,7 @@ def joined(parts: Sequence[Told]) -> Told:
 
 def told(bundle: RiskBundle, x: Vectors, *, threads: int = 1) -> Told:
     """Both scores of rows float32[n, features] with their ranges."""
-    return Told({which: bundle.risk(which, x, threads=threads) for which in SCORES}, bundle.loss(x))
+    return Told(bundle.risks(x, threads=threads), bundle.loss(x))
 
 
 def ranked_by(result: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ Expected numbers of 30, 90 and 365 days are sums over stretches; the chance of a
 distribution: longer periods never say less, and the three agree by construction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,42 +77,52 @@ class Models:
 
     def risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, *, ranges: bool = True, threads: int = 1) -> Risk:
         """The score of rows [n, f]. exposure: announced worker-years per year [n]; past: those of the last three years [n]."""
-        parts = [
-            self._risk(which, x[cut], exposure[cut], past[cut], ranges, threads)
-            for cut in (slice(start, start + _CHUNK) for start in range(0, max(1, len(x)), _CHUNK))
-        ]
+        return self.risks((which,), x, exposure, past, ranges=ranges, threads=threads)[which]
+
+    def risks(
+        self, wanted: Sequence[Which], x: Matrix, exposure: Floats, past: Floats, *, ranges: bool = True, threads: int = 1
+    ) -> dict[Which, Risk]:
+        """Several scores of the same rows, as `risk` gives each: what they share is asked once."""
+        cuts = [slice(start, start + _CHUNK) for start in range(0, max(1, len(x)), _CHUNK)]
+        parts = [self._risks(wanted, x[cut], exposure[cut], past[cut], ranges, threads) for cut in cuts]
         if len(parts) == 1:
             return parts[0]
-        return Risk(*(np.concatenate([getattr(part, name) for part in parts]) for name in Risk.__dataclass_fields__))
+        names = Risk.__dataclass_fields__
+        return {
+            which: Risk(*(np.concatenate([getattr(part[which], one) for part in parts]) for one in names)) for which in wanted
+        }
 
-    def _risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, ranges: bool, threads: int) -> Risk:
-        facts = self.scores[which]
-        expected = cumulated(self.rates(which, x, threads=threads), exposure)
-        record = expected[:, -1] / exposure * past
-        chance = facts.unlike.p_any(expected, record)
-        if not ranges:
-            return Risk(expected, expected, expected, chance, chance, chance)
-        half = self.spread(which, x, record, threads=threads)[:, None]
-        low, high = expected * np.exp(-half), expected * np.exp(half)
-        return Risk(expected, low, high, chance, facts.unlike.p_any(low, record), facts.unlike.p_any(high, record))
+    def _risks(
+        self, wanted: Sequence[Which], x: Matrix, exposure: Floats, past: Floats, ranges: bool, threads: int
+    ) -> dict[Which, Risk]:
+        heard = {name for which in wanted for name, weight in self.scores[which].blend.weights.items() if weight > 0}
+        each, one = [self._log_rates(heard, with_interval(x, number), threads) for number in range(STRETCHES)], np.ones(len(x))
+        found: dict[Which, Risk] = {}
+        for which in wanted:
+            facts = self.scores[which]
+            rates = [
+                facts.blend.expected({name: np.exp(told.mean(axis=1)) for name, told in by_name.items()}, one)
+                for by_name in each
+            ]
+            expected = cumulated(np.stack(rates, axis=1), exposure)
+            record = expected[:, -1] / exposure * past
+            chance = facts.unlike.p_any(expected, record)
+            if not ranges:
+                found[which] = Risk(expected, expected, expected, chance, chance, chance)
+                continue
+            half = _spread(facts, each[-1], record)[:, None]
+            low, high = expected * np.exp(-half), expected * np.exp(half)
+            p_low, p_high = facts.unlike.p_any(low, record), facts.unlike.p_any(high, record)
+            found[which] = Risk(expected, low, high, chance, p_low, p_high)
+        return found
 
-    def spread(self, which: Which, x: Matrix, record: Floats, *, threads: int = 1) -> Floats:
-        """Half of the 90 % range of the log rate of the whole year [n]: members differ, and so do enterprises that look alike.
-
-        record: how many accidents were to be expected over an enterprise's record [n].
-        """
-        facts = self.scores[which]
-        named = [name for name, weight in facts.blend.weights.items() if weight > 0 and name in self.boosters]
-        variance, members = np.zeros(len(x)), 0
-        for name in named:
-            columns, boosted = self.boosters[name]
-            each = boosted.log_rates(np.ascontiguousarray(with_interval(x, STRETCHES - 1)[:, columns]), threads=threads)
-            share = facts.blend.slope * facts.blend.weights[name]
-            variance += share**2 * each.var(axis=1, ddof=1)
-            members = each.shape[1]
-        models = student95(members - 1) * np.sqrt(variance) if members > 1 else np.zeros(len(x))
-        likes = _Z95 * np.sqrt(np.log1p(facts.unlike.left(record)))
-        return np.asarray(np.hypot(models, likes))
+    def _log_rates(self, heard: Collection[str], x: Matrix, threads: int) -> dict[str, Floats]:
+        """What each member [n, members] of some of the models says of the log rate on one stretch."""
+        found = {LINEAR: self.linear.log_rate(x)[:, None]} if LINEAR in heard else {}
+        for name, (columns, boosted) in self.boosters.items():
+            if name in heard:
+                found[name] = boosted.log_rates(np.ascontiguousarray(x[:, columns]), threads=threads)
+        return found
 
     def contributions(self, which: Which, x: Matrix, *, horizon: int, threads: int = 1) -> Floats:
         """[n, features]: what each feature adds to the log of the number expected within a horizon (0: 30 days, 2: a year).
@@ -143,3 +153,19 @@ class Models:
             own = boosted.forest.contributions(np.ascontiguousarray(x[:, columns]), members, threads=threads)
             found[:, columns] += blend.slope * weight * own[:, :, :-1].mean(axis=1)
         return found
+
+
+def _spread(facts: ScoreFacts, told: Mapping[str, Floats], record: Floats) -> Floats:
+    """Half of the 90 % range of the log rate of the whole year [n]: members differ, and so do enterprises that look alike.
+
+    told: what the members of each model say of the last stretch, which is most of the year; record: how many accidents were to
+    be expected over an enterprise's record [n].
+    """
+    variance, members = np.zeros(len(record)), 0
+    for name, weight in facts.blend.weights.items():
+        if weight > 0 and name != LINEAR:
+            variance += (facts.blend.slope * weight) ** 2 * told[name].var(axis=1, ddof=1)
+            members = told[name].shape[1]
+    models = student95(members - 1) * np.sqrt(variance) if members > 1 else np.zeros(len(record))
+    likes = _Z95 * np.sqrt(np.log1p(facts.unlike.left(record)))
+    return np.asarray(np.hypot(models, likes))

@@ -104,3 +104,14 @@ def test_losses_are_what_accidents_cost(bundle: RiskBundle, past: Past) -> None:
     assert 0.5 * mean < found.mean() < 2.0 * mean
     limited = bundle.severity.layer(past.x[::50], bundle.names, 0.0, mean)
     assert (limited < found).all()
+
+
+def test_both_scores_asked_together_are_those_asked_alone(bundle: RiskBundle, past: Past) -> None:
+    x = past.x[::83]
+    together = bundle.risks(x)
+    assert set(together) == set(SCORES)
+    for which, said in together.items():
+        alone = bundle.risk(which, x)
+        for name in ("expected", "low", "high", "p", "p_low", "p_high"):
+            assert np.array_equal(getattr(said, name), getattr(alone, name))
+        assert (said.low < said.expected).all() and (said.expected < said.high).all()

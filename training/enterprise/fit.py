@@ -4,7 +4,7 @@ snapshot -> train | calibration | test -> rows of periods -> models -> blend and
 -> out-of-time forecasts
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,7 +94,8 @@ def train_enterprise(config: EnterpriseConfig, snapshot: Snapshot, lake: Lake, *
 
 
 def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | None = None) -> Learned:
-    """Fit on the training period, blend on the calibration period, fit again on both.
+    """Fit on the training period, blend on rows that models did not see (the calibration period, and in the training period
+    enterprises left out in turn), fit again on both.
 
     Rows are labelled as they were known at the start of the next period. Raises BadInput with too few accidents.
     """
@@ -112,25 +113,15 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
 
     train = rows_of(cuts.train, cuts.calibration_from, "training")
     first = fit_models(config, train, progress=say)
-    say("blend on later rows")
+    say("blend on later rows, and on enterprises left out in turn")
     later = rows_of(cuts.calibration, cuts.test_from, "calibration")
-    said = first.said(later.x, later.exposure, threads=config.threads)
-    once = past.counted(earliest(past.enterprise, cuts.calibration), past.labels(cuts.test_from, lag_days=lag))
-    said_once = first.said(once.x, once.exposure, threads=config.threads)
-    say("how enterprises differ that look alike")
-    before = past.counted(earliest(past.enterprise, cuts.train), past.labels(cuts.calibration_from, lag_days=lag))
-    unseen = left_out(config, train, before, first.linear.penalty)
-    scores: dict[str, ScoreFacts] = {}
-    towards: dict[str, float] | None = None
-    for which, names in SCORES.items():
-        blend = fit_blend({name: said[name] for name in names}, later.exposure, later.count, later.weights,
-                          pull=getattr(config, which).pull, towards=towards)  # fmt: skip
-        expected = blend.expected({name: said_once[name] for name in names}, once.exposure)
-        both = [_by_enterprise(rows, own) for rows, own in ((before, unseen), (once, expected))]
-        unlike = Unlike.fit(*(np.concatenate(parts) for parts in zip(*both, strict=True)))
-        scores[which] = ScoreFacts(blend=blend, unlike=unlike)
-        # What sees everything has to earn its say beside what is monotone.
-        towards = {**blend.weights, FREE: 0.0}
+    before, after = (
+        past.counted(earliest(past.enterprise, period), past.labels(until, lag_days=lag))
+        for period, until in ((cuts.train, cuts.calibration_from), (cuts.calibration, cuts.test_from))
+    )
+    apart, apart_before = left_out(config, train, (train, before), first.linear.penalty)
+    said, said_after = (first.said(rows.x, rows.exposure, threads=config.threads) for rows in (later, after))
+    scores = blended(config, ((train, apart), (later, said)), ((before, apart_before), (after, said_after)))
     say("fit again, with the calibration period")
     rows = rows_of(np.concatenate([cuts.train, cuts.calibration]), cuts.test_from, "training")
     last = fit_models(config, rows, progress=say)
@@ -196,18 +187,55 @@ def earliest(enterprise: Rows, period: Rows) -> Rows:
     return period[np.unique(enterprise[period], return_index=True)[1]]
 
 
-def left_out(config: EnterpriseConfig, rows: CountRows, asked: CountRows, penalty: float) -> Floats:
-    """What the log-linear model expects [n] of enterprises that it was not fitted on. rows, asked: of the same enterprises."""
-    charged, signs = charged_of(config)
-    names = np.unique(np.concatenate([rows.group, asked.group]))
-    fold = dict(zip(names.tolist(), grouped(names, config.linear.folds, config.seed).tolist(), strict=True))
-    of_rows, of_asked = (np.array([fold[one] for one in part.group.tolist()]) for part in (rows, asked))
-    found = np.empty(len(asked))
+def left_out(config: EnterpriseConfig, rows: CountRows, asked: Sequence[CountRows], penalty: float) -> list[dict[str, Floats]]:
+    """What each model expects of rows of enterprises that it was not fitted on, for each set of rows asked about.
+
+    Two members of each sort of boosters will do: they speak of the mean alone.
+    """
+    told = {which: getattr(config, which) for which in SCORES}
+    few = {
+        which: one.model_copy(update={"boosters": one.boosters.model_copy(update={"members": 2})})
+        for which, one in told.items()
+    }
+    linear = config.linear.model_copy(update={"penalties": (penalty,)})
+    quick = config.model_copy(update={"linear": linear, **few})
+    names = np.unique(np.concatenate([part.group for part in (rows, *asked)]))
+    fold = np.full(int(names.max()) + 1, -1)
+    fold[names] = grouped(names, config.linear.folds, config.seed)
+    found: list[dict[str, Floats]] = [{} for _ in asked]
     for number in range(config.linear.folds):
-        own = fit_linear(rows.of(of_rows != number), charged, directions=signs, penalties=(penalty,), seed=config.seed)
-        chosen = of_asked == number
-        found[chosen] = own.expected(asked.x[chosen], asked.exposure[chosen])
+        own = fit_models(quick, rows.of(fold[rows.group] != number), progress=lambda text: None)
+        for part, said in zip(asked, found, strict=True):
+            chosen = fold[part.group] == number
+            for name, one in own.said(part.x[chosen], part.exposure[chosen], threads=config.threads).items():
+                said.setdefault(name, np.empty(len(part)))[chosen] = one
     return found
+
+
+Told = tuple[CountRows, Mapping[str, Floats]]
+
+
+def blended(config: EnterpriseConfig, unseen: Sequence[Told], once: Sequence[Told]) -> dict[str, ScoreFacts]:
+    """Blend and unlikeness of both scores from what models expect of rows that they did not see.
+
+    once: the same, of rows that tell each accident of an enterprise once.
+    """
+    exposure, count, weight = (
+        np.concatenate([getattr(rows, name) for rows, _ in unseen]) for name in ("exposure", "count", "weights")
+    )
+    scores: dict[str, ScoreFacts] = {}
+    towards: dict[str, float] | None = None
+    for which, names in SCORES.items():
+        said = {name: np.concatenate([told[name] for _, told in unseen]) for name in names}
+        blend = fit_blend(said, exposure, count, weight, pull=getattr(config, which).pull, towards=towards)
+        parts = [
+            _by_enterprise(rows, blend.expected({name: told[name] for name in names}, rows.exposure)) for rows, told in once
+        ]
+        unlike = Unlike.fit(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        scores[which] = ScoreFacts(blend=blend, unlike=unlike)
+        # What sees everything has to earn its say beside what is monotone.
+        towards = {**blend.weights, FREE: 0.0}
+    return scores
 
 
 def _by_enterprise(rows: CountRows, expected: Floats) -> tuple[Floats, Floats, Floats]:

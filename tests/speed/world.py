@@ -35,7 +35,7 @@ from training import truth
 from training.blend import BOOSTERS
 from training.ceiling import Ceiling, slope_against
 from training.config import TrainConfig, load_config
-from training.evaluation import Settings, evaluate
+from training.evaluation import Evaluation, Settings, evaluate
 from training.intervals import Interval, draw, ratio, resample
 from training.train import train_machine
 
@@ -91,13 +91,23 @@ def judge_kind(home: Path, lake: Lake, kind: str, fleet: Fleet, config: TrainCon
     assert known is not None, "the simulator wrote no truth"
     p = frame[["p24", "p48", "p72"]].to_numpy(np.float64)
     how = Settings(replicates=REPLICATES, lists=(), budgets=(BUDGET,))
-    found = evaluate(frame, {OWN: p, **singles}, how, truth=known, singles=tuple(singles)).ceiling
+    judged = evaluate(frame, {OWN: p, **singles}, how, truth=known, singles=tuple(singles))
+    found = judged.ceiling
     assert found is not None
     ended = time.monotonic()
     say(f"seed {fleet.seed}: {kind} built in {built - started:.0f} s, trained and judged in {ended - built:.0f} s")
     codes = np.unique(frame["machine_id"], return_inverse=True)[1].astype(np.int32)
     said = observed(fleet, kind, frame, p[:, -1], singles.get(BOOSTERS, p)[:, -1])
+    if BOOSTERS in singles:
+        print(f"{fleet.seed} {kind}: " + "; ".join(gain(judged, figure) for figure in ("ap", "log_loss")), flush=True)
     return Judged(f"{fleet.seed} {kind}", codes, p, known.p, found, ended - started, BOOSTERS in singles, said)
+
+
+def gain(judged: Evaluation, figure: str) -> str:
+    """A figure of the blend and of LightGBM alone at 72 hours, and the difference with its interval, paired by machine."""
+    (at,) = [one for one in judged.horizons if one.name == "72"]
+    own, alone, apart = at.figures[OWN][figure], at.figures[BOOSTERS][figure], at.gains[BOOSTERS][figure]
+    return f"{figure} {alone.value:.4f} -> {own.value:.4f}, difference {apart.value:.4f} [{apart.low:.4f}, {apart.high:.4f}]"
 
 
 def observed(fleet: Fleet, kind: str, frame: pd.DataFrame, p: np.ndarray, boosters: np.ndarray) -> dict[str, np.ndarray]:

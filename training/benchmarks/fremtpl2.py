@@ -25,7 +25,7 @@ from features.sources import fremtpl2 as source
 from training import count_tables, glm
 from training.benchmarks.result import Result, write_whole
 from training.count_blend import CountBlend, fit_blend
-from training.count_metrics import Counted
+from training.count_metrics import Counted, unit_deviance
 from training.counts import CountDistribution, fit_dispersion
 from training.credibility import PoissonGamma, Record, fit_shape
 from training.frequency import CountBoosterConfig, CountModel, CountRows, fit_boosted
@@ -209,9 +209,13 @@ def _inner_split(rows: CountRows, asked: CountRows, say: Say) -> Result:
     }  # fmt: skip
     judged = Counted.of(asked.count, asked.exposure, asked.group)
     table = count_tables.table(judged, said, OWN, scale=100.0, replicates=200)
-    recurs = float(np.isin(asked.group, model.vectors.vectors).mean())
+    recurs = np.isin(asked.group, model.vectors.vectors)
     facts = count_tables.calibration_facts(judged, ours[OWN], model.distribution.p_any(ours[OWN]), replicates=200)
-    facts |= {"share of rows whose vector recurs": recurs, **model.facts()}
+    facts |= {"share of rows whose vector recurs": float(recurs.mean()), **model.facts()}
+    for where, part in (("recurs", recurs), ("is new", ~recurs)):
+        facts[f"deviance x 100 where the vector {where}"] = {
+            name: 100.0 * float(unit_deviance(asked.count[part], ours[name][part]).mean()) for name in (BLEND, OWN)
+        }
     return Result(NAME, table, notes=[*count_tables.verdict(table, OWN), *NOTES], facts=facts)
 
 

@@ -40,6 +40,9 @@ def test_a_fifth_is_judged_with_paired_gains(train: Path) -> None:
     blend, own = deviance[fremtpl2.BLEND], deviance[fremtpl2.OWN]
     assert isinstance(blend, Interval) and isinstance(own, Interval)
     assert own.value < blend.value  # claims of a vector go together
+    recurs, new = (result.facts[f"deviance x 100 where the vector {where}"] for where in ("recurs", "is new"))
+    assert recurs[fremtpl2.OWN] < recurs[fremtpl2.BLEND]
+    assert new[fremtpl2.OWN] == pytest.approx(new[fremtpl2.BLEND], rel=0.05)  # nothing to tell there but a level
 
 
 def test_own_claims_number_and_order_never_change_a_prediction(train: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -92,10 +93,10 @@ def first_as_it_is(channels: int, readings: Sequence[int]) -> nn.Linear:
 def echoes(x: Tensor, present: Tensor, most: int) -> Tensor:
     """[n, parts, most * c]: means of each channel, less its mean over the window, times what it was most - 1, ..., 1, 0 steps
     before, over the newest 1 / p of the window. x [n, t, c], present [n, t, 1]."""
-    steps = x.shape[1]
+    steps = int(x.shape[1])
     x = (x - x.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True).clamp(min=1.0)) * present
     x = x.transpose(1, 2).contiguous()
-    earlier, newest = functional.pad(x, (most - 1, 0)), _newest(x, steps).t()
+    earlier, newest = functional.pad(x, (most - 1, 0)), _newest(x, steps).t().contiguous()
     # Lag by lag what is multiplied stays small enough for the processor's cache.
     sums = [torch.matmul(x * earlier[:, :, start : start + steps], newest) for start in range(most)]
     count = torch.matmul(present.transpose(1, 2), newest).clamp(min=1e-3)
@@ -103,12 +104,11 @@ def echoes(x: Tensor, present: Tensor, most: int) -> Tensor:
 
 
 def _newest(like: Tensor, steps: int) -> Tensor:
-    """[parts, steps]: 1 in the newest 1 / p of the window, for p in PARTS, else 0."""
-    newest = like.new_zeros((len(PARTS), steps))
+    """[parts, steps]: 1 in the newest 1 / p of the window, for p in PARTS, else 0: a constant of the exported network."""
+    newest = np.zeros((len(PARTS), steps), dtype=np.float32)
     for row, part in enumerate(PARTS):
-        # (a + b - 1) // b: the exporter cuts a negative quotient off instead of rounding it down.
         newest[row, steps - (steps + part - 1) // part :] = 1.0
-    return newest
+    return torch.from_numpy(newest).to(like)
 
 
 def parts(sums: Tensor, count: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def parts(sums: Tensor, count: Tensor) -> Tensor:
 
     sums, count: of the steps in each place, by the same share.
     """
-    newest = _newest(sums, sums.shape[1])
+    newest = _newest(sums, int(sums.shape[1]))
     return torch.matmul(newest, sums) / torch.matmul(newest, count).clamp(min=1e-3)
 
 
@@ -124,5 +124,7 @@ def coarser(x: Tensor, stride: int) -> Tensor:
     """[n, t, c] to means of `stride` steps each, counted back from the last one; steps before the first count as 0."""
     if stride == 1:
         return x
-    x = functional.pad(x, (0, 0, stride - 1 - (x.shape[1] + stride - 1) % stride, 0))
-    return x.reshape(x.shape[0], x.shape[1] // stride, stride, x.shape[2]).mean(dim=2)
+    steps = int(x.shape[1])
+    places = (steps + stride - 1) // stride
+    x = functional.pad(x, (0, 0, places * stride - steps, 0))
+    return x.reshape(-1, places, stride, int(x.shape[2])).mean(dim=2)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from features.errors import BadInput, Conflict, NotFound
-from serving.errors import PROBLEM, TooLarge, Unavailable, problem
+from serving.errors import PROBLEM, TooLarge, Unavailable, Withheld, problem
 from serving.web import Edge, asked_reasons, problem_response, route_of
 
 
@@ -17,6 +17,8 @@ from serving.web import Edge, asked_reasons, problem_response, route_of
     [
         ("/v1/machines/score", "/v1/machines/score"),
         ("/v1/machines/p1/score", "/v1/machines/{machine_id}/score"),
+        ("/v1/enterprises/e1/risk", "/v1/enterprises/{enterprise_id}/risk"),
+        ("/v1/enterprises/e1/score", "other"),
         ("/readyz", "/readyz"),
         ("/anything/else", "other"),
     ],
@@ -43,6 +45,7 @@ def test_reasons_that_are_no_number(text: str) -> None:
         (TooLarge("what", where="where", mend="mend"), 413, "Bad input"),
         (NotFound("what", where="where", mend="mend"), 404, "Not found"),
         (Conflict("what", where="where", mend="mend"), 409, "Conflict"),
+        (Withheld("what", where="where", mend="mend"), 403, "Not consented to"),
     ],
 )
 def test_a_users_error_has_the_text_of_the_command_line(error: Any, status: int, title: str) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from features.errors import BadInput
 from training import checkpoint as checkpoints
+from training.losses import begin, loss_of, outputs_of
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import INTERVALS, Network, build, fit_inputs
 from training.windows import Layout, Rows, Source, Steps, batches, cuts
@@ -61,8 +61,9 @@ def fit(
 ) -> Fitted:
     """Fit a network; with a head of hazards by the discrete-time survival likelihood, in which censored intervals do not count.
 
-    targets: interval outcomes (`hazard.interval_outcomes`), then auxiliary events, or the remaining life. valid_rows: of other
-    machines or later; without any, all epochs are run and the last weights kept. device: `cpu` or `cuda`.
+    targets: interval outcomes (`hazard.interval_outcomes`), then auxiliary events; or the remaining life; or counts and logs
+    of numbers expected (`losses.loss_of`). valid_rows: of other machines or later; without any, all epochs are run and the last
+    weights kept. device: `cpu` or `cuda`.
     watch: told each epoch, from 1, and its loss on the validation rows; what it raises ends the training.
     Inside `checkpoint.kept` each epoch is kept, and a training that was killed goes on to the identical result.
     Raises BadInput without rows to learn from, or if the loss is not a number.
@@ -195,7 +196,8 @@ class _Training:
 
     def _loss(self, raw: Tensor, rows: Rows, factor: npt.NDArray[np.float32] | None = None) -> Tensor:
         weight = self.task.weight[rows] * self.scale * (1.0 if factor is None else factor)
-        target = torch.from_numpy(self.task.targets[rows, : raw.shape[1]]).to(self.device)
+        both = self.model.config.head == "counts"
+        target = torch.from_numpy(self.task.targets[rows, : None if both else raw.shape[1]]).to(self.device)
         return loss_of(self.model, raw, target, torch.from_numpy(weight.astype(np.float32)).to(self.device), self.loop)
 
     def _keep(self, source: Source, standing: checkpoints.Standing, trained: float) -> None:
@@ -212,49 +214,14 @@ class _Training:
             standing.best, standing.best_loss, standing.best_epoch = _copied(self.averaged), judged, standing.epoch
 
 
-def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:
-    """The mean loss of rows. raw, target [n, k], NaN = does not count; weight [n].
-
-    hazards: minus the log-likelihood of the interval outcomes, each interval that counts a Bernoulli trial. Auxiliary events
-    count `loop.auxiliary` each, whatever the weight: they are there to be recognised, not to be forecast, and few heavy rows
-    would drown them. life: the squared or Huber error in standard deviations of the target.
-    """
-    counts = ~torch.isnan(target)
-    target = torch.where(counts, target, torch.zeros_like(target))
-    if model.config.head == "hazards":
-        each = functional.binary_cross_entropy_with_logits(raw, target, reduction="none")
-        each = torch.cat([each[:, :INTERVALS] * weight[:, None], each[:, INTERVALS:] * loop.auxiliary], dim=1)
-    else:
-        error = (raw - target) / model.target_scale
-        each = (
-            0.5 * error**2
-            if loop.huber is None
-            else functional.huber_loss(error, error * 0, reduction="none", delta=loop.huber)
-        )
-        each = each * weight[:, None]
-    return torch.where(counts, each, torch.zeros_like(each)).sum() / len(raw)
-
-
 def _fresh(source: Source, task: _Task, config: NetworkConfig, seed: int) -> Network:
     """A new network whose input layer knows the training windows and whose answers start at what training rows show."""
     torch.manual_seed(seed * 100_003 + 99_991)
     layout, targets, weight = source.layout, task.targets[task.train], task.weight[task.train]
-    model = build(config, layout, targets.shape[1])
+    model = build(config, layout, outputs_of(config.head, targets))
     chosen = task.train[:: max(1, len(task.train) // _FITTED_ON)]
     fit_inputs(model, *source.take(chosen))
-    counts = np.where(np.isnan(targets), 0.0, weight[:, None])
-    mean = (np.nan_to_num(targets) * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9)
-    with torch.no_grad():
-        model.out.weight.mul_(0.1)
-        if model.direct is not None:
-            model.direct.weight.zero_()
-        model.out.bias.zero_()
-        if config.head == "hazards":
-            model.out.bias.copy_(torch.as_tensor(np.log(np.maximum(mean, 1e-6) / np.maximum(1 - mean, 1e-6))))
-        else:
-            spread = np.sqrt((np.nan_to_num(targets - mean) ** 2 * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-9))
-            model.target_centre.copy_(torch.as_tensor(mean))
-            model.target_scale.copy_(torch.as_tensor(np.where(spread > 0, spread, 1.0)))
+    begin(model, targets, weight)
     return model
 
 

@@ -21,9 +21,9 @@ class NetworkConfig(_Frozen):
     channels that all are mixed to. stride: steps that bank and mix are averaged over before the trunk sees them. level: the
     pools enter the head with mean 0 and spread 1 over a batch. hidden: width of the head's hidden layer. input_dropout: of
     whole channels, so that no single one is leaned on. head: `hazards` gives log-odds of interval hazards, `life` the
-    remaining life in the units of its target. logged: channels that enter as log(1 + x). unseen: channels and static
-    covariates that the network is not shown, such as ages that single a machine out: a network remembers what became of it.
-    clip: in robust standard deviations.
+    remaining life in the units of its target, `counts` by how much, on the log scale, more comes than was expected. logged:
+    channels that enter as log(1 + x). unseen: channels and static covariates that the network is not shown, such as ages that
+    single a machine out: a network remembers what became of it. clip: in robust standard deviations.
     """
 
     family: Literal["gru", "tcn"] = "tcn"
@@ -41,7 +41,7 @@ class NetworkConfig(_Frozen):
     hidden: int = Field(default=64, ge=1, le=1024)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
-    head: Literal["hazards", "life"] = "hazards"
+    head: Literal["hazards", "life", "counts"] = "hazards"
     logged: tuple[str, ...] = ("ago_hours", "gap_hours", "service_hours", "age_hours*", "observed_hours", "*_since")
     unseen: tuple[str, ...] = ()
     clip: float = Field(default=8.0, gt=0)

@@ -13,7 +13,7 @@ import torch
 
 from features.errors import BadInput
 from tests.training.windows import NAMES, STATIC, knocking, random_windows
-from training import checkpoint, loop
+from training import checkpoint, loop, losses
 from training.hazard import INTERVAL_ENDS, interval_outcomes
 from training.network_config import LoopConfig, NetworkConfig
 from training.networks import build
@@ -92,7 +92,7 @@ def test_the_loss_is_the_survival_likelihood():
     ]
     model = fitted(*made(), config=LoopConfig(epochs=1, patience=None)).network
     weight = torch.tensor([1.0, 2.0, 3.0])
-    found = loop.loss_of(model, raw, torch.from_numpy(outcomes), weight, SHORT)
+    found = losses.loss_of(model, raw, torch.from_numpy(outcomes), weight, SHORT)
     assert float(found) == pytest.approx(-(by_hand[0] + 2 * by_hand[1] + 3 * by_hand[2]) / 3, rel=1e-6)
 
 

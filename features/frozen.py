@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
@@ -148,6 +149,14 @@ class Frozen:
                         if hit.any():
                             yield reader.read(schema, where, groups).filter(pa.array(hit))
 
+    def latest(self, column: str) -> datetime | None:
+        """The greatest value of a column of times, as the files tell of themselves; None of a table without rows."""
+        found: list[datetime] = []
+        for file in self.files:
+            with self._watched(file):
+                found += _latest(self.path / file.path, column)
+        return max(found, default=None)
+
     def _reader(self, file: DataFile) -> Reader:
         with self._lock:
             reader = self._readers.setdefault(file.path, Reader(self.path, file))
@@ -172,6 +181,18 @@ class Frozen:
         what = f"the rows of version {self.version} were vacuumed on {when:%Y-%m-%d}"
         mend = "what was built on it stays as it is; build anew from the current version"
         return NotFound(what, where=f"table {self.path.name}", mend=mend)
+
+
+def _latest(path: Path, column: str) -> list[datetime]:
+    """The greatest value of a column in each row group of a file, or in all of it where the groups do not tell."""
+    told = pq.read_metadata(path)
+    if not told.num_rows:
+        return []
+    place = next(i for i in range(told.num_columns) if told.row_group(0).column(i).path_in_schema == column)
+    each = [told.row_group(group).column(place).statistics for group in range(told.num_row_groups)]
+    if all(one is not None and one.has_min_max for one in each):
+        return [one.max for one in each]
+    return [pc.max(pq.read_table(path, columns=[column], partitioning=None).column(column)).as_py()]
 
 
 def _vacuumed_after(path: Path, version: int) -> datetime | None:

@@ -1,6 +1,7 @@
 """A frozen view of the lake: every table at one version, for readers who look more than once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -80,6 +81,11 @@ class View:
         each = ([] for _ in ranges) if table is None else table.onward(contract.arrow, contract.entity, bucket, ranges)
         for parts in each:
             yield in_order(pa.concat_tables(parts), contract) if parts else contract.arrow.empty_table()
+
+    def latest(self, table_name: str) -> datetime | None:
+        """The latest recording of a table's rows, without reading them; None without a row."""
+        table = self._table(table_name)
+        return None if table is None else table.latest(RECORDED_AT)
 
     def buckets_of(self, machine_ids: Sequence[str]) -> npt.NDArray[np.int32]:
         """The bucket of each machine, known or not."""

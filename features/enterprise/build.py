@@ -20,7 +20,7 @@ from features.enterprise.history import GROUP_TABLES, TABLES, History, Published
 from features.enterprise.publish import publish
 from features.errors import BadInput, NotFound
 from features.observations import AS_OF, Grid
-from features.schema import ENTERPRISE, RECORDED_AT
+from features.schema import ENTERPRISE
 from features.settings import settings
 from features.snapshots import Snapshot
 from features.view import View
@@ -178,8 +178,8 @@ def groups_of(view: View) -> dict[str, Published]:
 
 def known_until(view: View) -> datetime:
     """The moment up to which anything is known of enterprises: the latest recording of theirs, 1970 without any."""
-    recorded = (times(view.read(name, columns=[RECORDED_AT]), RECORDED_AT) for name in TABLES if name in view.versions)
-    return datetime.fromtimestamp(max((int(one.max(initial=0)) for one in recorded), default=0) / 1e6, UTC)
+    recorded = (view.latest(name) for name in TABLES)
+    return max((one for one in recorded if one is not None), default=datetime.fromtimestamp(0, UTC))
 
 
 __all__ = ["at", "build", "compute", "publish", "stream"]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -165,3 +166,22 @@ def test_ranges_decode_a_row_group_once(lake: Lake, monkeypatch: pytest.MonkeyPa
         list(lake.at().onward(READINGS.name, bucket, [(name, name) for name in IDS]))
     assert decoded
     assert len(set(decoded)) == len(decoded)
+
+
+def test_the_latest_recording_is_told_without_reading(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = plain(lake).column("recorded_at")
+    assert lake.at().latest(READINGS.name) == pc.max(recorded).as_py()
+    before = lake.at({READINGS.name: 1})
+    assert before.latest(MACHINES.name) is None
+    assert before.latest(READINGS.name) == pc.max(before.read(READINGS.name).column("recorded_at")).as_py()
+    # Files of other writers may tell nothing of themselves.
+    told = frozen.pq.read_metadata
+
+    def untold(path: Path) -> Any:
+        whole = told(path)
+        silent = SimpleNamespace(path_in_schema="recorded_at", statistics=None)
+        group = SimpleNamespace(column=lambda _: silent)
+        return SimpleNamespace(num_rows=whole.num_rows, num_columns=1, num_row_groups=1, row_group=lambda _: group)
+
+    monkeypatch.setattr(frozen.pq, "read_metadata", untold)
+    assert lake.at().latest(READINGS.name) == pc.max(recorded).as_py()

@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "tune": ("training.cli_tune", "tune", "Search for better settings of boosters and networks."),
     "backtest": ("training.cli_retrain", "backtest", "Retrain at many cut-offs of the past and judge what came of it."),
     "promote": ("training.cli_retrain", "promote", "Judge a bundle and make it the champion that serving reads; or roll back."),
-    "score": ("serving.cli", "score", "Score all machines from the lake."),
+    "score": ("serving.cli", "score", "Score all machines or enterprises from the lake."),
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),

@@ -14,7 +14,7 @@ import typer
 from features.errors import BadInput, NotFound
 from features.settings import settings
 
-score = typer.Typer(help="Score all machines from the lake.", add_completion=False, no_args_is_help=True)
+score = typer.Typer(help="Score all machines or enterprises from the lake.", add_completion=False, no_args_is_help=True)
 explain = typer.Typer(help="Rebuild a stored score from its evidence.", add_completion=False)
 serve = typer.Typer(help="Start the scoring service.", add_completion=False)
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from features.clock import micros
 from features.enterprise import build
+from features.enterprise.schema import ENTERPRISES
 from features.errors import NotFound
 from features.lake import Lake
 from features.schema import ENTERPRISE, EVENT_TIME, TEXT, TIME
@@ -81,7 +82,7 @@ def score_enterprises(
     ids, digests = [pa.array([], TEXT)], [pa.array([], pa.binary(8))]
     parts: list[Told] = []
     seen: list[Vectors] = []
-    done = 0
+    done, of = 0, 0 if progress is None else len(known.view.read(ENTERPRISES.name, columns=[ENTERPRISE]).column(0).unique())
     for table, matrix in build.stream(known.view, champion.catalog, None, at, buckets=lake.buckets, threads=threads):
         if not table.num_rows:
             continue
@@ -92,7 +93,7 @@ def score_enterprises(
         seen.append(x)
         done += len(x)
         if progress is not None:
-            progress(done, max(done, 1))
+            progress(done, of)
     if not parts:
         what = f"no enterprise that has consented to it was known at {at.isoformat()}"
         raise NotFound(what, where="as_of", mend="choose a later moment or import enterprises")

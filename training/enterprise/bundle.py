@@ -5,6 +5,7 @@ linear.json     the log-linear model
 signed.txt      boosters whose directions are held (LightGBM's text); free.txt: those that may see everything
 scores.json     of each score the weights, the calibration and the distribution
 severity.json   what an accident costs
+network.onnx, sequence.json   where a sequence network has entered the alarm score: itself, what it reads, and its say
 """
 
 import json
@@ -24,9 +25,12 @@ from training.bundle_files import document_of, read_checked, save_whole
 from training.enterprise.linear import LogLinear
 from training.enterprise.model import FREE, SIGNED, Models, Risk, ScoreFacts, Which
 from training.enterprise.parts import EXPOSURE, RECORD, Floats, Matrix
+from training.enterprise.sequence_model import NETWORK_FILE, SEQUENCE_FILE, SequenceLayout, sequence_model
+from training.enterprise.sequence_words import UNHEARD
 from training.enterprise.severity import Severity
 from training.frequency import Boosted
 from training.manifest import MANIFEST, canonical, seal_of, sha256
+from training.report_words import Text
 from training.trees import Forest
 
 LINEAR_FILE, SCORES_FILE, SEVERITY_FILE = "linear.json", "scores.json", "severity.json"
@@ -137,7 +141,8 @@ class RiskBundle:
         installation computes are not those that it was trained on.
         """
         manifest = read_risk_manifest(path)
-        if set(manifest.files) != {LINEAR_FILE, SCORES_FILE, SEVERITY_FILE, *TEXTS.values()}:
+        held = {LINEAR_FILE, SCORES_FILE, SEVERITY_FILE, *TEXTS.values()}
+        if set(manifest.files) not in (held, held | {NETWORK_FILE, SEQUENCE_FILE}):
             what = f"lists the files {', '.join(sorted(manifest.files))}"
             raise BadInput(what, where=str(path / MANIFEST), mend="copy the bundle again")
         data = {name: read_checked(path / name, sum_) for name, sum_ in manifest.files.items()}
@@ -155,7 +160,7 @@ class RiskBundle:
                 raise BadInput("boosters do not fit the manifest", where=str(path / file), mend="copy the bundle again")
             columns = tuple(linear.names.index(one) for one in facts.names)
             boosters[name] = (columns, Boosted(facts.base, forest))
-        return cls(manifest, Models(linear, boosters, document.scores), severity)
+        return cls(manifest, Models(linear, boosters, document.scores, sequence_model(data, path)), severity)
 
     def save(self, path: Path) -> Path:
         """Write the directory in one step. Raises Conflict if another bundle is there."""
@@ -172,16 +177,29 @@ class RiskBundle:
     def names(self) -> list[str]:
         return list(self.manifest.feature_names)
 
-    def risk(self, which: Which, x: Matrix, *, ranges: bool = True, threads: int = 1) -> Risk:
-        """A score of rows [n, features] float32 (NaN = missing). Raises BadInput on another number of columns."""
-        self._check(x)
-        return _risk(self.models, which, x, self.names, ranges=ranges, threads=threads)
+    def risk(self, which: Which, x: Matrix, *, sequences: Matrix | None = None, ranges: bool = True, threads: int = 1) -> Risk:
+        """A score of rows [n, features] float32 (NaN = missing). Raises BadInput on another number of columns.
 
-    def risks(self, x: Matrix, *, ranges: bool = True, threads: int = 1) -> dict[Which, Risk]:
+        sequences: windows of the rows (`layout`), which the alarm score hears where a network has entered; `unheard` says where
+        it goes without.
+        """
+        self._check(x)
+        return _risk(self.models, which, x, self.names, sequences=sequences, ranges=ranges, threads=threads)
+
+    def risks(self, x: Matrix, *, sequences: Matrix | None = None, ranges: bool = True, threads: int = 1) -> dict[Which, Risk]:
         """All scores of rows, as `risk` gives each, for less than the price of both."""
         self._check(x)
         wanted: tuple[Which, ...] = ("price", "alarm")
-        return self.models.risks(wanted, x, *_sizes(x, self.names), ranges=ranges, threads=threads)
+        return self.models.risks(wanted, x, *_sizes(x, self.names), sequences=sequences, ranges=ranges, threads=threads)
+
+    @property
+    def layout(self) -> SequenceLayout | None:
+        """The earlier moments and their features that the alarm score hears; None where no network has entered."""
+        return self.models.network.facts.layout if self.models.network else None
+
+    def unheard(self, sequences: Matrix | None) -> Text | None:
+        """What to say beside an alarm score that was asked without the windows that its network reads."""
+        return UNHEARD if self.layout and sequences is None else None
 
     def loss(self, x: Matrix) -> Floats:
         """What one accident costs on average [n], in the enterprise's currency; times an expected number, the expected loss."""
@@ -234,8 +252,10 @@ def read_risk_manifest(path: Path) -> RiskManifest:
     return manifest
 
 
-def _risk(models: Models, which: str, x: Matrix, names: list[str], *, ranges: bool, threads: int = 1) -> Risk:
-    return models.risk(which, x, *_sizes(x, names), ranges=ranges, threads=threads)  # type: ignore[arg-type]
+def _risk(
+    models: Models, which: str, x: Matrix, names: list[str], *, sequences: Matrix | None = None, ranges: bool, threads: int = 1
+) -> Risk:
+    return models.risk(which, x, *_sizes(x, names), sequences=sequences, ranges=ranges, threads=threads)  # type: ignore[arg-type]
 
 
 def _sizes(x: Matrix, names: list[str]) -> tuple[Floats, Floats]:
@@ -253,6 +273,7 @@ def _files(models: Models, severity: Severity, names: list[str]) -> dict[str, by
         SCORES_FILE: document.model_dump_json(indent=1).encode(),
         SEVERITY_FILE: severity.model_dump_json(indent=1).encode(),
         **{TEXTS[name]: one.forest.text.encode() for name, (_, one) in models.boosters.items()},
+        **(models.network.files if models.network else {}),
     }
 
 

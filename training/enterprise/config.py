@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from features.errors import BadInput, NotFound
 from training.config import EXPERIMENTS
 from training.frequency import CountBoosterConfig
+from training.network_config import LoopConfig, NetworkConfig
 
 
 class _Frozen(BaseModel):
@@ -50,12 +51,34 @@ class ScoreConfig(_Frozen):
         return self
 
 
+class SequenceConfig(_Frozen):
+    """A network over the last `steps` observations of an enterprise, which may inform the alarm score alone.
+
+    channels: patterns of the features that it is shown; what an enterprise reports of itself never is, nor what is `unseen`.
+    valid_share: of the enterprises of the training period, by which it is stopped early. pull: how many expected accidents a
+    prior towards no say at all is worth.
+    """
+
+    steps: int = Field(default=12, ge=2, le=120)
+    channels: tuple[str, ...] = Field(min_length=1)
+    network: NetworkConfig = NetworkConfig(family="gru", head="counts", width=16, layers=1, filters=0, mix=12, hidden=16)
+    loop: LoopConfig = LoopConfig()
+    valid_share: float = Field(default=0.25, gt=0, le=0.5)
+    pull: float = Field(default=20.0, ge=0)
+
+    @model_validator(mode="after")
+    def _of_counts(self) -> Self:
+        if self.network.head != "counts":
+            raise ValueError("the network of an enterprise score has the head `counts`")
+        return self
+
+
 class EnterpriseConfig(_Frozen):
     """A whole run. price: monotone by construction; alarm: may see everything.
 
     unseen: patterns of features that no model looks at: what only tells how long a record is would stand for the date in a lake
     whose records all begin at one time. ablations: features by pattern that the price score is fitted again without, by name,
-    to see what they add.
+    to see what they add. network: None tries none.
     """
 
     name: str = Field(min_length=1, max_length=100)
@@ -67,6 +90,7 @@ class EnterpriseConfig(_Frozen):
     linear: LinearConfig = LinearConfig()
     price: ScoreConfig = ScoreConfig()
     alarm: ScoreConfig = ScoreConfig()
+    network: SequenceConfig | None = None
 
     def sees(self, feature: str) -> bool:
         return not any(fnmatchcase(feature, pattern) for pattern in self.unseen)

@@ -5,7 +5,7 @@ snapshot -> train | calibration | test -> rows of periods -> models -> blend and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +20,11 @@ from features.snapshots import Snapshot
 from training.count_blend import fit_blend
 from training.enterprise.config import EnterpriseConfig, PeriodsConfig
 from training.enterprise.linear import fit_linear
-from training.enterprise.model import FREE, LINEAR, SIGNED, Models, Risk, ScoreFacts, Which
+from training.enterprise.model import ALARM, FREE, LINEAR, SIGNED, Models, Risk, ScoreFacts, Which
 from training.enterprise.parts import INTERVAL, RECORD, STRETCHES, Floats, Matrix, Rows
 from training.enterprise.rows import Past
+from training.enterprise.sequence_fit import Heard, Period, heard_of
+from training.enterprise.sequences import windows_of
 from training.enterprise.unlike import Unlike
 from training.frequency import Boosted, CountRows, fit_boosted, grouped
 
@@ -45,11 +47,12 @@ class Cuts(NamedTuple):
 
 @dataclass(frozen=True)
 class Learned:
-    """Models and what they were fitted on."""
+    """Models and what they were fitted on. heard: of a network that was tried, what was decided."""
 
     models: Models
     rows: CountRows
     cuts: Cuts
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,19 @@ def learn(config: EnterpriseConfig, past: Past, cuts: Cuts, *, progress: Say | N
     apart, apart_before = left_out(config, train, (train, before), first.linear.penalty)
     said, said_after = (first.said(rows.x, rows.exposure, threads=config.threads) for rows in (later, after))
     scores = blended(config, ((train, apart), (later, said)), ((before, apart_before), (after, said_after)))
+    known = [(cuts.train, cuts.calibration_from, train, apart), (cuts.calibration, cuts.test_from, later, said)]
+    heard = heard_of(config, past, known, scores, progress=say) if config.network else None
     say("fit again, with the calibration period")
-    rows = rows_of(np.concatenate([cuts.train, cuts.calibration]), cuts.test_from, "training")
+    both = np.concatenate([cuts.train, cuts.calibration])
+    rows = rows_of(both, cuts.test_from, "training")
     last = fit_models(config, rows, progress=say)
     said = last.said(rows.x, rows.exposure, threads=config.threads)
     scores = {which: _levelled(facts, said, rows) for which, facts in scores.items()}
-    return Learned(Models(last.linear, last.boosters, scores), rows, cuts)
+    models = Models(last.linear, last.boosters, scores)
+    if heard is not None:
+        heard = heard.levelled(past, Period.of(config, past, both, cuts.test_from, rows, said), scores)
+        models = replace(models, network=heard.model if heard.enters else None)
+    return Learned(models, rows, cuts, heard)
 
 
 def without(config: EnterpriseConfig, learned: Learned, patterns: tuple[str, ...]) -> Models:
@@ -255,7 +265,10 @@ def _by_enterprise(rows: CountRows, expected: Floats) -> tuple[Floats, Floats, F
 def forecast(models: Models, past: Past, rows: Rows, which: Which, *, ranges: bool = True, threads: int = 1) -> Risk:
     """What a score says of rows of the past."""
     record = past.x[:, past.snapshot.features.index(RECORD)].astype(np.float64)[rows]
-    return models.risk(which, past.x[rows], past.exposure[rows], np.nan_to_num(record), ranges=ranges, threads=threads)
+    windows = windows_of(models.network, past, rows) if which == ALARM else None
+    return models.risk(
+        which, past.x[rows], past.exposure[rows], np.nan_to_num(record), sequences=windows, ranges=ranges, threads=threads
+    )
 
 
 def periods(as_of: npt.NDArray[np.int64], config: PeriodsConfig) -> Cuts:

@@ -1,7 +1,7 @@
 """The two scores of an enterprise: a rate per worker-year on each stretch of the coming year, and what follows from it.
 
 price: a log-linear model with signs and boosters with the same signs, blended: it never rises when a fact improves.
-alarm: these and boosters that may see everything.
+alarm: these and boosters that may see everything; a network over the enterprise's earlier moments where it has entered.
 
 Expected numbers of 30, 90 and 365 days are sums over stretches; the chance of any accident follows from the number by one
 distribution: longer periods never say less, and the three agree by construction.
@@ -17,12 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from training.count_blend import CountBlend
 from training.enterprise.linear import LogLinear
 from training.enterprise.parts import STRETCHES, Floats, Matrix, cumulated, with_interval
+from training.enterprise.sequence_model import SequenceModel
 from training.enterprise.unlike import Unlike
 from training.frequency import Boosted
 from training.prediction import student95
 
 Which = Literal["price", "alarm"]
 LINEAR, SIGNED, FREE = "linear", "signed", "free"
+ALARM: Which = "alarm"
 _CHUNK = 32_768
 _Z95 = 1.645  # of the normal distribution, 95 %
 
@@ -50,11 +52,13 @@ class ScoreFacts(BaseModel):
 
 @dataclass(frozen=True)
 class Models:
-    """Everything fitted. boosters: by name (signed, free), with the columns of the features that each sees."""
+    """Everything fitted. boosters: by name (signed, free), with the columns of the features that each sees. network: what the
+    alarm score asks besides where an enterprise's earlier moments are told."""
 
     linear: LogLinear
     boosters: Mapping[str, tuple[tuple[int, ...], Boosted]]
     scores: Mapping[str, ScoreFacts]
+    network: SequenceModel | None = None
 
     def said(self, x: Matrix, exposure: Floats, which: Which | None = None, *, threads: int = 1) -> dict[str, Floats]:
         """What each model expects [n] over the exposure given; of a score only those that have a say in it."""
@@ -75,16 +79,42 @@ class Models:
         ]
         return np.stack(each, axis=1)
 
-    def risk(self, which: Which, x: Matrix, exposure: Floats, past: Floats, *, ranges: bool = True, threads: int = 1) -> Risk:
-        """The score of rows [n, f]. exposure: announced worker-years per year [n]; past: those of the last three years [n]."""
-        return self.risks((which,), x, exposure, past, ranges=ranges, threads=threads)[which]
+    def risk(
+        self,
+        which: Which,
+        x: Matrix,
+        exposure: Floats,
+        past: Floats,
+        *,
+        sequences: Matrix | None = None,
+        ranges: bool = True,
+        threads: int = 1,
+    ) -> Risk:
+        """The score of rows [n, f]. exposure: announced worker-years per year [n]; past: those of the last three years [n].
+
+        sequences: the windows of the rows (SequenceModel.raw), which only the alarm score asks; without them, or without a
+        network, it is what it is without one. The range moves along and grows no wider.
+        """
+        return self.risks((which,), x, exposure, past, sequences=sequences, ranges=ranges, threads=threads)[which]
 
     def risks(
-        self, wanted: Sequence[Which], x: Matrix, exposure: Floats, past: Floats, *, ranges: bool = True, threads: int = 1
+        self,
+        wanted: Sequence[Which],
+        x: Matrix,
+        exposure: Floats,
+        past: Floats,
+        *,
+        sequences: Matrix | None = None,
+        ranges: bool = True,
+        threads: int = 1,
     ) -> dict[Which, Risk]:
         """Several scores of the same rows, as `risk` gives each: what they share is asked once."""
         cuts = [slice(start, start + _CHUNK) for start in range(0, max(1, len(x)), _CHUNK)]
-        parts = [self._risks(wanted, x[cut], exposure[cut], past[cut], ranges, threads) for cut in cuts]
+        factor = self.network.factor(sequences) if self.network and sequences is not None and ALARM in wanted else None
+        parts = [
+            self._risks(wanted, x[cut], exposure[cut], past[cut], None if factor is None else factor[cut], ranges, threads)
+            for cut in cuts
+        ]
         if len(parts) == 1:
             return parts[0]
         names = Risk.__dataclass_fields__
@@ -93,7 +123,14 @@ class Models:
         }
 
     def _risks(
-        self, wanted: Sequence[Which], x: Matrix, exposure: Floats, past: Floats, ranges: bool, threads: int
+        self,
+        wanted: Sequence[Which],
+        x: Matrix,
+        exposure: Floats,
+        past: Floats,
+        factor: Floats | None,
+        ranges: bool,
+        threads: int,
     ) -> dict[Which, Risk]:
         heard = {name for which in wanted for name, weight in self.scores[which].blend.weights.items() if weight > 0}
         each, one = [self._log_rates(heard, with_interval(x, number), threads) for number in range(STRETCHES)], np.ones(len(x))
@@ -104,7 +141,8 @@ class Models:
                 facts.blend.expected({name: np.exp(told.mean(axis=1)) for name, told in by_name.items()}, one)
                 for by_name in each
             ]
-            expected = cumulated(np.stack(rates, axis=1), exposure)
+            heard_of = 1.0 if factor is None or which != ALARM else factor
+            expected = cumulated(np.stack(rates, axis=1) * heard_of, exposure)
             record = expected[:, -1] / exposure * past
             chance = facts.unlike.p_any(expected, record)
             if not ranges:

@@ -22,7 +22,7 @@ from training.frequency import CountRows
 from training.labels import HORIZON_DAYS, accidents_ahead
 
 BASIS = "hours_worked"
-_SHORTEST = 1.0  # a row followed for less than a day says nothing
+SHORTEST = 1.0  # a row followed for less than a day says nothing
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Past:
     def _interval(
         self, rows: Rows, labels: pd.DataFrame, number: int
     ) -> tuple[Matrix, Floats, Floats, npt.NDArray[np.int64], Floats]:
-        followed, came = (_between(labels, name, number)[rows] for name in ("followed", "accidents"))
-        kept = followed >= _SHORTEST
+        followed, came = (between(labels, name, number)[rows] for name in ("followed", "accidents"))
+        kept = followed >= SHORTEST
         at = rows[kept]
         length = EDGES[number + 1] - EDGES[number]
         weight = np.full(len(at), min(1.0, self.step_days / length) / STRETCHES)
@@ -111,7 +111,7 @@ class Past:
         return with_interval(self.x[at], number), exposure, came[kept], self.enterprise[at], weight
 
 
-def _between(labels: pd.DataFrame, name: str, number: int) -> Floats:
+def between(labels: pd.DataFrame, name: str, number: int) -> Floats:
     """A cumulated label's part in one interval; 0 where nothing was followed."""
     upper = np.nan_to_num(labels[f"{name}{HORIZON_DAYS[number]:g}"].to_numpy(np.float64))
     if number == 0:

@@ -7,7 +7,7 @@ is not known when it is priced.
 
 The file splits many policies into several rows of the same rating vector, so that a row's vector often recurs, and with it its
 claims. Our last forecast lets the training rows of the same vector speak through Poisson-gamma credibility; the blend without
-that stands beside it, since a new customer has no such rows.
+that stands beside it, and the figures of rows whose vector is new, since a new customer has no such rows.
 
 read -> GLM and boosters on three quarters of the policies -> weights and credibility on the others -> all -> figures.
 """
@@ -221,6 +221,7 @@ def _inner_split(rows: CountRows, asked: CountRows, say: Say) -> Result:
 
 NOTES = (
     "Intervals resample rating vectors, since the rows of one are mostly one policy.",
-    "The blend has no word from other rows of the same vector: that is the figure for a new customer.",
+    "The blend is given no record of the same vector, though its trees have seen such rows; the figure for a new customer is "
+    "that of rows whose vector is new (facts, with --json): there credibility has nothing to tell.",
     "Exposure is an offset alone; the rate falls with it in this file, which nobody knows when a policy begins.",
 )

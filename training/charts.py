@@ -180,6 +180,35 @@ def histogram(edges: Floats, counts: Floats, x: Axis, y: Axis, label: str) -> st
     return _svg(parts, label)
 
 
+def interval_chart(names: Sequence[str], line: Line, x: Axis, label: str) -> str:
+    """Values in x with intervals, each on a row of its own with its name at the left, against a dashed line at 1."""
+    if line.low is None or line.high is None:
+        raise ValueError("an interval chart needs intervals")
+    left, step = 210, 24
+    bottom = _TOP + step * len(names)
+    places = {"at": line.x, "low": line.low, "high": line.high}
+    at = {key: left + x.place(values) * (_WIDTH - left - _RIGHT) for key, values in places.items()}
+    parts = []
+    for tick in x.ticks:
+        across = left + float(x.place(tick)) * (_WIDTH - left - _RIGHT)
+        parts.append(f'<line class="grid" x1="{across:.1f}" x2="{across:.1f}" y1="{_TOP}" y2="{bottom}"/>')
+        parts.append(f'<text class="tick" x="{across:.1f}" y="{bottom + 17}" text-anchor="middle">{x.write(tick)}</text>')
+    one = left + float(x.place(1.0)) * (_WIDTH - left - _RIGHT)
+    parts.append(f'<path class="ref" d="M{one:.1f} {_TOP}L{one:.1f} {bottom}"/>')
+    for row, name in enumerate(names):
+        down, value = _TOP + step * (row + 0.5), line.x[row]
+        title = f"<title>{escape(name)}: {value:.2f}</title>"
+        parts.append(f'<text class="tick" x="{left - 12}" y="{down + 4:.1f}" text-anchor="end">{escape(name)}</text>')
+        parts.append(
+            f'<line class="{line.style} whisker" x1="{at["low"][row]:.1f}" x2="{at["high"][row]:.1f}" y1="{down}" y2="{down}">'
+            f"{title}</line>"
+        )
+        parts.append(f'<circle class="{line.style} dot" cx="{at["at"][row]:.1f}" cy="{down}" r="3.6">{title}</circle>')
+    middle = (left + _WIDTH - _RIGHT) / 2
+    parts.append(f'<text class="axis-words" x="{middle}" y="{bottom + 37}" text-anchor="middle">{escape(x.words)}</text>')
+    return _svg(parts, label, bottom + 44)
+
+
 def _short(value: float) -> float:
     return float(f"{value:.3g}")
 
@@ -222,8 +251,8 @@ def _grid(x: Axis, y: Axis) -> str:
     return "".join(parts)
 
 
-def _svg(parts: Sequence[str], label: str) -> str:
+def _svg(parts: Sequence[str], label: str, height: float = _HEIGHT) -> str:
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}" '
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )

@@ -73,6 +73,8 @@ def train_enterprise(
     for sentence in words.verdict(outcome.judged[-1], outcome.beside_truth):
         typer.echo(f"- {sentence.en}")
     typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
+    typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")
+    typer.echo(f"report   {outcome.report}")
 
 
 @benchmark.command()

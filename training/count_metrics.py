@@ -154,6 +154,18 @@ def top_share(rows: Counted, expected: Floats, share: float, *, per_exposure: bo
     return _stepped(rows, step, run, size=None if per_exposure else np.ones(len(expected)))
 
 
+def lorenz(rows: Counted, expected: Floats, *, per_exposure: bool = True) -> tuple[Floats, Floats]:
+    """Share of exposure by falling rate, or of rows by falling number, and the share of accidents in it: [k + 1] each, from 0.
+
+    Equal scores are joined.
+    """
+    score = _rate(rows, expected) if per_exposure else expected
+    step = np.unique(-score, return_inverse=True)[1]
+    sizes = rows.exposure if per_exposure else np.ones(len(expected))
+    size, came = (np.cumsum(np.bincount(step, rows.weight * one)) for one in (sizes, rows.count))
+    return np.r_[0.0, size / size[-1]], np.r_[0.0, came / came[-1]]
+
+
 def _stepped(rows: Counted, step: Whole, run: Curve, size: Floats | None = None) -> Statistic:
     """A figure of rows in order, given for each replicate size and count of every step [B, steps]."""
     steps = int(step.max()) + 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "forewarn-machine"
+OF_ENTERPRISES = "forewarn-enterprise"
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUNDLE_TAG, FORCED_TAG = "forewarn.bundle", "forewarn.forced"
 _LONGEST = 500  # characters of a parameter
@@ -91,7 +92,7 @@ class Registered:
 
 def model_name(kind: str) -> str:
     """The registered model of a machine kind, or the one of enterprises."""
-    return "forewarn-enterprise" if kind == ENTERPRISES.name else f"forewarn-machine-{kind}"
+    return OF_ENTERPRISES if kind == ENTERPRISES.name else f"forewarn-machine-{kind}"
 
 
 def record(settings: Settings, what: Record) -> Registered:
@@ -106,7 +107,7 @@ def record(settings: Settings, what: Record) -> Registered:
 def _record(client: "MlflowClient", settings: Settings, what: Record) -> Registered:
     from mlflow.exceptions import MlflowException
 
-    experiment = _experiment(client, settings)
+    experiment = _experiment(client, settings, what.kind)
     tags = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, **{f"data.{k}": v for k, v in what.versions.items()}}
     run = client.create_run(experiment, run_name=what.bundle_id, tags=tags)
     run_id = run.info.run_id
@@ -121,7 +122,7 @@ def _record(client: "MlflowClient", settings: Settings, what: Record) -> Registe
         client.log_artifacts(run_id, str(what.bundle), "bundle")
         name = model_name(what.kind)
         try:
-            client.create_registered_model(name, description=f"72-hour failure probability, machine kind {what.kind}")
+            client.create_registered_model(name, description=_about(what.kind))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -153,7 +154,9 @@ def record_decision(settings: Settings, what: DecisionRecord) -> str:
     with _store(settings) as client:
         facts = {BUNDLE_TAG: what.bundle_id, "forewarn.kind": what.kind, "forewarn.decision": what.outcome}
         tags = {**facts, **{f"decision.{name}": text[:_LONGEST] for name, text in what.facts.items()}}
-        run = client.create_run(_experiment(client, settings), run_name=f"{what.outcome}: {what.bundle_id}", tags=tags)
+        run = client.create_run(
+            _experiment(client, settings, what.kind), run_name=f"{what.outcome}: {what.bundle_id}", tags=tags
+        )
         with _finished(client, run.info.run_id):
             for name, number in what.metrics.items():
                 client.log_metric(run.info.run_id, name, number)
@@ -169,7 +172,7 @@ def record_series(settings: Settings, what: Series) -> str:
     from mlflow.entities import Metric, Param
 
     with _store(settings) as client:
-        experiment, now = _experiment(client, settings), int(time.time() * 1000)
+        experiment, now = _experiment(client, settings, what.kind), int(time.time() * 1000)
         tags = {"forewarn.kind": what.kind, **{f"data.{name}": version for name, version in what.versions.items()}}
         run_id = str(client.create_run(experiment, run_name=what.name, tags=tags).info.run_id)
         with _finished(client, run_id):
@@ -242,10 +245,17 @@ def _client(settings: Settings) -> "MlflowClient":
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def _experiment(client: "MlflowClient", settings: Settings) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
+def _about(kind: str) -> str:
+    if kind == ENTERPRISES.name:
+        return "Accidents of enterprises within 30, 90 and 365 days: price score and alarm score"
+    return f"72-hour failure probability, machine kind {kind}"
+
+
+def _experiment(client: "MlflowClient", settings: Settings, kind: str) -> str:
+    name = OF_ENTERPRISES if kind == ENTERPRISES.name else EXPERIMENT
+    found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
     local = settings.tracking.startswith("sqlite:")
     place = (settings.home.resolve() / "tracking" / "artifacts").as_uri() if local else None
-    return str(client.create_experiment(EXPERIMENT, artifact_location=place))
+    return str(client.create_experiment(name, artifact_location=place))

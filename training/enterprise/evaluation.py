@@ -31,6 +31,7 @@ class Judged:
 
     deciles: by forecast the actual over expected of bins of equal expected numbers, by rising rate. segments: of the first
     forecast, by sort of segment and its name. lift: double lift of the first forecast against a rival, by rival.
+    lorenz, visits: by forecast the share of accidents in the riskiest share of work, and of rows by expected number.
     """
 
     days: float
@@ -42,6 +43,8 @@ class Judged:
     deciles: Mapping[str, Sequence[Interval]]
     segments: Mapping[str, Mapping[str, tuple[int, Interval]]] = field(default_factory=dict)
     lift: Mapping[str, list[dict[str, float]]] = field(default_factory=dict)
+    lorenz: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    visits: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 def over_followed(expected: Floats, followed: Floats) -> Floats:
@@ -93,6 +96,8 @@ def judge(
         deciles={name: _deciles(rows, said, weights) for name, said in expected.items()},
         segments={sort: _segments(rows, expected[first], code[kept], weights) for sort, code in (segments or {}).items()},
         lift={name: counts.double_lift(rows, expected[first], said) for name, said in expected.items() if name != first},
+        lorenz={name: counts.lorenz(rows, said) for name, said in expected.items()},
+        visits={name: counts.lorenz(rows, said, per_exposure=False) for name, said in expected.items()},
     )
 
 

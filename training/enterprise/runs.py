@@ -19,7 +19,8 @@ from features.lake import Lake
 from features.schema import MACHINE_SCORES, RECORDED_AT
 from features.settings import Settings
 from features.snapshots import Snapshot, open_snapshot
-from training.enterprise import rivals, truth
+from training import tracking
+from training.enterprise import report, rivals, truth
 from training.enterprise.bundle import RiskBundle, RiskFacts
 from training.enterprise.config import EnterpriseConfig
 from training.enterprise.evaluation import AgainstTruth, Judged, against_truth, judge
@@ -29,6 +30,7 @@ from training.enterprise.rows import moment
 from training.enterprise.severity import INDUSTRY, Severity
 from training.enterprise.words import ALARM, PRICE, WITHOUT
 from training.labels import HORIZON_DAYS
+from training.runs import flat_params
 
 _GOLDEN = 8
 # Worker-years a year that part small, middling and large enterprises: the bands of the State's classification of enterprises by
@@ -45,12 +47,18 @@ class Outcome:
     training: Training
     judged: tuple[Judged, ...]
     beside_truth: Mapping[str, tuple[AgainstTruth, ...]]
+    report: Path
+    registered: tracking.Registered
 
     def document(self) -> dict[str, Any]:
         """The run as JSON."""
         return {
             "bundle": self.bundle.manifest.bundle_id,
             "path": str(self.path),
+            "report": str(self.report),
+            "run_id": self.registered.run_id,
+            "model": self.registered.model,
+            "version": self.registered.version,
             "metrics": dict(self.bundle.manifest.metrics),
             "horizons": [
                 {
@@ -88,23 +96,37 @@ def run_enterprise(
     snapshot_id: str = "latest",
     progress: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Train and judge both scores on a snapshot and write the bundle under home.
+    """Train and judge both scores on a snapshot, write bundle and report under home, register them as challenger.
 
-    Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by.
+    Raises NotFound without the snapshot or lake, BadInput if there is nothing to learn from or to judge by, Conflict if the
+    tracking store cannot be used.
     """
     say = progress or (lambda text: None)
     snapshot = open_snapshot(settings.home, snapshot_id, EVERY.name)
     lake = Lake.open(snapshot.lake)
+    tracking.check(settings)
     training = train_enterprise(config, snapshot, lake, progress=say)
     say("what accidents cost")
     severity = Severity.fit(training.past, training.learned.cuts.test_from)
     say("rivals on the same rows, and the price score without some features")
     judged = judge_run(training, config)
-    say("write the bundle")
+    say("write bundle and report")
     bundle = assembled(training, severity, config, snapshot, lake).with_metrics(flat(judged))
     path = bundle.save(settings.bundles / bundle.manifest.bundle_id)
-    return Outcome(
-        bundle, path, training, judged, beside_truth(training, truth.of(settings.home, training.past, training.test))
+    beside = beside_truth(training, truth.of(settings.home, training.past, training.test))
+    about = report.describe(bundle, training, judged, flat_params(bundle.manifest.params))
+    page = report.write(about, judged, beside, settings.reports / f"{bundle.manifest.bundle_id}.html")
+    say("register")
+    registered = tracking.record(settings, _record(bundle, path, page, about, judged))
+    return Outcome(bundle, path, training, judged, beside, page, registered)
+
+
+def _record(bundle: RiskBundle, path: Path, page: Path, about: report.Run, judged: tuple[Judged, ...]) -> tracking.Record:
+    made = bundle.manifest
+    versions = {"snapshot": made.snapshot_id, "catalog": made.catalog_hash}
+    versions |= {f"lake.{name}": str(version) for name, version in made.lake_versions.items()}
+    return tracking.Record(
+        EVERY.name, made.bundle_id, path, page, about.parameters, versions, made.metrics, report.pictures(judged)
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from training.enterprise import rivals
 from training.enterprise.evaluation import AgainstTruth, Judged
 from training.intervals import Interval
-from training.report_words import Text
+from training.report_words import Measure, Text
 
 PRICE, ALARM = "price", "alarm"
 # A price score that was fitted without some features is named by them.
@@ -19,16 +19,42 @@ NAMES: dict[str, Text] = {
     ALARM: Text("Alarm score", "预警评分"),
     **rivals.WORDS,
 }
-FIGURES: dict[str, Text] = {
-    "deviance": Text("deviance", "偏差"),
-    "explained": Text("deviance explained", "解释的偏差"),
-    "over_expected": Text("came / expected", "实际/预期"),
-    "slope": Text("slope", "校准斜率"),
-    "gini": Text("Gini", "基尼系数"),
-    "auc": Text("AUC any", "AUC（有无事故）"),
-    "top_exposure": Text("in riskiest 10 % of work", "最险 10% 工时的事故占比"),
-    "top_visits": Text("in 10 % visited", "走访 10% 企业的事故占比"),
-}
+MEASURES: dict[str, Measure] = {
+    "deviance": Measure(
+        Text("deviance", "偏差"), False, -1, Text("Mean Poisson deviance of a row.", "每行的平均泊松偏差。"),
+    ),
+    "explained": Measure(
+        Text("deviance explained", "解释的偏差"), True, 1,
+        Text("Share of the deviance of work alone, at the rows' own rate, that is removed.",
+             "相对仅按工时预测所消除的偏差比例。"),
+    ),
+    "over_expected": Measure(
+        Text("came / expected", "实际/预期"), False, 0,
+        Text("Accidents that came over those expected: 1 is right.", "实际事故数与预期之比，1 为准确。"),
+    ),
+    "slope": Measure(
+        Text("slope", "校准斜率"), False, 0,
+        Text("1 is right; below 1 the forecast is too bold.", "1 为正确；小于 1 说明预测过于极端。"),
+    ),
+    "gini": Measure(
+        Text("Gini", "基尼系数"), False, 1,
+        Text("Of accidents over work by rising rate: size alone gets 0.", "按风险率排序、以工时累计；仅凭规模为 0。"),
+    ),
+    "auc": Measure(
+        Text("AUC any", "AUC（有无事故）"), False, 1,
+        Text("Chance that a row with an accident outranks one without.", "有事故的行排在无事故的行之前的概率。"),
+    ),
+    "top_exposure": Measure(
+        Text("in riskiest 10 % of work", "最险 10% 工时的事故占比"), True, 1,
+        Text("Share of the accidents in the tenth of the work with the highest rates.", "风险率最高的 10% 工时中的事故占比。"),
+    ),
+    "top_visits": Measure(
+        Text("in 10 % visited", "走访 10% 企业的事故占比"), True, 1,
+        Text("Share of the accidents at the tenth of the enterprises with the highest expected numbers.",
+             "预期事故数最高的 10% 企业中的事故占比。"),
+    ),
+}  # fmt: skip
+FIGURES: dict[str, Text] = {name: one.words for name, one in MEASURES.items()}
 Cell = Interval | float | int | str | None
 
 

@@ -137,11 +137,13 @@ def _of_machines(value: Mapping[str, float]) -> list[str]:
 
 
 def of_upstream(bundle: RiskBundle, shares: Mapping[str, float]) -> tuple[str, ...]:
-    """Whether machines are scored by other bundles than those that the scores learnt from. shares: of machines by bundle."""
-    learnt = bundle.manifest.machine_bundles
+    """Whether machines are scored by other bundles than those that the scores learnt from, and whether the alarm score goes
+    without a network that it could hear. shares: of machines by bundle."""
+    learnt, mute = bundle.manifest.machine_bundles, bundle.unheard(None)
+    notes = (mute.en,) if mute else ()
     others = {name: share for name, share in shares.items() if name not in learnt}
     if not others:
-        return ()
+        return notes
     listed = ", ".join(f"{name} ({share:.0%} of machines)" for name, share in others.items())
     before = ", ".join(learnt) if learnt else "none"
-    return (f"machines are scored by {listed}; these enterprise scores were trained on those of {before}: train again",)
+    return (*notes, f"machines are scored by {listed}; these enterprise scores were trained on those of {before}: train again")

@@ -80,12 +80,12 @@ class Heard:
         return bool(np.isfinite(self.gain.low) and self.gain.low > _ROUNDING and self.model.facts.weight > 0)
 
     def levelled(self, past: Past, fitted: Period, scores: Mapping[str, ScoreFacts]) -> "Heard":
-        """At the level of the rows that the alarm score was fitted on last."""
+        """At a level that leaves the alarm score's own, over the rows that it was fitted on last, as it is."""
         windows, weight = windows_of(self.model, past, fitted.rows), self.model.facts.weight
         assert windows is not None
-        rows, factor = fitted.counted, np.exp(weight * fitted.flat(self.model.raw(windows)))
-        expected = float(rows.weights @ (fitted.expected(scores, "alarm") * factor))
-        return replace(self, model=self.model.weighed(weight, float(np.log(float(rows.weights @ rows.count) / expected))))
+        factor = np.exp(weight * fitted.flat(self.model.raw(windows)))
+        amount = fitted.counted.weights * fitted.expected(scores, "alarm")
+        return replace(self, model=self.model.weighed(weight, float(np.log(amount.sum() / (amount @ factor)))))
 
 
 def heard_of(

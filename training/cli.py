@@ -70,7 +70,7 @@ def train_enterprise(
         typer.echo(f"{judged.days:g} days: {judged.accidents:,.0f} accidents told by {judged.rows:,} rows")
         typer.echo(tables.text_table(words.table(judged), terminal_width()))
         typer.echo("")
-    for sentence in words.verdict(outcome.judged[-1], outcome.beside_truth):
+    for sentence in [*words.verdict(outcome.judged[-1], outcome.beside_truth), *outcome.entry]:
         typer.echo(f"- {sentence.en}")
     typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
     typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")

@@ -20,6 +20,7 @@ from training.enterprise.evaluation import AgainstTruth, Judged
 from training.enterprise.fit import SCORES, Training
 from training.enterprise.parts import Matrix
 from training.enterprise.rows import moment
+from training.enterprise.sequence_words import entry_of
 from training.enterprise.words import ALARM, MEASURES, NAMES, PRICE, WITHOUT, name_of, verdict
 from training.intervals import Interval
 from training.report import gain_text
@@ -43,12 +44,13 @@ class Moved:
 
 @dataclass(frozen=True)
 class Run:
-    """Who the page is about."""
+    """Who the page is about. entry: what was decided of a sequence network, where one was tried."""
 
     manifest: RiskManifest
     identity: Mapping[str, str]
     parameters: Mapping[str, str]
     moved: Mapping[str, Sequence[Moved]]
+    entry: tuple[Text, ...] = ()
 
 
 def describe(bundle: RiskBundle, training: Training, judged: Sequence[Judged], parameters: Mapping[str, str]) -> Run:
@@ -66,7 +68,8 @@ def describe(bundle: RiskBundle, training: Training, judged: Sequence[Judged], p
     }
     x = training.x[:: max(1, len(training.x) // _SAMPLE)]
     versions = {f"lake.{name}": str(version) for name, version in sorted(made.lake_versions.items())}
-    return Run(made, identity, {**parameters, **versions}, {which: strongest(bundle, which, x) for which in SCORES})
+    moved: dict[str, Sequence[Moved]] = {which: strongest(bundle, which, x) for which in SCORES}
+    return Run(made, identity, {**parameters, **versions}, moved, entry_of(training.learned.heard))
 
 
 def strongest(bundle: RiskBundle, which: str, x: Matrix) -> list[Moved]:
@@ -129,7 +132,7 @@ def context(run: Run, judged: Sequence[Judged], beside: Mapping[str, Sequence[Ag
         "run": run,
         "title": TITLE,
         "style": _style(),
-        "verdict": verdict(year, beside),
+        "verdict": [*verdict(year, beside), *run.entry],
         "tiles": [_tile(year, name, key) for name, key in _TILES],
         "tables": [_tables(one, name) for one in reversed(judged) for name in (PRICE, ALARM)],
         "deciles": [(NAMES[name], figures.deciles(judged, name)) for name in (PRICE, ALARM)],

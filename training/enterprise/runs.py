@@ -1,7 +1,7 @@
 """A run from a snapshot of enterprises to a registered challenger: train, judge against the rivals, report, track."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,9 +27,11 @@ from training.enterprise.evaluation import AgainstTruth, Judged, against_truth, 
 from training.enterprise.fit import Training, forecast, train_enterprise, without
 from training.enterprise.parts import EXPOSURE
 from training.enterprise.rows import moment
+from training.enterprise.sequence_words import entry_of
 from training.enterprise.severity import INDUSTRY, Severity
-from training.enterprise.words import ALARM, PRICE, WITHOUT
+from training.enterprise.words import ALARM, MUTE, PRICE, WITHOUT
 from training.labels import HORIZON_DAYS
+from training.report_words import Text
 from training.runs import flat_params
 
 _GOLDEN = 8
@@ -50,6 +52,11 @@ class Outcome:
     report: Path
     registered: tracking.Registered
 
+    @property
+    def entry(self) -> tuple[Text, ...]:
+        """What was decided of a sequence network, where one was tried."""
+        return entry_of(self.training.learned.heard)
+
     def document(self) -> dict[str, Any]:
         """The run as JSON."""
         return {
@@ -60,6 +67,7 @@ class Outcome:
             "model": self.registered.model,
             "version": self.registered.version,
             "metrics": dict(self.bundle.manifest.metrics),
+            "network": [{"en": one.en, "zh": one.zh} for one in self.entry],
             "horizons": [
                 {
                     "days": one.days,
@@ -139,6 +147,10 @@ def judge_run(training: Training, config: EnterpriseConfig) -> tuple[Judged, ...
     said = {PRICE: training.said["price"].expected, ALARM: training.said["alarm"].expected}
     said |= rivals.forecasts(fitted, training.x, training.exposure)
     against = [(one, rival) for one in (PRICE, ALARM) for rival in rivals.WORDS] + [(ALARM, PRICE)]
+    if training.learned.models.network:
+        mute = replace(training.learned.models, network=None)
+        said[MUTE] = forecast(mute, training.past, training.test, "alarm", ranges=False, threads=config.threads).expected
+        against.append((ALARM, MUTE))
     for name, patterns in config.ablations.items():
         blind = without(config, training.learned, patterns)
         said[WITHOUT + name] = forecast(

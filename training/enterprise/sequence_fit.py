@@ -145,7 +145,8 @@ def targets_of(train: Period, expected: Floats) -> npt.NDArray[np.float32]:
 
 
 def weighed(rows: CountRows, expected: Floats, said: Floats, used: Rows, pull: float) -> tuple[float, float]:
-    """Weight >= 0 and level of the network's say on some rows by maximum likelihood, with a prior towards 0 for both."""
+    """Weight >= 0 of the network's say on some rows by maximum likelihood, with a prior towards 0, and the level at which it
+    leaves what was expected of them, all in all, as it is: a level of its own is not the network's to give."""
     mean, count, weight, told = expected[used], rows.count[used], rows.weights[used], said[used]
     design, theta = np.stack([told, np.ones(len(told))], axis=1), np.zeros(2)
     for free in ((0, 1), (1,)):
@@ -160,7 +161,8 @@ def weighed(rows: CountRows, expected: Floats, said: Floats, used: Rows, pull: f
                 break
         if theta[0] >= 0:
             break
-    return max(0.0, float(theta[0])), float(theta[1])
+    share, amount = max(0.0, float(theta[0])), weight * mean
+    return share, float(np.log(amount.sum() / (amount @ np.exp(share * told))))
 
 
 def cross_fitted(rows: CountRows, expected: Floats, said: Floats, pull: float, seed: int) -> Floats:

@@ -13,6 +13,11 @@ UNHEARD = Text(
 )
 
 
+def entry_of(heard: "Heard | None") -> tuple[Text, ...]:
+    """What a run says of its network; nothing where none was tried."""
+    return (entry_words(heard),) if heard else ()
+
+
 def entry_words(heard: "Heard") -> Text:
     """One sentence: whether the network entered the alarm score, and the numbers that decided it."""
     on_en = f"{heard.rows:,} rows of the calibration period with {heard.accidents:,.0f} accidents"

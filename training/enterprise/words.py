@@ -8,6 +8,8 @@ from training.intervals import Interval
 from training.report_words import Measure, Text
 
 PRICE, ALARM = "price", "alarm"
+# The alarm score of a bundle with a sequence network, asked without it.
+MUTE = "alarm_without_network"
 # A price score that was fitted without some features is named by them.
 WITHOUT = "without_"
 LEFT_OUT: dict[str, Text] = {
@@ -17,6 +19,7 @@ LEFT_OUT: dict[str, Text] = {
 NAMES: dict[str, Text] = {
     PRICE: Text("Price score", "定价评分"),
     ALARM: Text("Alarm score", "预警评分"),
+    MUTE: Text("Alarm score without its network", "不含序列网络的预警评分"),
     **rivals.WORDS,
 }
 MEASURES: dict[str, Measure] = {
@@ -83,6 +86,7 @@ def verdict(judged: Judged, beside_truth: Mapping[str, Sequence[AgainstTruth]]) 
     return [
         *(_against(judged, one, rivals.GLM) for one in (PRICE, ALARM)),
         _against(judged, ALARM, PRICE),
+        *(_against(judged, ALARM, one) for one in (MUTE,) if one in judged.figures),
         *(_against(judged, PRICE, name) for name in judged.figures if name.startswith(WITHOUT)),
         *(_truth(name, of[-1]) for name, of in beside_truth.items()),
     ]

@@ -68,8 +68,9 @@ def read(folder: Path, *, asked: bool = False) -> Tables:
     rows = rows[rows["on_offshore"].isin(phmsa.PARTS)]
     if rows.empty:
         raise BadInput("no row is onshore or offshore", where=f"{folder}, on_offshore", mend="see the publisher's file")
-    if (rows["miles"] < 0).any():
-        raise BadInput("miles below zero", where=f"{folder}, column miles", mend="correct the value")
+    for name in ("miles", "incidents"):
+        if (rows[name] < 0).any():
+            raise BadInput(f"{name} below zero", where=f"{folder}, column {name}", mend="correct the value")
     commodity = rows["commodity"].str.lower()
     parts = {f"miles_{name}": rows["miles"].where(commodity == name, 0.0) for name in COMMODITIES}
     parts["miles_offshore"] = rows["miles"].where(rows["on_offshore"] == "offshore", 0.0)
@@ -85,7 +86,7 @@ def _forms(folder: Path) -> pd.DataFrame:
     for place, stem in enumerate(("pipelines_2004", "pipelines_2010")):
         wanted = {name: columns[place] for name, columns in _FORMS.items() if columns[place]}
         optional: dict[str, Sort] = {column: "number" for columns in wanted.values() for column in columns}
-        table = frames.frame(folder, stem, {"ID": "name", "year": "whole"}, optional, empty=True)
+        table = frames.frame(folder, stem, {"ID": "name", "year": "year"}, optional, empty=True)
         sums = {name: table.reindex(columns=list(columns)).sum(axis=1, min_count=1) for name, columns in wanted.items()}
         found.append(table[KEYS].assign(**sums).groupby(KEYS, sort=True).sum(min_count=1).reset_index())
     return pd.concat(found, ignore_index=True).reindex(columns=[*KEYS, *_FORMS])

@@ -22,6 +22,7 @@ from training.grids import Grid, Place, ago, faded, latest
 
 Floats = npt.NDArray[np.float64]
 KEYS = ["PolicyNum", "Year"]
+OUTCOMES = ("Freq", "y")
 YEARS_AGO = (1, 2, 3)
 DECAYS = (0.5, 0.8, 1.0)
 CLAIMS_DECAY = 0.7
@@ -54,11 +55,12 @@ def _keys(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def read(folder: Path, *, asked: bool = False) -> Tables:
-    """The tables of a folder; of one that is only asked about, the file of claims may be left out.
+    """The tables of a folder; of one that is only asked about, the file of claims and the outcomes of the last year may be
+    left out.
 
     Raises BadInput naming file, row and column of what is missing or of another sort.
     """
-    years = lgpif.policy_years(folder)
+    years = _untold(lgpif.policy_years(folder, told=False), folder) if asked else lgpif.policy_years(folder)
     twice = years.duplicated(KEYS)
     if twice.any():
         raise BadInput(
@@ -67,9 +69,19 @@ def read(folder: Path, *, asked: bool = False) -> Tables:
     if (years["BCcov"] <= 0).any():
         row = int((years["BCcov"] <= 0).to_numpy().argmax()) + 1
         raise BadInput("cover is zero or below", where=f"{folder}, row {row}, column BCcov", mend="correct the value")
-    if (years[["Freq", "y"]] < 0).any(axis=None):
+    if (years[list(OUTCOMES)] < 0).any(axis=None):
         raise BadInput("a number or amount of claims is below zero", where=f"{folder}, Freq and y", mend="correct the value")
     return Tables(years, lgpif.claims(folder, empty=asked))
+
+
+def _untold(years: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Outcomes that are not told are 0: nothing reads those of the last year. Raises BadInput on those of earlier years."""
+    years = years.assign(**{name: years.get(name, np.nan) for name in OUTCOMES})
+    early = years[list(OUTCOMES)].isna().any(axis=1) & (years["Year"] < years["Year"].max())
+    if early.any():
+        where = f"{folder}, row {int(early.to_numpy().argmax()) + 1}, columns {' and '.join(OUTCOMES)}"
+        raise BadInput("missing in a year that later ones are told by", where=where, mend="give what that year brought")
+    return years.fillna(dict.fromkeys(OUTCOMES, 0.0))
 
 
 def ordered(tables: Tables) -> pd.DataFrame:

@@ -15,9 +15,11 @@ import pyarrow as pa
 from features.errors import BadInput
 from features.sources import files
 
-# A number, perhaps missing; one that has to be there; one that is whole besides; text, perhaps missing; one that is there.
-Sort = Literal["number", "given", "whole", "text", "name"]
-_KINDS: dict[Sort, str] = {"whole": "int64", "text": "str", "name": "str"}  # else float64
+# A number, perhaps missing; one that has to be there; one that is whole besides; a year; text, perhaps missing; text there.
+Sort = Literal["number", "given", "whole", "year", "text", "name"]
+_KINDS: dict[Sort, str] = {"whole": "int64", "year": "int64", "text": "str", "name": "str"}  # else float64
+# Panels are laid out from their first year to their last: one year mistyped must not cost all the memory there is.
+_YEARS = (1900, 2199)
 
 
 def paths(folder: Path, stem: str) -> list[Path]:
@@ -38,7 +40,7 @@ def frame(
     *,
     empty: bool = False,
 ) -> pd.DataFrame:
-    """The rows of the files that begin with `stem`, in their order: texts, float64 numbers (NaN: missing), int64 if whole.
+    """The rows of the files that begin with `stem`, in their order: texts, float64 numbers (NaN: missing), int64 whole ones.
 
     optional: columns that are read where the files have them. empty: no such file, and none with rows, is a table without rows.
     Raises BadInput on a missing file or column, or naming the row of a value that is none of its sort; on files without rows.
@@ -74,9 +76,11 @@ def _values(chunk: files.Chunk, name: str, sort: Sort, path: Path) -> pd.Series:
         raise BadInput(wrong.reason, where=f"{path}, row {wrong.row}, column {name}", mend="correct the value")
     values = pd.Series(files.floats(files.numbers(column)))
     _none(np.isinf(values), "not a finite number", chunk, name, path)
-    if sort in ("given", "whole"):
+    if sort in ("given", "whole", "year"):
         _none(values.isna(), "missing", chunk, name, path)
-    if sort == "whole":
+    if sort == "year":
+        _none(~values.between(*_YEARS), "not a year", chunk, name, path)
+    if sort in ("whole", "year"):
         _none(values != values.round(), "not a whole number", chunk, name, path)
         return values.astype(np.int64)
     return values

@@ -37,11 +37,13 @@ _NUMBERS = ("IDpol", "Exposure", "ClaimNb")
 _TEXTS = ("Region",)
 
 
-def frame(folder: Path) -> pd.DataFrame:
-    """The policies in the order of the file, which leaks as `IDpol` does. Raises BadInput naming file, row and column."""
+def frame(folder: Path, *, told: bool = True) -> pd.DataFrame:
+    """The policies in the order of the file, which leaks as `IDpol` does. told: False leaves `ClaimNb` unread.
+
+    Raises BadInput naming file, row and column.
+    """
     columns: dict[str, Sort] = {
         "IDpol": "whole",
-        "ClaimNb": "whole",
         "Exposure": "given",
         "Area": "name",
         "VehPower": "whole",
@@ -53,6 +55,7 @@ def frame(folder: Path) -> pd.DataFrame:
         "Density": "given",
         "Region": "name",
     }
+    columns |= {"ClaimNb": "whole"} if told else {}
     return frames.frame(folder, STEM, columns)
 
 

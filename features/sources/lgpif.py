@@ -35,32 +35,34 @@ _YEARS = ("PolicyNum", "Year", "BCcov", "Premium", "Deduct", *TYPES)
 _CLAIM = ("PolicyNum", "Year", "Claim")
 
 
-def policy_years(folder: Path) -> pd.DataFrame:
+def policy_years(folder: Path, *, told: bool = True) -> pd.DataFrame:
     """The policy-years in the order of the file: `Freq` claims, of cost `y` together.
 
+    told: False reads these two where they are there, and leaves them missing where they are not.
     Raises BadInput naming file, row and column of what is missing or of another sort.
     """
     columns: dict[str, Sort] = {
         "PolicyNum": "whole",
-        "Year": "whole",
+        "Year": "year",
         "BCcov": "given",
         "Premium": "number",
-        "Freq": "whole",
-        "y": "given",
         "Deduct": "given",
         "Fire5": "number",
         "NoClaimCredit": "number",
         **dict.fromkeys(TYPES, "given"),
     }
+    outcomes: dict[str, Sort] = {"Freq": "whole", "y": "given"} if told else {"Freq": "number", "y": "number"}
     optional: dict[str, Sort] = dict.fromkeys(
         ("LnCoverage", "lnDeduct", "lny", "yAvg", "AC00", "AC05", "AC10", "AC15"), "number"
     )
-    return frames.frame(folder, POLICIES_STEM, columns, optional)
+    if told:
+        return frames.frame(folder, POLICIES_STEM, columns | outcomes, optional)
+    return frames.frame(folder, POLICIES_STEM, columns, optional | outcomes)
 
 
 def claims(folder: Path, *, empty: bool = False) -> pd.DataFrame:
     """The claims in the order of the file, with the amount of each. empty: there need be none. Raises BadInput as above."""
-    columns: dict[str, Sort] = {"PolicyNum": "whole", "Year": "whole", "Claim": "given"}
+    columns: dict[str, Sort] = {"PolicyNum": "whole", "Year": "year", "Claim": "given"}
     texts = ("ClaimStatus", "EntityType", "Description", "CoverageGroup", "CoverageCode", "CountyCode", "county")
     return frames.frame(folder, CLAIMS_STEM, columns, {"Deduct": "number", **dict.fromkeys(texts, "text")}, empty=empty)
 

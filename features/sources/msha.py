@@ -37,13 +37,13 @@ _NUMBERS = ("YEAR", "EMP_HRS_TOTAL", "AVG_EMP_TOTAL", "NUM_INJURIES")
 _TEXTS = ("US_STATE", "COMMODITY", "TYPE_OF_MINE")
 
 
-def frame(folder: Path) -> pd.DataFrame:
-    """The mine-years in the order of the file, without `MINE_STATUS`.
+def frame(folder: Path, *, told: bool = True) -> pd.DataFrame:
+    """The mine-years in the order of the file, without `MINE_STATUS`. told: False leaves `NUM_INJURIES` unread.
 
     Raises BadInput naming file, row and column of what is missing or of another sort.
     """
     columns: dict[str, Sort] = {
-        "YEAR": "whole",
+        "YEAR": "year",
         "US_STATE": "text",
         "COMMODITY": "name",
         "PRIMARY": "text",
@@ -52,8 +52,8 @@ def frame(folder: Path) -> pd.DataFrame:
         "AVG_EMP_TOTAL": "given",
         "EMP_HRS_TOTAL": "given",
         **dict.fromkeys(SHARES, "number"),
-        "NUM_INJURIES": "whole",
     }
+    columns |= {"NUM_INJURIES": "whole"} if told else {}
     return frames.frame(folder, STEM, columns)
 
 

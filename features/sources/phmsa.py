@@ -35,7 +35,7 @@ _HARM = ("fatalities", "injuries", "cost")
 _ABOUT = ("incident_ID", "ID", "date", "MAP_CAUSE", "on_offshore", "narrative")
 
 _PIPELINES: dict[str, Sort] = {
-    "ID": "name", "year": "whole", "commodity": "name", "on_offshore": "name", "miles": "given", "incidents": "number",
+    "ID": "name", "year": "year", "commodity": "name", "on_offshore": "name", "miles": "given", "incidents": "number",
 }  # fmt: skip
 _VOLUMES = (
     "hca", "volume_all", "estimate_volume_all", "volume_specific", "estimate_volume_specific", "recovered", "net_loss_volume",
@@ -43,7 +43,7 @@ _VOLUMES = (
     "serious_incidents",
 )  # fmt: skip
 _INCIDENTS: dict[str, Sort] = {
-    "incident_ID": "name", "ID": "name", "year": "whole", "cause": "text", "fatalities": "number", "injuries": "number",
+    "incident_ID": "name", "ID": "name", "year": "year", "cause": "text", "fatalities": "number", "injuries": "number",
     "cost": "number",
 }  # fmt: skip
 _OF_INCIDENTS: dict[str, Sort] = {

@@ -97,7 +97,13 @@ def test_of_rows_that_both_folders_have_the_first_ones_stand(tables: Tables) -> 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
-    [("miles", -1.0, "below zero"), ("on_offshore", "total", "no row is onshore"), ("miles", None, "missing")],
+    [
+        ("miles", -1.0, "miles below zero"),
+        ("incidents", -1, "incidents below zero"),
+        ("year", 2 * 10**8, "not a year"),
+        ("on_offshore", "total", "no row is onshore"),
+        ("miles", None, "missing"),
+    ],
 )
 def test_files_that_cannot_be_meant_are_one_line(column: str, value: object, message: str, tmp_path: Path) -> None:
     folder = panels.operators(tmp_path, range(2004, 2006), 3)

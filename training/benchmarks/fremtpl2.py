@@ -64,7 +64,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
     if predict is None or out is None:
         held = machine_share([str(one) for one in policies["IDpol"]], HELD_OUT)
         return _inner_split(coding.rows(policies[~held]), coding.rows(policies[held]), progress)
-    asked = source.frame(predict)
+    asked = source.frame(predict, told=False)
     model = fit(coding.rows(policies), progress)
     progress("predict")
     expected = model.expected(coding.rows(asked, outcomes=False))

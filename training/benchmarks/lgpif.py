@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features.errors import BadInput
 from features.settings import settings
 from training import count_rivals, policy_years
 from training.benchmarks.result import Result, write_whole
@@ -140,6 +141,8 @@ def _cost(periods: Periods, fitted: Mask) -> Floats:
     train = periods.rows.of(fitted)
     assert train.loss is not None
     had = (train.count > 0) & (train.loss > 0)
+    if not had.any():
+        raise BadInput("no claim cost anything", where="training years, column y", mend="give what claims cost")
     each = np.divide(train.loss, train.count, out=np.zeros(len(train)), where=had)
     limited = np.minimum(each, np.quantile(each[had], LARGE)) * train.count
     load = float(train.loss[had].sum() / limited.sum())

@@ -73,7 +73,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
     if predict is None or out is None:
         last = (mines["YEAR"] == years[-1]).to_numpy()
         return _inner_split(coding.mines(mines[~last]), coding.mines(mines[last]), progress)
-    asked = source.frame(predict)
+    asked = source.frame(predict, told=False)
     model = fit(coding.mines(mines), progress)
     progress("predict")
     expected = model.said(coding.mines(asked, outcomes=False))[OWN]

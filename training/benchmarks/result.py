@@ -60,5 +60,8 @@ def write_whole(rows: pa.Table, out: Path) -> None:
     """Predictions as Parquet; the file whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_suffix(".part")
-    pq.write_table(rows, half, compression="zstd")
-    half.replace(out)
+    try:
+        pq.write_table(rows, half, compression="zstd")
+        half.replace(out)
+    finally:
+        half.unlink(missing_ok=True)

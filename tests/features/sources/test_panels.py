@@ -285,6 +285,8 @@ def test_files_of_several_years_are_one_table_in_their_order(tmp_path: Path) -> 
     [
         ("NUM_INJURIES", "two", r"usMSHA1315.csv, row 2, column NUM_INJURIES: not a number; correct the value"),
         ("NUM_INJURIES", "1.5", r"row 2, column NUM_INJURIES: not a whole number"),
+        ("YEAR", "201400", r"row 2, column YEAR: not a year"),
+        ("YEAR", "2014.5", r"row 2, column YEAR: not a whole number"),
         ("EMP_HRS_TOTAL", "", r"row 2, column EMP_HRS_TOTAL: missing"),
         ("EMP_HRS_TOTAL", "inf", r"row 2, column EMP_HRS_TOTAL: not a finite number"),
         ("TYPE_OF_MINE", "", r"row 2, column TYPE_OF_MINE: missing"),

@@ -51,10 +51,11 @@ def test_own_claims_number_and_order_never_change_a_prediction(train: Path, tmp_
     other = asked.assign(ClaimNb=random.permutation(asked["ClaimNb"]), IDpol=asked["IDpol"] + 10_000).sample(
         frac=1, random_state=2
     )
-    first, second = (
+    first, second, untold = (
         predicted(fremtpl2.run, train, write(tmp_path / name, table, STEM), tmp_path / f"{name}.parquet")
-        for name, table in (("one", asked), ("two", other))
+        for name, table in (("one", asked), ("two", other), ("none", asked.drop(columns="ClaimNb")))
     )
+    pd.testing.assert_frame_equal(first, untold)
     assert list(first) == ["IDpol", "expected", "p_any"]
     assert first["IDpol"].tolist() == asked["IDpol"].tolist()
     again = second.assign(IDpol=second["IDpol"] - 10_000).sort_values("IDpol").reset_index(drop=True)

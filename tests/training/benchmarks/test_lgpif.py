@@ -86,6 +86,31 @@ def test_claims_of_the_last_year_shuffled_change_nothing(folder: Path, other: Pa
     pd.testing.assert_frame_equal(changed, predicted(folder, other, tmp_path / "plain.parquet"))
 
 
+def test_outcomes_of_the_last_year_may_be_left_out_and_no_others(folder: Path, other: Path, tmp_path: Path) -> None:
+    told = pd.read_parquet(other / "policy_years_2006_2009.parquet")
+    last = told["Year"] == told["Year"].max()
+    for name, table in (("none", told.assign(Freq=told["Freq"].mask(last), y=told["y"].mask(last))), ("all", told)):
+        (tmp_path / name).mkdir()
+        table.to_parquet(tmp_path / name / "policy_years_2006_2009.parquet")
+    pd.testing.assert_frame_equal(
+        *(predicted(folder, tmp_path / name, tmp_path / f"{name}.parquet") for name in ("none", "all"))
+    )
+    for name, table in (("gone", told.drop(columns="y")), ("some", told.assign(Freq=told["Freq"].mask(~last)))):
+        (tmp_path / name).mkdir()
+        table.to_parquet(tmp_path / name / "policy_years_2006_2009.parquet")
+        with pytest.raises(BadInput, match="missing in a year that later ones are told by"):
+            predicted(folder, tmp_path / name, tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_claims_that_cost_nothing_are_one_line(tmp_path: Path) -> None:
+    free = panels.policies(tmp_path / "free", range(2006, 2010), 20)
+    years = free / "policy_years_2006_2009.parquet"
+    pd.read_parquet(years).assign(y=0.0).to_parquet(years)
+    with pytest.raises(BadInput, match="no claim cost anything"):
+        lgpif.run(free, None, None, silent)
+
+
 def test_the_table_pairs_the_blend_with_every_rival(folder: Path) -> None:
     result = lgpif.run(folder, None, None, silent)
     rows = {str(row["forecast"]): row for row in result.table}

@@ -64,12 +64,13 @@ def test_own_injuries_and_status_never_change_a_prediction(train: Path, tmp_path
         NUM_INJURIES=random.permutation(asked["NUM_INJURIES"]),
         MINE_STATUS=random.choice(["Closed by MSHA", "Active"], len(asked)),
     )
-    more = asked.assign(EMP_HRS_TOTAL=asked["EMP_HRS_TOTAL"] * 2)
-    first, second, third = (
+    more, none = asked.assign(EMP_HRS_TOTAL=asked["EMP_HRS_TOTAL"] * 2), asked.drop(columns="NUM_INJURIES")
+    first, second, third, untold = (
         predicted(msha.run, train, write(tmp_path / name, table, STEM), tmp_path / f"{name}.parquet")
-        for name, table in (("one", asked), ("two", other), ("three", more))
+        for name, table in (("one", asked), ("two", other), ("three", more), ("none", none))
     )
     pd.testing.assert_frame_equal(first, second)
+    pd.testing.assert_frame_equal(first, untold)
     assert (first["expected"] != third["expected"]).mean() > 0.9
 
 
@@ -80,7 +81,7 @@ def test_bad_files_are_one_clear_line(train: Path, tmp_path: Path) -> None:
     table.loc[5, "EMP_HRS_TOTAL"] = 0
     with pytest.raises(BadInput, match="exposure"):
         msha.run(write(tmp_path / "zero", table, STEM), None, None, lambda text: None)
-    with pytest.raises(BadInput, match="NUM_INJURIES"):
-        bad = mines((2016,)).drop(columns="NUM_INJURIES")
+    with pytest.raises(BadInput, match="AVG_EMP_TOTAL"):
+        bad = mines((2016,)).drop(columns="AVG_EMP_TOTAL")
         msha.run(train, write(tmp_path / "gone", bad, STEM), tmp_path / "out.parquet", lambda text: None)
     assert not (tmp_path / "out.parquet").exists()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.clock import known_at
 from features.enterprise.grades import rule_at
 from features.enterprise.schema import ACCIDENTS
-from features.enterprise.vocabulary import INDUSTRIES
+from features.enterprise.vocabulary import CURRENCY, INDUSTRIES
 from features.errors import BadInput
 from features.schema import ENTERPRISE
 from training.enterprise.parts import Floats, Matrix
@@ -50,22 +50,38 @@ class Severity(BaseModel):
     def fit(cls, past: Past, known_until: int) -> Self:
         """From the accidents known at a moment (microseconds) of enterprises in the snapshot.
 
-        Raises BadInput with fewer than ten losses.
+        Raises BadInput with fewer than ten losses, or with losses in several currencies.
         """
         known = known_at(past.accidents, ACCIDENTS, moment(known_until))
-        known = known.filter(pc.is_valid(known.column("direct_loss")))
+        # Whoever is not in the snapshot may not have consented.
+        theirs = pc.is_in(
+            known.column(ENTERPRISE).cast(pa.string()), value_set=pa.array(np.unique(past.ids).tolist(), pa.string())
+        )
+        known = known.filter(pc.and_(theirs, pc.is_valid(known.column("direct_loss"))))
+        currency = _currency(known)
         loss = known.column("direct_loss").to_numpy()
         of = dict(zip(past.ids.tolist(), past.x[:, past.snapshot.features.index(INDUSTRY)].tolist(), strict=True))
-        industry = [of.get(one, np.nan) for one in known.column(ENTERPRISE).to_pylist()]
+        industry = [of[one] for one in known.column(ENTERPRISE).to_pylist()]
         used = np.flatnonzero((loss > 0) & ~np.isnan(industry))
         if len(used) < _FEWEST:
             what = f"{len(used)} accidents with a loss"
             raise BadInput(what, where="lake, table accidents", mend="import what accidents cost")
         rule = rule_at(moment(known_until).date())
-        grade = rule.of(*(_numbers(known, name) for name in ("deaths", "injuries", "direct_loss")))
+        told = ("deaths", "injuries", "direct_loss") if currency == CURRENCY else ("deaths", "injuries")
+        grade = rule.of(*(_numbers(known, name) for name in told), *([0.0] * (3 - len(told))))
         segment = [INDUSTRIES[int(industry[place])].code for place in used]
         fitted = GradeSeverity.fit(loss[used], [rule.codes[grade[place]] for place in used], segment, rule.codes)
         return cls(graded=fitted, costly=float(np.mean(loss > 0)))
+
+
+def _currency(known: pa.Table) -> str:
+    """The one currency of losses. Raises BadInput if there are several: nothing here changes money."""
+    found = sorted(pc.unique(pc.fill_null(known.column("currency").cast(pa.string()), CURRENCY)).to_pylist())
+    if len(found) > 1:
+        raise BadInput(
+            f"losses in {' and '.join(found)}", where="lake, table accidents", mend="bring them in one currency, or apart"
+        )
+    return str(found[0]) if found else CURRENCY
 
 
 def _numbers(table: pa.Table, name: str) -> Floats:

@@ -85,7 +85,7 @@ class EnterpriseConfig(_Frozen):
     seed: int = 7
     threads: int = Field(default=2, ge=1, le=256)
     periods: PeriodsConfig = PeriodsConfig()
-    unseen: tuple[str, ...] = ("observed_days", "insured_days", "exposure_1y", "exposure_3y")
+    unseen: tuple[str, ...] = ("observed_days", "insured_days", "exposure_1y", "exposure_3y", "case_*count*")
     ablations: dict[str, tuple[str, ...]] = {}
     linear: LinearConfig = LinearConfig()
     price: ScoreConfig = ScoreConfig()

@@ -24,6 +24,7 @@ from training.prediction import student95
 
 Which = Literal["price", "alarm"]
 LINEAR, SIGNED, FREE = "linear", "signed", "free"
+SCORES: dict[Which, tuple[str, ...]] = {"price": (LINEAR, SIGNED), "alarm": (LINEAR, SIGNED, FREE)}
 ALARM: Which = "alarm"
 _CHUNK = 32_768
 _Z95 = 1.645  # of the normal distribution, 95 %

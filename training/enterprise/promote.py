@@ -28,8 +28,8 @@ from training.decisions import Decision
 from training.enterprise import gates
 from training.enterprise.bundle import RiskBundle, read_risk_manifest
 from training.enterprise.evaluation import Judged, judge
-from training.enterprise.fit import SCORES
 from training.enterprise.gates import RiskGates
+from training.enterprise.model import SCORES
 from training.enterprise.parts import Floats, Matrix, Rows
 from training.enterprise.rows import Past, moment
 from training.gates import CHALLENGER, CHAMPION, Verdict, not_judged

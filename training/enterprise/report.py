@@ -17,7 +17,8 @@ from training.enterprise import report_figures as figures
 from training.enterprise import rivals
 from training.enterprise.bundle import RiskBundle, RiskManifest
 from training.enterprise.evaluation import AgainstTruth, Judged
-from training.enterprise.fit import SCORES, Training
+from training.enterprise.fit import Training
+from training.enterprise.model import SCORES
 from training.enterprise.parts import Matrix
 from training.enterprise.rows import moment
 from training.enterprise.sequence_words import entry_of

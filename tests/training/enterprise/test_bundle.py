@@ -10,7 +10,8 @@ import pytest
 from features.enterprise.catalog import catalog
 from features.errors import BadInput, Conflict, NotFound
 from training.enterprise.bundle import RiskBundle, RiskFacts
-from training.enterprise.fit import SCORES, Learned
+from training.enterprise.fit import Learned
+from training.enterprise.model import SCORES
 from training.enterprise.rows import Past
 from training.enterprise.severity import Severity
 

@@ -9,7 +9,8 @@ from features.enterprise.catalog import catalog
 from features.errors import BadInput
 from tests.training.enterprise import planted
 from tests.training.enterprise.planted import CONFIG
-from training.enterprise.fit import SCORES, Learned, forecast, learn, periods
+from training.enterprise.fit import Learned, forecast, learn, periods
+from training.enterprise.model import SCORES
 from training.enterprise.parts import with_interval
 from training.enterprise.rows import Past
 

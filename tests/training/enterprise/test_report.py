@@ -12,7 +12,8 @@ from training import charts
 from training.enterprise import report, report_figures, rivals
 from training.enterprise.bundle import RiskManifest
 from training.enterprise.evaluation import against_truth
-from training.enterprise.fit import SCORES, Training, forecast
+from training.enterprise.fit import Training, forecast
+from training.enterprise.model import SCORES
 from training.enterprise.runs import judge_run
 from training.enterprise.words import ALARM, PRICE
 

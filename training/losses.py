@@ -12,7 +12,8 @@ from training.networks import INTERVALS, Network
 
 def outputs_of(network: str, targets: npt.NDArray[np.float32]) -> int:
     """How many outputs a head has for targets [n, k]: those of `counts` are numbers that came, then logs of those expected."""
-    return targets.shape[1] // 2 if network == "counts" else targets.shape[1]
+    columns = int(targets.shape[1])
+    return columns // 2 if network == "counts" else columns
 
 
 def loss_of(model: Network, raw: Tensor, target: Tensor, weight: Tensor, loop: LoopConfig) -> Tensor:

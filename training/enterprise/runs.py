@@ -19,7 +19,7 @@ from features.lake import Lake
 from features.schema import MACHINE_SCORES, RECORDED_AT
 from features.settings import Settings
 from features.snapshots import Snapshot, open_snapshot
-from training import tracking
+from training import checkpoint, tracking
 from training.enterprise import report, rivals, truth
 from training.enterprise.bundle import RiskBundle, RiskFacts
 from training.enterprise.config import EnterpriseConfig
@@ -113,7 +113,8 @@ def run_enterprise(
     snapshot = open_snapshot(settings.home, snapshot_id, EVERY.name)
     lake = Lake.open(snapshot.lake)
     tracking.check(settings)
-    training = train_enterprise(config, snapshot, lake, progress=say)
+    with checkpoint.kept(settings.checkpoints, "train", EVERY.name, config.name):
+        training = train_enterprise(config, snapshot, lake, progress=say)
     say("what accidents cost")
     severity = Severity.fit(training.past, training.learned.cuts.test_from)
     say("rivals on the same rows, and the price score without some features")

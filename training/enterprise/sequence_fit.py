@@ -111,7 +111,8 @@ def heard_of(
     gain = gain_over(rows, alarm, alarm * cross_fitted(rows, alarm, said, pull, config.seed), config.seed)
     alone = gain_over(rows, price, price * np.exp(said), config.seed)
     came = STRETCHES * float(rows.weights[rows.x[:, -1] == 0] @ rows.count[rows.x[:, -1] == 0])
-    return Heard(model.weighed(weight, 0.0), gain, alone, len(later.rows), came)
+    golden = source.take(later.rows[:2])[0]
+    return Heard(model.weighed(weight, 0.0).remembering(golden), gain, alone, len(later.rows), came)
 
 
 def fit_network(

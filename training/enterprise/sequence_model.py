@@ -35,6 +35,15 @@ class SequenceLayout(BaseModel):
         return hashlib.sha256(repr((self.names, self.steps, self.every_days)).encode()).hexdigest()[:16]
 
 
+class SequenceGolden(BaseModel):
+    """Windows with what the network answered when it was made; None = missing value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    windows: tuple[tuple[tuple[float | None, ...], ...], ...] = ()
+    said: tuple[tuple[float, ...], ...] = ()
+
+
 class SequenceFacts(BaseModel):
     """What the network reads, and its say: log factor of the alarm = level + weight x what it answers."""
 
@@ -43,6 +52,7 @@ class SequenceFacts(BaseModel):
     layout: SequenceLayout
     weight: float = Field(ge=0)
     level: float = 0.0
+    golden: SequenceGolden = SequenceGolden()
 
 
 class SequenceModel:
@@ -74,6 +84,20 @@ class SequenceModel:
     def weighed(self, weight: float, level: float) -> "SequenceModel":
         """The same network with another say."""
         return SequenceModel(self.facts.model_copy(update={"weight": weight, "level": level}), self.content)
+
+    def remembering(self, windows: Matrix) -> "SequenceModel":
+        """The same network with what it answers windows now, to be checked against later."""
+        told = [[[None if np.isnan(one) else float(one) for one in step] for step in window] for window in windows]
+        golden = SequenceGolden.model_validate({"windows": told, "said": self.raw(windows).tolist()})
+        return SequenceModel(self.facts.model_copy(update={"golden": golden}), self.content)
+
+    @property
+    def as_ever(self) -> bool:
+        """Whether its golden windows are answered as when it was made."""
+        if not self.facts.golden.windows:
+            return True
+        windows = np.array(self.facts.golden.windows, dtype=np.float32)
+        return np.allclose(self.raw(windows), np.array(self.facts.golden.said), rtol=1e-5, atol=1e-5)
 
     @property
     def files(self) -> dict[str, bytes]:

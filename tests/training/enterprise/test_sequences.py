@@ -1,5 +1,6 @@
 """The sequence network: what enters its windows, what it learns beside an offset, and that it has a say on evidence alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +13,16 @@ from features.errors import BadInput
 from tests.training.enterprise import planted
 from training import checkpoint, loop
 from training.enterprise.bundle import RiskBundle, RiskFacts
-from training.enterprise.config import SequenceConfig, load_enterprise
+from training.enterprise.config import ScoreConfig, SequenceConfig, load_enterprise
 from training.enterprise.fit import Learned, learn, periods
 from training.enterprise.rows import Past
-from training.enterprise.sequence_fit import Period, targets_of, weighed
+from training.enterprise.sequence_fit import Period, fit_network, targets_of, weighed
 from training.enterprise.sequence_model import SequenceLayout, SequenceModel
+from training.enterprise.sequence_words import entry_of
 from training.enterprise.sequences import HIDDEN, Sequences, layout_of, windows_of
 from training.enterprise.severity import Severity
 from training.frequency import CountRows
+from training.intervals import Interval
 from training.network_config import LoopConfig, NetworkConfig
 from training.onnx_export import difference, to_onnx
 from training.windows import Arrays
@@ -31,7 +34,8 @@ ASKED = SequenceConfig(
     network=NETWORK,
     loop=LoopConfig(epochs=2, patience=None, batch=512),
 )
-CONFIG = planted.CONFIG.model_copy(update={"network": ASKED})
+FEW = ScoreConfig(boosters=planted.BOOSTERS.model_copy(update={"rounds": 4}))
+CONFIG = planted.CONFIG.model_copy(update={"network": ASKED, "price": FEW, "alarm": FEW})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -109,7 +113,7 @@ def test_the_offset_is_what_the_network_need_not_learn() -> None:
     came[random.random(came.shape) < 0.2] = np.nan
     targets = np.concatenate([came, np.where(np.isnan(came), np.nan, np.log(expected))], axis=1).astype(np.float32)
     source, rows = Arrays(steps), np.arange(2000)
-    how = LoopConfig(epochs=12, batch=64, learning_rate=1e-2, patience=None)
+    how = LoopConfig(epochs=8, batch=64, learning_rate=1e-2, patience=None)
     fitted = loop.fit(source, targets, np.ones(3000), rows, rows[:0], NETWORK, how, seed=1)
     said = loop.predict(fitted, source, np.arange(2000, 3000))
     high = truth[2000:] > 0
@@ -148,12 +152,15 @@ def test_a_say_is_weighed_and_noise_gets_none() -> None:
     assert weighed(rows, expected, noise, used, 20.0)[0] < 0.1
 
 
-def test_a_network_that_learnt_nothing_stays_out(tried: Learned, learned: Learned, past: Past) -> None:
+def test_a_network_that_learnt_nothing_stays_out_and_it_is_said(tried: Learned) -> None:
     """Features of the planted past never change: there is no history to learn from."""
     assert tried.heard is not None and not tried.heard.enters and tried.models.network is None
-    x = past.x[::97]
-    for which in ("price", "alarm"):
-        np.testing.assert_array_equal(tried.models.rates(which, x), learned.models.rates(which, x))  # type: ignore[arg-type]
+    (told,) = entry_of(tried.heard)
+    assert "left out" in told.en and "未进入" in told.zh
+    better = replace(tried.heard, gain=Interval(0.02, 0.01, 0.03), model=tried.heard.model.weighed(0.5, 0.0))
+    (told,) = entry_of(better)
+    assert better.enters and "has entered" in told.en and "已进入" in told.zh
+    assert not replace(better, gain=Interval(0.02, -0.01, 0.03)).enters and entry_of(None) == ()
 
 
 def test_it_is_the_same_by_seed_and_after_a_kill(tried: Learned, past: Past, tmp_path: Path) -> None:
@@ -164,14 +171,21 @@ def test_it_is_the_same_by_seed_and_after_a_kill(tried: Learned, past: Past, tmp
         if "epoch 2" in text:
             raise Killed
 
+    cuts = tried.cuts
+    labels = past.labels(cuts.calibration_from, lag_days=30.0)
+    train = Period(cuts.train, labels, past.counted(cuts.train, labels), {})
+    source = Sequences.of(layout_of(CONFIG, past), past)
+
+    def fit(say: Callable[[str], None]) -> bytes:
+        return fit_network(CONFIG, past, train, 0.01 * train.counted.exposure, source, progress=say)
+
     with pytest.raises(Killed), checkpoint.kept(tmp_path, "enterprise"):
-        learn(CONFIG, past, tried.cuts, progress=stop)
+        fit(stop)
     said: list[str] = []
     with checkpoint.kept(tmp_path, "enterprise"):
-        again = learn(CONFIG, past, tried.cuts, progress=said.append)
+        again = fit(said.append)
     assert any("goes on after epoch" in text for text in said)
-    assert again.heard is not None and tried.heard is not None
-    assert again.heard.gain == tried.heard.gain and again.heard.model.content == tried.heard.model.content
+    assert again == fit(lambda text: None)
 
 
 def test_the_bundle_hears_it_in_the_alarm_alone(tried: Learned, past: Past, tmp_path: Path) -> None:
@@ -194,6 +208,16 @@ def test_the_bundle_hears_it_in_the_alarm_alone(tried: Learned, past: Past, tmp_
     assert mute.unheard(None) is None and again.unheard(windows) is None
     note = again.unheard(None)
     assert note is not None and note.en and note.zh
+
+
+def test_a_network_that_answers_otherwise_is_told(tried: Learned, past: Past) -> None:
+    heard = let_in(tried)
+    network = heard.models.network
+    assert network is not None and network.facts.golden.windows and network.as_ever
+    golden = network.facts.golden.model_copy(update={"said": ((1.0, 1.0, 1.0),) * 2})
+    other = SequenceModel(network.facts.model_copy(update={"golden": golden}), network.content)
+    with pytest.raises(BadInput, match="golden"):
+        bundle_of(past, replace(heard, models=replace(heard.models, network=other))).check_golden()
 
 
 def test_more_self_reports_never_raise_an_alarm_that_hears_it(tried: Learned, past: Past) -> None:

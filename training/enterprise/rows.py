@@ -1,6 +1,7 @@
 """From a snapshot of enterprises and its lake to rows of periods: exposure announced, accidents that came."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from features.clock import Micros, times
 from features.enterprise.catalog import catalog
 from features.enterprise.columns import HOURS_PER_WORKER_YEAR
+from features.enterprise.rules import Roll
 from features.errors import BadInput
 from features.lake import Lake
 from features.observations import AS_OF
@@ -27,7 +29,10 @@ SHORTEST = 1.0  # a row followed for less than a day says nothing
 
 @dataclass(frozen=True)
 class Past:
-    """A snapshot's observations and features, with what its lake knows of accidents and exposures, as it knew them when."""
+    """A snapshot's observations and features, with what its lake knows of accidents and exposures, as it knew them when.
+
+    currencies: of enterprises, by id; one that is not there has the usual one.
+    """
 
     snapshot: Snapshot
     observations: pa.Table
@@ -35,6 +40,7 @@ class Past:
     accidents: pa.Table
     exposures: pa.Table
     known_until: int
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
@@ -47,7 +53,9 @@ class Past:
             raise BadInput("no exposure at all", where="lake, table exposures", mend=mend)
         known = max(int(times(one, RECORDED_AT).max()) for one in (accidents, exposures) if one.num_rows)
         matrix = np.ascontiguousarray(snapshot.matrix())
-        return cls(snapshot, snapshot.observations(), matrix, accidents, exposures, known)
+        roll = Roll()
+        roll.learn(view.read("enterprises"))
+        return cls(snapshot, snapshot.observations(), matrix, accidents, exposures, known, roll.currency)
 
     @cached_property
     def as_of(self) -> Micros:

@@ -1,6 +1,6 @@
 """What an accident of an enterprise costs: by grade and industry, an industry drawn towards all where its accidents are few."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -58,7 +58,7 @@ class Severity(BaseModel):
             known.column(ENTERPRISE).cast(pa.string()), value_set=pa.array(np.unique(past.ids).tolist(), pa.string())
         )
         known = known.filter(pc.and_(theirs, pc.is_valid(known.column("direct_loss"))))
-        currency = _currency(known)
+        currency = _currency(known, past.currencies)
         loss = known.column("direct_loss").to_numpy()
         of = dict(zip(past.ids.tolist(), past.x[:, past.snapshot.features.index(INDUSTRY)].tolist(), strict=True))
         industry = [of[one] for one in known.column(ENTERPRISE).to_pylist()]
@@ -74,9 +74,9 @@ class Severity(BaseModel):
         return cls(graded=fitted, costly=float(np.mean(loss > 0)))
 
 
-def _currency(known: pa.Table) -> str:
-    """The one currency of losses. Raises BadInput if there are several: nothing here changes money."""
-    found = sorted(pc.unique(pc.fill_null(known.column("currency").cast(pa.string()), CURRENCY)).to_pylist())
+def _currency(known: pa.Table, currencies: Mapping[str, str]) -> str:
+    """The one currency of losses: the enterprises' own. Raises BadInput if there are several: nothing here changes money."""
+    found = sorted({currencies.get(str(one), CURRENCY) for one in pc.unique(known.column(ENTERPRISE)).to_pylist()})
     if len(found) > 1:
         raise BadInput(
             f"losses in {' and '.join(found)}", where="lake, table accidents", mend="bring them in one currency, or apart"

@@ -40,15 +40,15 @@ def test_what_is_known_later_teaches_nothing(past: Past, learned: Learned) -> No
 
 
 def test_losses_in_several_currencies_are_refused(past: Past, learned: Learned) -> None:
-    mixed = with_column(past, "currency", ["USD", *[None] * (past.accidents.num_rows - 1)])
+    """Amounts are in the enterprise's own currency, also those that name none."""
+    mixed = replace(past, currencies={str(past.accidents.column(ENTERPRISE)[0]): "USD"})
     with pytest.raises(BadInput, match="losses in CNY and USD"):
         Severity.fit(mixed, learned.cuts.test_from)
 
 
 def test_limits_in_yuan_grade_no_loss_in_another_currency(past: Past, learned: Learned) -> None:
     """12 million are a graver accident in yuan by order 493, and an ordinary one where the money is another."""
-    count = past.accidents.num_rows
-    heavy = with_column(past, "direct_loss", [1.2e7] * count)
-    yuan, other = (with_column(heavy, "currency", [code] * count) for code in ("CNY", "USD"))
-    shares = [Severity.fit(one, learned.cuts.test_from).graded.overall_shares for one in (yuan, other)]
+    heavy = with_column(past, "direct_loss", [1.2e7] * past.accidents.num_rows)
+    dollars = replace(heavy, currencies=dict.fromkeys(past.ids.tolist(), "USD"))
+    shares = [Severity.fit(one, learned.cuts.test_from).graded.overall_shares for one in (heavy, dollars)]
     assert shares[0][0] < 0.01 < shares[0][1] and shares[1][0] > 0.98

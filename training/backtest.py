@@ -211,11 +211,11 @@ def _facts(learned: Learned, periods: splits.Periods, seconds: float) -> dict[st
     }
 
 
-def save(part: Part, path: Path) -> None:
-    """Write a part whole or not at all."""
+def save(part: Part, path: Path, horizons: Sequence[str] = HORIZONS) -> None:
+    """Write a part whole or not at all. horizons: what the columns of a forecast are called."""
     columns: dict[str, Any] = {"row": pa.array(part.rows)}
     for name, p in part.said.items():
-        columns |= {f"{name}.{horizon}": pa.array(p[:, k]) for k, horizon in enumerate(HORIZONS)}
+        columns |= {f"{name}.{horizon}": pa.array(p[:, k]) for k, horizon in enumerate(horizons)}
     if len(part.ranges):
         columns |= {name: pa.array(part.ranges[:, k]) for k, name in enumerate(RANGE)}
     table = pa.table(columns).replace_schema_metadata({"said": json.dumps(list(part.said)), "facts": json.dumps(part.facts)})
@@ -224,13 +224,13 @@ def save(part: Part, path: Path) -> None:
     half.replace(path)
 
 
-def load(path: Path) -> Part | None:
+def load(path: Path, horizons: Sequence[str] = HORIZONS) -> Part | None:
     """A part that was kept; None without one, or where it is damaged and has to be made again."""
     try:
         table = pq.read_table(path)
         told = table.schema.metadata
         names, facts = json.loads(told[b"said"]), json.loads(told[b"facts"])
-        said = {name: np.stack([table.column(f"{name}.{one}").to_numpy() for one in HORIZONS], axis=1) for name in names}
+        said = {name: np.stack([table.column(f"{name}.{one}").to_numpy() for one in horizons], axis=1) for name in names}
         kept = [table.column(one).to_numpy() for one in RANGE if one in table.column_names]
         return Part(table.column("row").to_numpy(), said, facts, np.stack(kept, axis=1) if kept else np.empty((0, 2)))
     except (FileNotFoundError, KeyError, TypeError, ValueError, pa.ArrowInvalid, OSError):

@@ -89,27 +89,42 @@ def pictures(run: Run, found: OverTime) -> dict[str, str]:
 
 def chart(name: str, dates: Sequence[str], found: OverTime) -> Figure:
     """One figure over the cut-offs, every forecast a line; the first with whiskers."""
-    style = styles(found.names)
+    periods = [None if one is None else one.figures for one in found.periods]
+    return over_cutoffs(name, FIGURES[name], dates, found.names, periods, WORDS, _REFERENCE.get(name))
+
+
+def over_cutoffs(
+    name: str,
+    measure: Measure,
+    dates: Sequence[str],
+    names: Sequence[str],
+    periods: Sequence[Mapping[str, Mapping[str, Interval]] | None],
+    words: Mapping[str, Text],
+    reference: float | None,
+) -> Figure:
+    """The figure `name` of forecasts by cut-off; periods: figures by forecast, None where there was nothing to judge by.
+
+    The first forecast has whiskers; reference: where a dashed line is drawn.
+    """
+    style = styles(tuple(names))
     lines, seen = [], []
-    for forecast in found.names:
+    for forecast in names:
         points = [
-            (place, one.figures[forecast][name])
-            for place, one in enumerate(found.periods, start=1)
-            if one is not None and forecast in one.figures and np.isfinite(one.figures[forecast][name].value)
+            (place, one[forecast][name])
+            for place, one in enumerate(periods, start=1)
+            if one is not None and forecast in one and np.isfinite(one[forecast][name].value)
         ]
         if not points:
             continue
         seen.append(forecast)
         x, y = np.array([float(place) for place, _ in points]), np.array([figure.value for _, figure in points])
         low, high = (np.array([_edge(figure, end) for _, figure in points]) for end in ("low", "high"))
-        whiskers = (low, high) if forecast == found.names[0] else (None, None)
-        words = WORDS[forecast]
-        lines.append(Line(f"{words.en} {words.zh}", x, y, style[forecast], True, True, *whiskers))
+        whiskers = (low, high) if forecast == names[0] else (None, None)
+        lines.append(Line(f"{words[forecast].en} {words[forecast].zh}", x, y, style[forecast], True, True, *whiskers))
     x_axis = period_axis("cut-off 重训时点", dates)
-    reference = _REFERENCE.get(name)
     dashed = None if reference is None else (np.array([x_axis.low, x_axis.high]), np.full(2, reference))
-    svg = line_chart(lines, x_axis, _y_axis(name, lines, reference), f"{FIGURES[name].words.en} by cut-off", dashed)
-    return svg, [(style[forecast], WORDS[forecast]) for forecast in seen]
+    svg = line_chart(lines, x_axis, _y_axis(measure, lines, reference), f"{measure.words.en} by cut-off", dashed)
+    return svg, [(style[forecast], words[forecast]) for forecast in seen]
 
 
 def _edge(figure: Interval, end: str) -> float:
@@ -117,9 +132,8 @@ def _edge(figure: Interval, end: str) -> float:
     return edge if np.isfinite(edge) else float(figure.value)
 
 
-def _y_axis(name: str, lines: Sequence[Line], reference: float | None) -> Axis:
+def _y_axis(measure: Measure, lines: Sequence[Line], reference: float | None) -> Axis:
     """All points and the reference; whiskers as far as they are not absurd."""
-    measure = FIGURES[name]
     values = np.concatenate([line.y for line in lines] or [np.zeros(1)])
     low, high = float(values.min()), float(values.max())
     reach = max(high - low, 0.1 * abs(high), 1e-3)

@@ -22,7 +22,7 @@ REFUSED = 1
 
 @backtest.callback()
 def _backtest() -> None:
-    """Retrain at many cut-offs of the past, each with what was known then, and judge the periods that followed, of: machine."""
+    """Retrain at many cut-offs of the past, with what was known then, and judge what followed, of: machine, enterprise."""
 
 
 @promote.callback()
@@ -59,6 +59,34 @@ def backtest_machine(
     typer.echo(tables.text_table(made.table(), terminal_width()))
     if made.found.of_champion is not None:
         typer.echo("* on the rows that are later than the champion was fitted on")
+    typer.echo("")
+    for sentence in made.verdict():
+        typer.echo(f"- {sentence.en}")
+    typer.echo(f"\nreport   {made.report}")
+
+
+@backtest.command("enterprise")
+def backtest_enterprise(
+    snapshot: Annotated[str, typer.Option(help="Snapshot id, or the latest of enterprises.")] = "latest",
+    config: Annotated[str, typer.Option(help="Experiment: a TOML file or the name of a shipped one.")] = "enterprise",
+    cutoffs: Annotated[int | None, typer.Option(help="So many cut-offs over the last half of the history (6).")] = None,
+    every: Annotated[float | None, typer.Option(help="Days from one cut-off to the next, from --first on.")] = None,
+    first: Moment = None,
+    json_: Json = False,
+) -> None:
+    """Learn both scores at each cut-off with what was known then; judge them beside their rivals on what followed."""
+    from training import tables
+    from training.backtest_runs import When
+    from training.enterprise.backtest_runs import run_backtest
+    from training.enterprise.config import load_enterprise
+
+    begin = first if first is None or first.tzinfo else first.replace(tzinfo=UTC)
+    when = When(cutoffs, every, begin)
+    made = run_backtest(settings(), load_enterprise(config), when, snapshot_id=snapshot, progress=announce())
+    if json_:
+        typer.echo(json.dumps(tables.plain(made.document()), ensure_ascii=False))
+        return
+    typer.echo(tables.text_table(made.table(), terminal_width()))
     typer.echo("")
     for sentence in made.verdict():
         typer.echo(f"- {sentence.en}")

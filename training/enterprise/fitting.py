@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from features.enterprise.catalog import catalog
+from features.errors import BadInput
 from training.count_blend import fit_blend
 from training.enterprise.config import EnterpriseConfig, ScoreConfig
 from training.enterprise.linear import fit_linear
@@ -126,9 +127,12 @@ def _by_enterprise(rows: CountRows, expected: Floats) -> tuple[Floats, Floats, F
 def levelled(facts: ScoreFacts, said: Mapping[str, Floats], rows: CountRows) -> ScoreFacts:
     """The blend at the level of the latest rows that its models were fitted on.
 
-    These are those of a whole year: accidents have a season, and trends that no feature tells of.
+    These are those of a whole year: accidents have a season, and trends that no feature tells of. Raises BadInput if nobody had
+    an accident in it.
     """
     blend = facts.blend.model_copy(update={"level": 0.0})
-    expected = float(rows.weights @ blend.expected(said, rows.exposure))
-    level = float(np.log(float(rows.weights @ rows.count) / expected))
+    came, expected = (float(rows.weights @ one) for one in (rows.count, blend.expected(said, rows.exposure)))
+    if not came:
+        raise BadInput("no accident in the last year before the test", where="periods", mend="set test_from earlier")
+    level = float(np.log(came / expected))
     return facts.model_copy(update={"blend": blend.model_copy(update={"level": level})})

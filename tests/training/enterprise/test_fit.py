@@ -10,6 +10,7 @@ from features.errors import BadInput
 from tests.training.enterprise import planted
 from tests.training.enterprise.planted import CONFIG
 from training.enterprise.fit import Learned, forecast, learn, periods
+from training.enterprise.fitting import levelled
 from training.enterprise.model import SCORES
 from training.enterprise.parts import with_interval
 from training.enterprise.rows import Past
@@ -102,3 +103,10 @@ def test_too_few_accidents_are_said(past: Past) -> None:
     none = replace(past, accidents=past.accidents.slice(0, 5))
     with pytest.raises(BadInput, match="accidents in the training period"):
         learn(CONFIG, none, periods(past.as_of, CONFIG.periods))
+
+
+def test_a_last_year_without_accident_gives_no_level(learned: Learned) -> None:
+    none = replace(learned.latest, count=np.zeros(len(learned.latest)))
+    said = learned.models.said(none.x, none.exposure)
+    with pytest.raises(BadInput, match="no accident in the last year"):
+        levelled(learned.models.scores["price"], said, none)

@@ -11,6 +11,7 @@ import numpy as np
 from features.documents import write_text
 from training.charts import Line, count_axis, line_chart, span_axis
 from training.config import TrainConfig
+from training.enterprise.config import EnterpriseConfig
 from training.report_figures import Figure
 from training.report_words import Text, number
 from training.runs import flat_params
@@ -30,8 +31,9 @@ class Page:
     subject: Text
     created_at: datetime
     identity: Mapping[str, str]
-    config: TrainConfig
+    config: TrainConfig | EnterpriseConfig
     tuned: str
+    verb: str = "forewarn train machine"
 
 
 def write(page: Page, found: Sequence[Found], path: Path) -> Path:
@@ -57,6 +59,7 @@ def context(page: Page, found: Sequence[Found]) -> dict[str, Any]:
         "identity": page.identity,
         "created_at": page.created_at,
         "tuned": page.tuned,
+        "verb": page.verb,
         "verdict": verdict(found),
         "families": [_family(one, own) for one in found],
         "notes": NOTES,

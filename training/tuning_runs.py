@@ -17,6 +17,7 @@ from features.settings import Settings
 from features.snapshots import open_snapshot
 from training import checkpoint, tables, tracking, tuning, tuning_report, tuning_words
 from training.config import TrainConfig
+from training.enterprise.config import EnterpriseConfig
 from training.report_words import Text
 from training.rows import Past
 from training.runs import flat_params
@@ -43,7 +44,7 @@ class Outcome:
     id: str
     found: tuple[Found, ...]
     snapshot: str
-    config: TrainConfig
+    config: TrainConfig | EnterpriseConfig
     tuned: Path
     report: Path
     tracked: str
@@ -111,10 +112,10 @@ def run_tuning(
         raise BadInput("no trial was finished within the budget", where="forewarn tune", mend=mend)
     name = f"tune-{kind}-{tuning.digest({one.name: len(one.trials) for one in found})}"
     made = Outcome(
-        name, tuple(found), snapshot.id, config, _write(tuned, settings.home / "tuning" / f"{name}.toml"),
+        name, tuple(found), snapshot.id, config, write(tuned, settings.home / "tuning" / f"{name}.toml"),
         settings.reports / f"{name}.html", "", 0.0,
     )  # fmt: skip
-    return _tell(settings, snapshot, made, started, say)
+    return tell(settings, snapshot, made, "forewarn train machine", started, say)
 
 
 def _search(
@@ -158,17 +159,24 @@ def tuned_experiment(config: TrainConfig, found: list[Found]) -> TrainConfig:
     return with_values(base, values).model_copy(update={"name": f"{config.name}_tuned"})
 
 
-def _write(config: TrainConfig, path: Path) -> Path:
+def write(config: TrainConfig | EnterpriseConfig, path: Path) -> Path:
     """The experiment as TOML, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
 
 
-def _tell(settings: Settings, snapshot: Snapshot, made: Outcome, started: float, say: Callable[[str], None]) -> Outcome:
-    """Page, document and runs."""
+def tell(
+    settings: Settings, snapshot: Snapshot, made: Outcome, verb: str, started: float, say: Callable[[str], None]
+) -> Outcome:
+    """Page, document and runs. verb: what takes the tuned experiment."""
     kind = snapshot.kind
     page = tuning_report.Page(
-        Text(f"{kind.words_en} ({kind.name})", kind.words_zh), datetime.now(UTC), _identity(made), made.config, made.tuned.name
+        Text(f"{kind.words_en} ({kind.name})", kind.words_zh),
+        datetime.now(UTC),
+        _identity(made),
+        made.config,
+        made.tuned.name,
+        verb,
     )
     tuning_report.write(page, made.found, made.report)
     say("log the runs")

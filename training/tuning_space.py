@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
@@ -68,11 +68,18 @@ class Space(RootModel[dict[str, dict[str, Range | OneOf]]]):
         return self
 
 
+S = TypeVar("S", bound=RootModel[dict[str, dict[str, Range | OneOf]]])
+
+
 def load_space(path: Path | None = None) -> Space:
     """The search space of a TOML file, by default the shipped one. Raises NotFound, or BadInput naming the key."""
-    path = path or SHIPPED
+    return read_space(Space, path or SHIPPED)
+
+
+def read_space(form: type[S], path: Path) -> S:
+    """A search space of some form. Raises NotFound, or BadInput naming the key."""
     try:
-        return Space.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return form.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise NotFound("no such file", where=str(path), mend="name a TOML file of ranges") from None
     except ValidationError as error:

@@ -6,6 +6,9 @@ from training.report_words import Text, number
 from training.tuning import Found
 
 FAMILIES: dict[str, Text] = {
+    "linear": Text("Log-linear model with signs", "带符号约束的对数线性模型"),
+    "price": Text("Boosters of the price", "定价提升树"),
+    "alarm": Text("Boosters of the alarm", "预警提升树"),
     "boosters": Text("LightGBM", "LightGBM 提升树"),
     "gru": Text("Recurrent network (GRU)", "循环网络（GRU）"),
     "tcn": Text("Convolution network (TCN)", "卷积网络（TCN）"),
@@ -31,7 +34,7 @@ NOTES: tuple[Text, ...] = (
 def verdict(found: Sequence[Found]) -> list[Text]:
     """A sentence for each family, and which network is kept."""
     said = [_of(one) for one in found]
-    networks = [one for one in found if one.family != "boosters" and one.best is not None]
+    networks = [one for one in found if one.family in ("gru", "tcn") and one.best is not None]
     if len(networks) > 1:
         kept = min(networks, key=lambda one: one.best.loss or 0.0 if one.best else 0.0).family
         said.append(

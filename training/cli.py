@@ -96,6 +96,8 @@ def run_benchmark(
             raise NotFound("no such folder", where=str(folder), mend="name the folder that holds the set")
     if out is not None and out.suffix != ".parquet":
         raise BadInput("predictions are written as Parquet", where=str(out), mend="name a file that ends in .parquet")
+    if out is not None and out.is_dir():
+        raise BadInput("is a folder", where=str(out), mend="name a file")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)  # half an hour later would be late to say that it cannot be
     started = time.monotonic()

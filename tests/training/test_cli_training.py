@@ -155,6 +155,15 @@ def test_user_errors_are_one_line_and_exit_2(home, pretend, monkeypatch, capsys,
     assert len(said) == 1 and line in said[0] and said[0].startswith("forewarn: ")
 
 
+def test_a_folder_is_no_file_for_predictions_and_nothing_is_trained(home, pretend, monkeypatch, capsys):
+    (home / "there.parquet").mkdir()
+    asked = ["--train", str(home), "--predict", str(home), "--out", str(home / "there.parquet")]
+    monkeypatch.setattr(sys, "argv", ["forewarn", "benchmark", "pretend", *asked])
+    with pytest.raises(SystemExit) as stopped:
+        forewarn.main()
+    assert stopped.value.code == 2 and "there.parquet: is a folder; name a file" in capsys.readouterr().err
+
+
 def test_text_table_aligns_wide_letters():
     text = tables.text_table([{"forecast": "磨机", "AP": 0.5}, {"forecast": "mill", "AP": None, "more": "x"}])
     assert text.splitlines() == ["forecast     AP  more", "磨机      0.500", "mill                x"]

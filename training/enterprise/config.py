@@ -3,7 +3,7 @@
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,7 +34,7 @@ class PeriodsConfig(_Frozen):
 class LinearConfig(_Frozen):
     """The log-linear model with signs: which ridge penalties to try, on so many folds of enterprises."""
 
-    penalties: tuple[float, ...] = Field(default=(3.0, 10.0, 30.0, 100.0), min_length=1)
+    penalties: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = Field(default=(3.0, 10.0, 30.0, 100.0), min_length=1)
     folds: int = Field(default=3, ge=2, le=10)
 
 

@@ -1,9 +1,9 @@
 """The enterprise scores on simulated worlds beside the true intensities: `make bench NAME=enterprise_world`.
 
 Worlds that nobody has looked at (fresh seeds; `--seed N ...` for others) of 1,500 enterprises over almost three years; what
-machine scores say is told by stand-ins. Printed by score and horizon: calibration slope, true over expected intensity overall and by decile,
-share of the oracle's Gini, how often the truth lies in the range; what machine scores and the case library add; what happens to
-the scores of enterprises that triple their self-reports.
+machine scores say is told by stand-ins. Printed by score and horizon: calibration slope, true over expected intensity overall
+and by decile, share of the oracle's Gini, how often the truth lies in the range; what machine scores and the case library add;
+what happens to the scores of enterprises that triple their self-reports.
 """
 
 import argparse

@@ -159,7 +159,8 @@ class GradeSeverity(BaseModel):
     ) -> Self:
         """From accidents with losses > 0 [n]. prior: how many accidents the overall shares and means are worth in a segment
         (Buhlmann & Gisler 2005, section 2.4). A grade that never came keeps a trace of half an accident over all grades, and
-        ten times the mean of the grade below it.
+        ten times the mean of the grade below it: much where losses are few (the mean loss is 1.2 times theirs at a hundred
+        losses, 1.03 at three hundred), next to nothing at thousands.
         """
         checked(loss)
         code = np.array([list(grades).index(one) for one in grade])

@@ -156,6 +156,7 @@ _TILES = (
 _SEGMENTS = {
     "industry": Text("By industry", "按行业"),
     "size": Text("By size: worker-years a year", "按规模：年用工量（人年）"),
+    "region": Text("By region", "按地区"),
 }
 
 

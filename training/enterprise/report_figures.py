@@ -1,5 +1,6 @@
 """The pictures of the page of enterprise scores: computed figures in, SVG out."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -78,10 +79,10 @@ def segments(judged: Judged, sort: str) -> Figure:
 
 
 def segment_words(name: str) -> Text:
-    """A segment's name: an industry, or a band of worker-years."""
+    """A segment's name: an industry, a band of worker-years, or a region, which goes by its code."""
     if name in SEGMENT_WORDS:
         return SEGMENT_WORDS[name]
-    numbers = [word for word in name.split() if word[0].isdigit()]
+    numbers = _numbers(name)
     if not numbers:
         return Text(name, name)
     if name.startswith("below"):
@@ -90,9 +91,15 @@ def segment_words(name: str) -> Text:
 
 
 def _place(name: str) -> tuple[float, str]:
-    """Bands of worker-years from the smallest on, industries by name."""
-    numbers = [float(word) for word in name.split() if word[0].isdigit()]
-    return (0.0 if name.startswith("below") or not numbers else numbers[0], name)
+    """Bands of worker-years from the smallest on, industries and regions by name."""
+    numbers = _numbers(name)
+    return (0.0 if name.startswith("below") or not numbers else float(numbers[0]), name)
+
+
+def _numbers(name: str) -> list[str]:
+    """The numbers of a band; none of what is no band."""
+    band = re.fullmatch(r"below ([\d.]+)|([\d.]+) to ([\d.]+)|([\d.]+) and more", name)
+    return [one for one in band.groups() if one] if band else []
 
 
 def _concentration(judged: Judged, curves: Mapping[str, tuple[Floats, Floats]], figure: str, words: str, label: str) -> Figure:

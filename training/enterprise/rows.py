@@ -31,7 +31,7 @@ SHORTEST = 1.0  # a row followed for less than a day says nothing
 class Past:
     """A snapshot's observations and features, with what its lake knows of accidents and exposures, as it knew them when.
 
-    currencies: of enterprises, by id; one that is not there has the usual one.
+    currencies, regions: of enterprises, by id; one that is not there has the usual currency, and no region that is known.
     """
 
     snapshot: Snapshot
@@ -41,6 +41,7 @@ class Past:
     exposures: pa.Table
     known_until: int
     currencies: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
@@ -53,9 +54,11 @@ class Past:
             raise BadInput("no exposure at all", where="lake, table exposures", mend=mend)
         known = max(int(times(one, RECORDED_AT).max()) for one in (accidents, exposures) if one.num_rows)
         matrix = np.ascontiguousarray(snapshot.matrix())
-        roll = Roll()
-        roll.learn(view.read("enterprises"))
-        return cls(snapshot, snapshot.observations(), matrix, accidents, exposures, known, roll.currency)
+        roll, enterprises = Roll(), view.read("enterprises")
+        roll.learn(enterprises)
+        told = zip(enterprises.column(ENTERPRISE).to_pylist(), enterprises.column("region").to_pylist(), strict=True)
+        regions = {one: region for one, region in told if region}
+        return cls(snapshot, snapshot.observations(), matrix, accidents, exposures, known, roll.currency, regions)
 
     @cached_property
     def as_of(self) -> Micros:

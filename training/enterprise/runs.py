@@ -187,7 +187,7 @@ def beside_truth(training: Training, known: truth.Truth | None) -> dict[str, tup
 
 
 def segments_of(training: Training) -> Mapping[str, npt.NDArray[np.generic]]:
-    """What a forecast must be right on, each by itself: industry and size of each row of the test."""
+    """What a forecast must be right on, each by itself: industry, size and region of each row of the test."""
     names = training.past.snapshot.features
     code = training.x[:, names.index(INDUSTRY)]
     known = np.where(np.isnan(code), -1, code).astype(int)
@@ -195,7 +195,8 @@ def segments_of(training: Training) -> Mapping[str, npt.NDArray[np.generic]]:
     size = np.searchsorted(SIZES, training.x[:, names.index(EXPOSURE)])
     between = [f"{least:g} to {most:g}" for least, most in pairwise(SIZES)]
     bands = np.array([f"below {SIZES[0]:g}", *between, f"{SIZES[-1]:g} and more"])
-    return {"industry": industries[known], "size": bands[size]}
+    regions = np.array([training.past.regions.get(one, "unknown") for one in training.past.ids[training.test]])
+    return {"industry": industries[known], "size": bands[size], "region": regions}
 
 
 def assembled(training: Training, severity: Severity, config: EnterpriseConfig, snapshot: Snapshot, lake: Lake) -> RiskBundle:

@@ -121,3 +121,10 @@ def test_an_interval_chart_needs_intervals():
     line = charts.Line("a", np.ones(1), np.ones(1))
     with pytest.raises(ValueError, match="needs intervals"):
         charts.interval_chart(["a"], line, charts.count_axis("x", 2.0), "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "zh"), [("below 20", "20 以下"), ("20 to 100", "20 至 100"), ("300 and more", "300 及以上"), ("330000", "330000")]
+)
+def test_bands_are_told_from_regions(name, zh):
+    assert report_figures.segment_words(name).zh == zh

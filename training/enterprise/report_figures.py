@@ -64,7 +64,8 @@ def segments(judged: Judged, sort: str) -> Figure:
     """Accidents that came over those that the price score expects, segment by segment; of those with enough accidents."""
     all_ = dict(sorted(judged.segments[sort].items(), key=lambda item: _place(item[0])))
     found = {name: one for name, one in all_.items() if one[0] >= _FEWEST} or all_
-    names = [f"{segment_words(name).en} {segment_words(name).zh} · {came:,}" for name, (came, _) in found.items()]
+    words = [(segment_words(name), came) for name, (came, _) in found.items()]
+    names = [f"{text.en if text.en == text.zh else f'{text.en} {text.zh}'} · {came:,}" for text, came in words]
     ratios = [one for _, one in found.values()]
     value, low, high = _edges(ratios)
     bound = (max(0.2, float(low.min(initial=1.0))), min(5.0, float(high.max(initial=1.0))))

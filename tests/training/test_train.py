@@ -190,7 +190,7 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
 
 
 def test_an_unknown_experiment_lists_those_that_exist() -> None:
-    with pytest.raises(NotFound, match="azure_pdm, backblaze, cmapss, machine"):
+    with pytest.raises(NotFound, match="azure_pdm, backblaze, cmapss, enterprise, enterprise_network, machine"):
         load_config("nothing")
 
 

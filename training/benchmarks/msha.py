@@ -227,4 +227,5 @@ def _inner_split(past: Mines, asked: Mines, say: Say) -> Result:
 NOTES = (
     "Intervals resample rows: in one year a mine has one row.",
     "The level is that of the last year of training; actual over expected tells how the rate moved after it.",
+    "Settings, of the likeness above all, were compared on 2014 and on the year judged here: these figures flatter a little.",
 )

@@ -1,0 +1,351 @@
+"""The parts of a rulebook as it is written: clauses, base, factors, limits, loading, cover, premium, term, prevention, rebate.
+
+Amounts and factors are decimals, never binary fractions: `1.1` in the file is eleven tenths. Every part that decides about
+money names its clause.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError(f"'{value}' is not a number")
+    return Decimal(value)
+
+
+Number = Annotated[Decimal, BeforeValidator(_exact)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+
+# What a clause rests on: a law or national rule, a published example of a province or market, described practice, or nothing
+# that is published: fine print that had to be assumed to make an example work.
+Status = Literal["law", "published", "practice", "assumed"]
+Stage = Literal["base", "factors", "model", "incentives", "product", "loading", "change", "minimum", "pro_rata", "rounding"]
+GRADES = ("ordinary", "larger", "major", "especially_major")
+
+
+class Part(BaseModel):
+    """A frozen table of the file in which every key is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Clause(Part):
+    """Where a rule stands, and what it says."""
+
+    citation: Text
+    text_en: Text
+    text_zh: Text
+    status: Status
+    url: str | None = None
+
+
+class OwnFact(Part):
+    """A fact that the rulebook declares beyond the standard ones; it is stated, in a facts file or a spreadsheet's column.
+
+    better: which way the fact improves (codes stand from the best to the worst, whatever `better` says).
+    """
+
+    name: Name
+    kind: Literal["number", "code", "flag"]
+    words_en: Text
+    words_zh: Text
+    unit: str = ""
+    codes: tuple[Text, ...] = ()
+    least: Number | None = None
+    most: Number | None = None
+    better: Literal["lower", "higher"] | None = None
+
+
+class Stretch(Part):
+    """A stretch of a number from `at_least` (inclusive) or `above` to `below` or `up_to` (inclusive); an end left out is open."""
+
+    at_least: Number | None = None
+    above: Number | None = None
+    below: Number | None = None
+    up_to: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if self.at_least is not None and self.above is not None:
+            raise ValueError("it begins at `at_least` or `above`, not both")
+        if self.below is not None and self.up_to is not None:
+            raise ValueError("it ends at `below` or `up_to`, not both")
+        return self
+
+    @property
+    def start(self) -> Decimal | None:
+        return self.above if self.at_least is None else self.at_least
+
+    @property
+    def end(self) -> Decimal | None:
+        return self.up_to if self.below is None else self.below
+
+    def holds(self, number: Decimal) -> bool:
+        """Whether a number lies in it."""
+        from_here = self.start is None or number > self.start or number == self.at_least
+        return from_here and (self.end is None or number < self.end or number == self.up_to)
+
+    @property
+    def bounds(self) -> str:
+        """Its bounds in words."""
+        low = "" if self.start is None else f"{'above' if self.at_least is None else 'from'} {self.start:f}"
+        high = "" if self.end is None else f"{'up to' if self.below is None else 'below'} {self.end:f}"
+        return " ".join(one for one in (low, high) if one) or "any"
+
+
+class Band(Stretch):
+    """A value for a stretch of a number."""
+
+    value: Positive
+    name: Text | None = None
+
+    @property
+    def level(self) -> str:
+        """Its name, else its bounds."""
+        return self.name or self.bounds
+
+
+class Condition(Stretch):
+    """What must hold of one fact: a number's bounds, or the code or flag that it `equals`."""
+
+    fact: Name
+    equals: str | bool | None = None
+
+    @model_validator(mode="after")
+    def _says(self) -> Self:
+        if (self.start is not None or self.end is not None) == (self.equals is not None):
+            raise ValueError("a condition has bounds or `equals`, one of the two")
+        return self
+
+    def met(self, value: Any) -> bool:
+        """Whether a known value meets it."""
+        return bool(value == self.equals) if self.equals is not None else self.holds(value)
+
+
+class Case(Part):
+    """A value for those of whom all conditions hold; without conditions it is for everybody who is left."""
+
+    name: Text
+    value: Number
+    when: tuple[Condition, ...] = ()
+    words_en: str = ""
+    words_zh: str = ""
+
+
+class Expected(Part):
+    """Losses or accidents to be expected: a fact (payroll, headcount ...) times a rate a year, over some years."""
+
+    fact: Name
+    rate: Positive
+    years: Positive = Decimal(3)
+
+
+class First(Part):
+    """The first case that holds counts: the gravest accident, the longest clean record."""
+
+    formula: Literal["first"]
+    cases: tuple[Case, ...] = Field(min_length=1)
+
+
+class Linear(Part):
+    """base + each x (fact - beyond, at least 0), within floor and cap."""
+
+    formula: Literal["linear"]
+    each: Number
+    base: Number = Decimal(1)
+    beyond: Number = Decimal(0)
+    floor: Positive
+    cap: Positive
+
+
+class Credibility(Part):
+    """Buhlmann-Straub: Z x actual / expected + (1 - Z) with Z = m / (m + k), m the expected of the record's years.
+
+    H. Buhlmann and E. Straub (1970), "Glaubwuerdigkeit fuer Schadensaetze", MVSVM 70, 111-133. The record that counts is that
+    of `expected.years`; k is in units of `expected`: the expected losses (or accidents) at which the record weighs one half.
+    """
+
+    formula: Literal["credibility"]
+    actual: Name
+    expected: Expected
+    k: Positive
+    floor: Positive
+    cap: Positive
+
+
+class Ncci(Part):
+    """NCCI's experience modification: (Ap + C(1-A) + G + A F) / (E + C(1-A) + G + A C).
+
+    Ap, F: actual primary and actual excess losses; E, C: expected primary and expected excess losses; A: the weight of excess
+    losses; G: the ballast. primary: the share of expected losses that is primary (the bureau's D-ratio). National Council on
+    Compensation Insurance, Experience Rating Plan Manual; explained in its "ABCs of Experience Rating".
+    """
+
+    formula: Literal["ncci"]
+    actual_primary: Name
+    actual_excess: Name
+    expected: Expected
+    primary: Share
+    weight: Share
+    ballast: Annotated[Number, Field(ge=0)]
+    floor: Positive
+    cap: Positive
+
+
+Rule = Annotated[First | Linear | Credibility | Ncci, Field(discriminator="formula")]
+
+
+class Factor(Part):
+    """A floating factor: what the amount is multiplied by, by what is known of one fact or, as a rule, of several.
+
+    levels: value by code (a flag's codes are "true" and "false").  bands: value by stretches of a number.  rule: a formula.
+    missing: what is done where the fact is not known: "neutral" (1, and the worksheet says so), "refuse", or the level to take.
+    """
+
+    name: Name
+    words_en: Text
+    words_zh: Text
+    clause: Text
+    kind: Literal["table", "bands", "rule"]
+    fact: Name | None = None
+    levels: dict[str, Positive] = Field(default_factory=dict)
+    bands: tuple[Band, ...] = ()
+    rule: Rule | None = None
+    missing: Text
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = {"table": bool(self.levels), "bands": bool(self.bands), "rule": self.rule is not None}
+        if not given.pop(self.kind):
+            raise ValueError(f"a factor of kind {self.kind} needs {'levels' if self.kind == 'table' else self.kind}")
+        if any(given.values()):
+            raise ValueError(f"a factor of kind {self.kind} takes nothing of the other kinds")
+        if (self.fact is None) != isinstance(self.rule, First | Credibility | Ncci):
+            raise ValueError("a factor names its fact, unless its rule names facts of its own")
+        return self
+
+
+class Base(Part):
+    """The amount that everything else multiplies: quantity x rate / per, a year.
+
+    fact: the quantity (headcount, payroll, project_cost ...); without it the base is an amount a policy. The rate is one
+    `rate`, `rates` by the codes of the fact `by`, or `tiers` of a number `by` (of the quantity itself where `by` is left out).
+    tiers_apply: "whole": the tier's rate is that of the whole quantity; "slice": each slice of it has its own tier's rate.
+    rates_are: "gross" rates hold expenses and profit, "pure" rates are of losses alone and are loaded.
+    """
+
+    clause: Text
+    words_en: Text
+    words_zh: Text
+    rates_are: Literal["gross", "pure"]
+    fact: Name | None = None
+    per: Positive = Decimal(1)
+    by: Name | None = None
+    rate: Positive | None = None
+    rates: dict[str, Positive] = Field(default_factory=dict)
+    tiers: tuple[Band, ...] = ()
+    tiers_apply: Literal["whole", "slice"] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.rate is not None) + bool(self.rates) + bool(self.tiers) != 1:
+            raise ValueError("a base has one of rate, rates and tiers")
+        if self.rates and self.by is None:
+            raise ValueError("rates need the fact that they go by: `by`")
+        if bool(self.tiers) != (self.tiers_apply is not None):
+            raise ValueError("tiers, and only they, say whether they apply to the whole or by slice: `tiers_apply`")
+        if self.tiers and self.by is None and self.fact is None:
+            raise ValueError("tiers of a base without a fact need the fact that they go by: `by`")
+        if self.tiers_apply == "slice" and self.by not in (None, self.fact):
+            raise ValueError("slices are of the quantity itself: leave out `by`")
+        return self
+
+
+class ModelClause(Part):
+    """How far the model's relativity may move the amount. weight: "fitted" to the record of enterprises, or a credibility."""
+
+    clause: Text
+    floor: Annotated[Number, Field(gt=0, le=1)]
+    cap: Annotated[Number, Field(ge=1)]
+    weight: Literal["fitted"] | Share
+
+
+class Limits(Part):
+    """Floor and cap of the product of all factors; and how far a premium may change against the expiring one (shares)."""
+
+    clause: Text
+    product_floor: Positive | None = None
+    product_cap: Positive | None = None
+    change_down: Share | None = None
+    change_up: Annotated[Number, Field(ge=0)] | None = None
+
+
+class Loading(Part):
+    """Shares of the premium: expense (other than commission), commission, and the losses that it should carry."""
+
+    clause: Text
+    expense: Share
+    commission: Share
+    target_loss_ratio: Annotated[Number, Field(gt=0, le=1)]
+
+
+class Cover(Part):
+    """What a policy under the rulebook covers. covered_share: the share of an accident's loss that is insured."""
+
+    clause: Text
+    least_limit_per_person: Positive
+    terms: tuple[Literal["per_accident", "aggregate", "deductible"], ...] = ()
+    covered_share: Annotated[Number, Field(gt=0, le=1)] = Decimal(1)
+
+
+class Premium(Part):
+    """From the amount to what is charged. maximum, minimum: of a year.
+
+    order: the stages one after another. pro_rata: of a policy that is no whole year, days / 365 ("365") or days / days of the
+    policy's year ("actual").
+    """
+
+    clause: Text
+    minimum: Annotated[Number, Field(ge=0)]
+    maximum: Positive | None = None
+    order: tuple[Stage, ...]
+    rounding_step: Positive
+    rounding_mode: Literal["half_up", "half_even", "up", "down"]
+    pro_rata: Literal["365", "actual"]
+
+
+class Term(Part):
+    """Adjustments while the policy runs, of the premium of the days that are left.
+
+    overdue: by the number of hazards overdue for rectification; accidents: by grade. The product stays at or below `cap`.
+    """
+
+    clause: Text
+    overdue: tuple[Band, ...] = ()
+    accidents: dict[Literal["ordinary", "larger", "major", "especially_major"], Positive] = Field(default_factory=dict)
+    cap: Annotated[Number, Field(ge=1)]
+
+
+class Prevention(Part):
+    """What of the premium received is set aside for prevention services: at least and at most these shares.
+
+    minimum_visits: visits a year that are due whatever the premium, by industry ("other" for the rest).
+    """
+
+    clause: Text
+    floor: Share
+    cap: Share
+    minimum_visits: dict[str, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class Rebate(Part):
+    """Part of the premium that is returned at the end: the share of the first case that holds."""
+
+    clause: Text
+    cases: tuple[Case, ...] = Field(min_length=1)

@@ -63,7 +63,7 @@ class OwnFact(Part):
 
 
 class Stretch(Part):
-    """A stretch of a number from `at_least` (inclusive) or `above` to `below` or `up_to` (inclusive); an end left out is open."""
+    """Numbers from `at_least` (inclusive) or `above` to `below` or `up_to` (inclusive); without an end for ever."""
 
     at_least: Number | None = None
     above: Number | None = None
@@ -308,7 +308,7 @@ class Premium(Part):
     """From the amount to what is charged. maximum, minimum: of a year.
 
     order: the stages one after another. pro_rata: of a policy that is no whole year, days / 365 ("365") or days / days of the
-    policy's year ("actual").
+    policy's year ("actual"); "none": the amount is of the whole policy, however long it runs (a project).
     """
 
     clause: Text
@@ -317,7 +317,7 @@ class Premium(Part):
     order: tuple[Stage, ...]
     rounding_step: Positive
     rounding_mode: Literal["half_up", "half_even", "up", "down"]
-    pro_rata: Literal["365", "actual"]
+    pro_rata: Literal["365", "actual", "none"]
 
 
 class Term(Part):
@@ -332,16 +332,21 @@ class Term(Part):
     cap: Annotated[Number, Field(ge=1)]
 
 
-class Prevention(Part):
-    """What of the premium received is set aside for prevention services: at least and at most these shares.
+class Visits(Part):
+    """Visits a year that are due in some industries (in all others where none is named), whatever the premium."""
 
-    minimum_visits: visits a year that are due whatever the premium, by industry ("other" for the rest).
-    """
+    clause: Text
+    visits: Annotated[Number, Field(ge=0)]
+    industries: tuple[Text, ...] = ()
+
+
+class Prevention(Part):
+    """What of the premium received is set aside for prevention services: at least and at most these shares."""
 
     clause: Text
     floor: Share
     cap: Share
-    minimum_visits: dict[str, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
+    minimum_visits: tuple[Visits, ...] = Field(min_length=1)
 
 
 class Rebate(Part):

@@ -104,6 +104,12 @@ def panel(tables: Tables) -> Periods:
     return Periods(rows, years["Year"].to_numpy(np.float64))
 
 
+def limited(tables: Tables, limit: float) -> Floats:
+    """What a policy-year's claims cost together, each held at the limit [n], in the order of the panel."""
+    each = tables.claims.assign(Claim=tables.claims["Claim"].clip(0.0, limit)).groupby(KEYS)["Claim"].sum()
+    return each.reindex(_keys(ordered(tables)), fill_value=0.0).to_numpy(np.float64)
+
+
 def _rating(years: pd.DataFrame) -> dict[str, Floats]:
     cover = np.log(years["BCcov"].to_numpy(np.float64) / 1e6)
     premium = np.log(np.maximum(years["Premium"].to_numpy(np.float64), 1.0))

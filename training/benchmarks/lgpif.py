@@ -5,7 +5,7 @@ judged by models of the years before; with a folder to predict, models of all tr
 `expected_loss` of each of its policy-years. Earlier years of both folders feed the records of later ones; a year's own claims
 nothing of it.
 
-read -> rating and record -> prior, own record, boosters -> blend; chance of any; cost of a claim -> figures.
+read -> rating and record -> prior, own record, boosters -> blend; chance of any; losses -> figures.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.errors import BadInput
 from features.settings import settings
 from training import count_rivals, policy_years
 from training.benchmarks.result import Result, write_whole
@@ -29,17 +28,15 @@ from training.frequency import CountBoosterConfig
 from training.glm import category, linear, log, spline
 from training.intervals import Interval, draw, resample
 from training.metrics import Statistic
+from training.policy_losses import LIMIT, fit_losses, known, without
 from training.policy_years import KEYS, Tables
-from training.severity import expected_loss, fit_mean
 
 NAME = "lgpif"
 OWN = "blend"
 LEAST_YEARS = 2
 DESIGN = (*spline("log_cover"), *linear("log_premium", "log_deductible", "fire_class"), *category("kind", "alarm_credit"))
+PREMIUM = ("log_premium", "log_rate")  # features that tell what was really charged
 RECORD = (*log("came_1_ago", "mean_0.8"), *linear("any_0.8"))
-COST = (*linear("log_cover", "log_premium", "log_deductible", "fire_class"), *category("kind", "alarm_credit"))
-# A policy-year's mean cost above this quantile is shared out over all claims: one of 6.6 million is a third of a year.
-LARGE, COST_PENALTY = 0.98, 300.0
 _BOOSTERS = CountBoosterConfig(
     rounds=250, learning_rate=0.03, num_leaves=7, min_data_in_leaf=20, feature_fraction=0.6, bagging_fraction=0.8, l2=2.0,
     members=5,
@@ -63,14 +60,22 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Panel:
-    """The policy-years of all folders, as published and in the same order with their features."""
+    """The policy-years of all folders, as published and in the same order with their features.
+
+    limited [n]: what their claims cost, each held at LIMIT.
+    """
 
     years: pd.DataFrame
     periods: Periods
+    limited: Floats
 
     @classmethod
-    def of(cls, tables: Tables) -> "Panel":
-        return cls(policy_years.ordered(tables), policy_years.panel(tables))
+    def of(cls, tables: Tables, *, premium: bool = True) -> "Panel":
+        """premium: whether models see what was really charged for the year, known when it begins."""
+        periods = policy_years.panel(tables)
+        if not premium:
+            periods = replace(periods, rows=without(periods.rows, PREMIUM))
+        return cls(policy_years.ordered(tables), periods, policy_years.limited(tables, LIMIT))
 
 
 @dataclass(frozen=True)
@@ -93,24 +98,25 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
     other = policy_years.read(predict, asked=True)
     panel = Panel.of(tables.before(other))
     asked, fitted = _among(panel.years, other.years), _among(panel.years, tables.years)
-    said = forecast(panel.periods, fitted, asked, progress)
+    said = forecast(panel, fitted, asked, progress)
     keys = panel.years.loc[asked, KEYS]
     told = {"expected": said.expected[OWN], "p_any": said.p_any, "expected_loss": said.loss}
     write_whole(pa.table({**{name: keys[name].to_numpy() for name in KEYS}, **told}), out)
     return Result(NAME, [], predictions=out, notes=NOTES, facts=said.facts | {"policy-years": int(asked.sum())})
 
 
-def forecast(periods: Periods, fitted: Mask, asked: Mask, say: Say) -> Said:
+def forecast(panel: Panel, fitted: Mask, asked: Mask, say: Say) -> Said:
     """What models of the rows fitted say of the rows asked."""
+    periods = panel.periods
     say(f"models of {int(periods.period[fitted].min())} to {int(periods.period[fitted].max())}")
-    model = fit_experience(periods, fitted, DESIGN, CONFIG, threads=settings().threads)
+    model = fit_experience(periods, fitted, known(DESIGN, periods.rows), CONFIG, threads=settings().threads)
     parts = model.said(periods, asked)
     columns = _columns(periods)
     recorded = _recorded(periods, fitted)
     chance = fit_chance(columns[recorded], periods.rows.count[recorded])
     p_any = chance.p_any(columns[asked])
     expected = consistent(blended(parts, CONFIG.weights), p_any)
-    loss = expected_loss(expected, _cost(periods, fitted)[asked])
+    loss = fit_losses(periods, panel.limited, fitted).expected(expected, asked)
     facts: dict[str, object] = {"penalty": model.prior.penalty, **model.structure.model_dump()}
     return Said({OWN: expected, **{WORDS[name]: one for name, one in parts.items()}}, p_any, loss, facts)
 
@@ -130,23 +136,10 @@ def _columns(periods: Periods) -> Floats:
     came, mean = name["came_0.8"], np.nan_to_num(name["mean_0.8"])
     seen = np.divide(came, mean, out=np.where(name["years_seen"] > 0, 1.0, 0.0), where=mean > 0)
     return np.column_stack([
-        name["log_cover"], name["log_cover"] ** 2, name["log_premium"], name["log_deductible"],
+        name["log_cover"], name["log_cover"] ** 2, *(name[one] for one in PREMIUM[:1] if one in name), name["log_deductible"],
         np.nan_to_num(name["fire_class"]), kind, kind * name["log_cover"][:, None], credit,
         name["years_seen"] == 0, np.log((came + 0.2) / (seen + 1.0)), came > 0, name["log_paid"],
     ])  # fmt: skip
-
-
-def _cost(periods: Periods, fitted: Mask) -> Floats:
-    """Mean cost of a claim [n]: by features what lies below a large one, the rest shared out over all claims alike."""
-    train = periods.rows.of(fitted)
-    assert train.loss is not None
-    had = (train.count > 0) & (train.loss > 0)
-    if not had.any():
-        raise BadInput("no claim cost anything", where="training years, column y", mend="give what claims cost")
-    each = np.divide(train.loss, train.count, out=np.zeros(len(train)), where=had)
-    limited = np.minimum(each, np.quantile(each[had], LARGE)) * train.count
-    load = float(train.loss[had].sum() / limited.sum())
-    return load * fit_mean(replace(train, loss=limited), COST, (COST_PENALTY,)).mean(periods.rows.x)
 
 
 def _judged(panel: Panel, say: Say) -> Result:
@@ -156,7 +149,7 @@ def _judged(panel: Panel, say: Say) -> Result:
     if len(np.unique(periods.period[fitted])) < LEAST_YEARS:
         note = f"The folder has too few years to judge on {last}: {LEAST_YEARS} before it are needed."
         return Result(NAME, [], notes=[note])
-    said = forecast(periods, fitted, asked, say)
+    said = forecast(panel, fitted, asked, say)
     say("rivals")
     cover = panel.years["BCcov"].to_numpy(np.float64)
     rivals = count_rivals.forecasts(periods, cover, fitted, asked, DESIGN, RECORD, threads=settings().threads)

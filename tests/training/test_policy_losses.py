@@ -1,7 +1,6 @@
 """Losses of policy-years: one claim beyond the limit moves the level alone, designs without a feature that is not there."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

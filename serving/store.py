@@ -166,12 +166,12 @@ class Store:
     def record(self, rows: Sequence[StoredScore]) -> None:
         """Write scores in one transaction: all of them or none."""
         if rows:
-            with self._usable(), self.engine.begin() as connection:
+            with usable(self.engine), self.engine.begin() as connection:
                 connection.execute(sa.insert(scores), [vars(row) for row in rows])
 
     def record_batch(self, batch: StoredBatch, parts: Iterable[bytes]) -> None:
         """Write a batch and its scores (pieces of `batch_rows.parts`) in one transaction: all of it or nothing."""
-        with self._usable(), self.engine.begin() as connection:
+        with usable(self.engine), self.engine.begin() as connection:
             connection.execute(sa.insert(batches), vars(batch))
             for number, part in enumerate(parts):
                 connection.execute(sa.insert(batch_parts), {"batch_id": batch.batch_id, "part": number, "rows": part})
@@ -183,7 +183,7 @@ class Store:
             plain = number.isascii() and number.isdigit() and len(number) < 10
             found = self._of_batch(batch_id, int(number)) if plain else None
         else:
-            with self._usable(), self.engine.connect() as connection:
+            with usable(self.engine), self.engine.connect() as connection:
                 row = connection.execute(sa.select(scores).where(scores.c.score_id == score_id)).mappings().first()
             found = None if row is None else StoredScore(**row)
         if found is None:
@@ -192,7 +192,7 @@ class Store:
 
     def _of_batch(self, batch_id: str, number: int) -> StoredScore | None:
         part = number // batch_rows.PART_ROWS
-        with self._usable(), self.engine.connect() as connection:
+        with usable(self.engine), self.engine.connect() as connection:
             row = connection.execute(sa.select(batches).where(batches.c.batch_id == batch_id)).mappings().first()
             if row is None or number >= row["rows"]:
                 return None
@@ -213,14 +213,6 @@ class Store:
     def close(self) -> None:
         self.engine.dispose()
 
-    @contextmanager
-    def _usable(self) -> Iterator[None]:
-        """What the database refuses, or gives back in pieces, is one line. Raises BadInput."""
-        try:
-            yield
-        except (SQLAlchemyError, ValueError) as error:
-            raise _unusable(error, self.engine.url.render_as_string()) from None
-
 
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
@@ -229,6 +221,15 @@ def opened(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def usable(engine: sa.Engine) -> Iterator[None]:
+    """What the database refuses, or gives back in pieces, is one line. Raises BadInput."""
+    try:
+        yield
+    except (SQLAlchemyError, ValueError) as error:
+        raise _unusable(error, engine.url.render_as_string()) from None
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -1,0 +1,242 @@
+"""The store of quotes: worksheets as they were quoted, and all that happened to them since. Books: `book_store`.
+
+A quote is written once. What happens to it later is numbered within it and written under a lock on the quote, so that a rule
+which looks at what came before (a ledger's cap, the premium that an override replaces) holds with many writers.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from features.errors import BadInput, NotFound
+from serving import quote_tables as tables
+from serving.quote_rows import LedgerEntry, Override, QuoteHead, Replay, StoredAdjustment, StoredQuote, StoredRebate
+from serving.scoring import new_score_id
+from serving.store import Store, usable
+
+Kind = Literal["quote", "what-if"]
+_HEAD = [column for column in tables.quotes.c if column.name not in ("text_digest", "seal", "document")]
+
+
+class QuoteStore:
+    """Quotes over a store's engine, whose tables `Store.open` has made."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    def add_quote(self, document: Mapping[str, Any], *, kind: Kind = "quote", parent: str | None = None) -> str:
+        """Keep a worksheet's document as a quote, all of it or nothing, and name it: "q_" and 26 characters.
+
+        parent: the quote that a what-if starts from. Raises NotFound where the store has no such quote.
+        """
+        rulebook, facts, model = document["rulebook"], document["facts"], document["model"]
+        text = {
+            "text_digest": _digest(rulebook["source"]),
+            "digest": rulebook["digest"],
+            **{name: rulebook[name] for name in ("id", "version", "source")},
+        }
+        row = {
+            "quote_id": new_score_id("q_"),
+            "kind": kind,
+            "enterprise_id": document["enterprise_id"],
+            "name": document["name"],
+            "rulebook_id": rulebook["id"],
+            "rulebook_digest": rulebook["digest"],
+            "text_digest": text["text_digest"],
+            "as_of": _moment(facts["as_of"]),
+            "quoted_at": datetime.now(UTC),
+            "currency": facts["currency"],
+            "premium": Decimal(document["charge"]["premium"]),
+            "parent": parent,
+            "score_id": model and model["score_id"],
+            "seal": _seal(document),
+            "document": {**document, "rulebook": {key: rulebook[key] for key in rulebook if key != "source"}},
+        }
+        with self._writing() as connection:
+            if parent is not None:
+                _known(connection, parent)
+            connection.execute(self._insert(tables.rulebooks).on_conflict_do_nothing(), text)
+            connection.execute(sa.insert(tables.quotes), row)
+        return str(row["quote_id"])
+
+    def quote(self, quote_id: str) -> StoredQuote:
+        """A quote by its id. Raises NotFound, or BadInput where it is not what was written."""
+        found = sa.select(*_HEAD, tables.quotes.c.seal, tables.quotes.c.document, tables.rulebooks.c.source)
+        found = found.join(tables.rulebooks).where(tables.quotes.c.quote_id == quote_id)
+        with usable(self.engine), self.engine.connect() as connection:
+            first = connection.execute(found).mappings().first()
+            row = None if first is None else dict(first)
+        if row is None:
+            raise _unknown(quote_id)
+        seal, source, document = row.pop("seal"), row.pop("source"), row.pop("document")
+        try:
+            document["rulebook"]["source"] = source
+            whole = _seal(document) == seal and Decimal(document["charge"]["premium"]) == row["premium"]
+        except (TypeError, KeyError, ArithmeticError):
+            whole = False
+        if not whole:
+            mend = "restore the store from a copy"
+            raise BadInput("its worksheet is damaged: not what was stored", where=f"quote {quote_id}", mend=mend)
+        return StoredQuote(**row, document=document)
+
+    def quotes(self, enterprise: str | None = None, limit: int = 50) -> tuple[QuoteHead, ...]:
+        """The newest quotes first, of one enterprise or of all."""
+        found = sa.select(*_HEAD).order_by(tables.quotes.c.quoted_at.desc(), tables.quotes.c.quote_id.desc()).limit(limit)
+        if enterprise is not None:
+            found = found.where(tables.quotes.c.enterprise_id == enterprise)
+        with usable(self.engine), self.engine.connect() as connection:
+            return tuple(QuoteHead(**row) for row in connection.execute(found).mappings())
+
+    def add_override(self, quote_id: str, premium: Decimal, by: str, reason: str) -> Override:
+        """Charge another premium than the quote's, which stays as it is.
+
+        Raises NotFound, or BadInput where nobody signs, no reason is given, or the premium is no amount above 0.
+        """
+        by, reason = told("--by", by, "name who overrides"), told("--reason", reason, "give the reason")
+        if not premium.is_finite() or premium <= 0 or premium >= 10**14:
+            raise BadInput(f"the premium is {premium}", where="--premium", mend="state an amount above 0")
+
+        def made(before: Sequence[Any], quoted: Decimal) -> dict[str, Any]:
+            now = before[-1]["after"] if before else quoted
+            return {"by": by, "reason": reason, "before": now, "after": premium}
+
+        return Override(**self._append(tables.overrides, quote_id, made))
+
+    def overrides(self, quote_id: str) -> tuple[Override, ...]:
+        return tuple(Override(**row) for row in self._rows(tables.overrides, quote_id))
+
+    def add_replay(self, quote_id: str, premium: Decimal, score: str, differences: Sequence[str]) -> Replay:
+        """Keep that a quote was replayed, and what came out. Raises NotFound."""
+        row = {"reproduced": not differences, "premium": premium, "score": score, "differences": list(differences)}
+        return _replay(self._append(tables.replays, quote_id, lambda _before, _quoted: row))
+
+    def replays(self, quote_id: str) -> tuple[Replay, ...]:
+        return tuple(map(_replay, self._rows(tables.replays, quote_id)))
+
+    def add_entry(self, quote_id: str, make: Callable[[tuple[LedgerEntry, ...]], Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
+        """Add a line to the ledger of prevention services, and give the ledger back.
+
+        make: the lines so far -> the columns of the new one; what it raises leaves the ledger as it was. Raises NotFound.
+        """
+
+        def made(before: Sequence[Any], _quoted: Decimal) -> dict[str, Any]:
+            lines.extend(LedgerEntry(**row) for row in before)
+            return {"item": None, "provider": None, **make(tuple(lines))}
+
+        lines: list[LedgerEntry] = []
+        last = LedgerEntry(**self._append(tables.ledger, quote_id, made))
+        return (*lines, last)
+
+    def ledger(self, quote_id: str) -> tuple[LedgerEntry, ...]:
+        return tuple(LedgerEntry(**row) for row in self._rows(tables.ledger, quote_id))
+
+    def add_adjustment(
+        self, quote_id: str, make: Callable[[tuple[StoredAdjustment, ...]], Mapping[str, Any]]
+    ) -> StoredAdjustment:
+        """Add an adjustment: `make` is given those so far and gives day, amount, by and document. Raises NotFound."""
+        made = self._append(
+            tables.adjustments, quote_id, lambda before, _: dict(make(tuple(StoredAdjustment(**row) for row in before)))
+        )
+        return StoredAdjustment(**made)
+
+    def adjustments(self, quote_id: str) -> tuple[StoredAdjustment, ...]:
+        return tuple(StoredAdjustment(**row) for row in self._rows(tables.adjustments, quote_id))
+
+    def add_rebate(self, quote_id: str, make: Callable[[tuple[StoredRebate, ...]], Mapping[str, Any]]) -> StoredRebate:
+        """Add a rebate: `make` is given those so far and gives amount, by and document. Raises NotFound."""
+        made = self._append(
+            tables.rebates, quote_id, lambda before, _: dict(make(tuple(StoredRebate(**row) for row in before)))
+        )
+        return StoredRebate(**made)
+
+    def rebates(self, quote_id: str) -> tuple[StoredRebate, ...]:
+        return tuple(StoredRebate(**row) for row in self._rows(tables.rebates, quote_id))
+
+    def _append(
+        self, table: sa.Table, quote_id: str, make: Callable[[Sequence[Any], Decimal], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """A new row after those of the quote: nobody else adds one between what `make` sees and what it makes."""
+        with self._writing() as connection:
+            quoted = _known(connection, quote_id)
+            before = connection.execute(_of(table, quote_id)).mappings().all()
+            row = {"quote_id": quote_id, "number": len(before) + 1, "at": datetime.now(UTC), **make(before, quoted)}
+            connection.execute(sa.insert(table), row)
+        return row
+
+    def _rows(self, table: sa.Table, quote_id: str) -> Sequence[Any]:
+        with usable(self.engine), self.engine.connect() as connection:
+            _known(connection, quote_id, lock=False)
+            return connection.execute(_of(table, quote_id)).mappings().all()
+
+    @property
+    def _insert(self) -> Any:
+        """The database's own INSERT, which can leave a row that is there as it is."""
+        return postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction that sees what it writes upon: SQLite locks the whole file, PostgreSQL a quote (`_known`)."""
+        with usable(self.engine), self.engine.begin() as connection:
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+
+@contextmanager
+def opened(url: str) -> Iterator[QuoteStore]:
+    """The quotes of a store, whose tables are brought up to date first. Raises BadInput as `Store.open` does."""
+    store = Store.open(url)
+    try:
+        yield QuoteStore(store.engine)
+    finally:
+        store.close()
+
+
+def told(where: str, text: str, mend: str) -> str:
+    """A text that must say something, without the blanks around it. Raises BadInput."""
+    if not text.strip():
+        raise BadInput("blank", where=where, mend=mend)
+    return text.strip()
+
+
+def _of(table: sa.Table, quote_id: str) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.quote_id == quote_id).order_by(table.c.number)
+
+
+def _known(connection: sa.Connection, quote_id: str, *, lock: bool = True) -> Decimal:
+    """The premium of a quote, which is locked until the transaction ends. Raises NotFound."""
+    found = sa.select(tables.quotes.c.premium).where(tables.quotes.c.quote_id == quote_id)
+    premium = connection.execute(found.with_for_update() if lock else found).scalar_one_or_none()
+    if premium is None:
+        raise _unknown(quote_id)
+    return Decimal(premium)
+
+
+def _unknown(quote_id: str) -> NotFound:
+    return NotFound(f"no quote {quote_id}", where="quote id", mend="`forewarn quotes list` shows them")
+
+
+def _replay(row: Mapping[str, Any]) -> Replay:
+    return Replay(**{**row, "differences": tuple(row["differences"])})
+
+
+def _moment(text: str) -> datetime:
+    """The moment that facts are as of; of a day its first one (UTC)."""
+    if "T" in text:
+        return datetime.fromisoformat(text)
+    return datetime.combine(date.fromisoformat(text), time(tzinfo=UTC))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    return _digest(json.dumps(document, sort_keys=True, allow_nan=False))

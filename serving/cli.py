@@ -56,7 +56,7 @@ def machine(
     results: list[dict[str, Any]] = []
     with opened(settings().store) as store:
         for champion in chosen:
-            with _bar(f"scoring {champion.kind.name}") as progress:
+            with progress_bar(f"scoring {champion.kind.name}") as progress:
                 how: dict[str, Any] = {"as_of": at, "threads": settings().threads, "progress": progress}
                 if ready is None:
                     reference.publish(lake, champion.kind)
@@ -112,7 +112,7 @@ def enterprise(
     lake, champion = Lake.open(settings().lake), load_risk_champion(settings().home)
     with opened(settings().store) as store:
         publish(lake)
-        with _bar("scoring enterprises") as progress:
+        with progress_bar("scoring enterprises") as progress:
             scored = risk_batch.score_enterprises(lake, champion, as_of=at, threads=settings().threads, progress=progress)
         risk_batch.keep(scored, store)
     result = {
@@ -234,7 +234,7 @@ def moment(text: str) -> datetime:
     return parsed
 
 
-class _bar:
+class progress_bar:
     """A progress bar on stderr: (done, of) -> None."""
 
     def __init__(self, words: str) -> None:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from serving.store import metadata
+from serving.quote_tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -1,16 +1,20 @@
 """The store: what is written comes back to the bit; tables come from migrations alone."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from features.errors import BadInput, NotFound
+from serving.quote_tables import metadata
 from serving.scoring import new_score_id
-from serving.store import Store, StoredScore, metadata, opened
+from serving.store import Store, StoredScore, opened
+from tests.serving.postgres import Postgres
 
 ROW = StoredScore(
     score_id="s_1",
@@ -29,46 +33,45 @@ ROW = StoredScore(
 )
 
 
-def test_a_score_comes_back_as_it_was(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/deep/er/store.db"
+def test_a_score_comes_back_as_it_was(url: str) -> None:
     with opened(url) as store:
         store.record([ROW])
     with opened(url) as store:
         assert store.get("s_1") == ROW
 
 
-def test_a_time_in_another_zone_is_the_same_moment(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+def test_a_time_in_another_zone_is_the_same_moment(url: str) -> None:
+    with opened(url) as store:
         store.record([replace(ROW, as_of=datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8))))])
         assert store.get("s_1").as_of == ROW.as_of
 
 
-def test_an_unknown_score_is_named(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+def test_an_unknown_score_is_named(url: str) -> None:
+    with opened(url) as store:
         for unknown in ("s_2", "b_2.0", "b_2.x", "b_2." + "9" * 5_000):
             with pytest.raises(NotFound, match=f"no score {unknown}"):
                 store.get(unknown)
 
 
-def test_a_group_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+def test_a_group_is_written_whole_or_not_at_all(url: str) -> None:
+    with opened(url) as store:
         with pytest.raises(BadInput, match="store not usable"):
             store.record([ROW, replace(ROW, score_id="s_2"), ROW])
         assert store.count() == 0
 
 
-def test_migrations_make_the_tables_that_the_code_declares(tmp_path: Path) -> None:
+def test_migrations_make_the_tables_that_the_code_declares(url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with opened(f"sqlite:///{tmp_path}/store.db") as store, store.engine.connect() as connection:
+    with opened(url) as store, store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_processes_that_open_a_new_store_at_once_make_its_tables_once(tmp_path: Path) -> None:
-    for turn in range(5):  # who comes first, and how close the others are, is chance
+def test_processes_that_open_a_new_store_at_once_make_its_tables_once(new_url: Callable[[], str]) -> None:
+    for _ in range(5):  # who comes first, and how close the others are, is chance
         with ThreadPoolExecutor(6) as pool:
-            for store in pool.map(Store.open, [f"sqlite:///{tmp_path}/{turn}/store.db"] * 6):
+            for store in pool.map(Store.open, [new_url()] * 6):
                 assert store.count() == 0
                 store.close()
 
@@ -81,11 +84,21 @@ def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(tmp_path
         assert "secret" not in str(caught.value)
 
 
-def test_a_damaged_store_is_one_line(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/store.db"
+def test_a_database_that_is_not_there_is_one_line_without_the_password(postgres: Postgres) -> None:
+    url = make_url(postgres.url("nowhere")).set(password="secret").render_as_string(hide_password=False)
+    assert "secret" in url
+    with pytest.raises(BadInput, match=r'store not usable: .*"nowhere" does not exist') as caught:
+        Store.open(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_store_is_one_line(url: str) -> None:
     with opened(url) as store:
         store.record([ROW])
-        for damage in ("update scores set result = '{'", "drop table scores"):
+        # PostgreSQL itself refuses JSON that is none.
+        broken = ["update scores set result = '{'"] if url.startswith("sqlite") else []
+        for damage in (*broken, "drop table scores"):
             with store.engine.begin() as connection:
                 connection.exec_driver_sql(damage)
             with pytest.raises(BadInput) as caught:

@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "promote": ("training.cli_retrain", "promote", "Judge a bundle and make it the champion that serving reads; or roll back."),
     "score": ("serving.cli", "score", "Score all machines or enterprises from the lake."),
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
+    "rulebook": ("serving.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),
     "demo": ("forewarn", "demo", "Simulate, build, train, score, then serve."),
@@ -77,8 +78,14 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pre
 
 
 @app.callback()
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     """Forewarn: which machine fails within 72 hours, which enterprise is heading for an accident."""
+    context.obj = {"rater": _rater}
+
+
+def _rater(home: Path, rulebook: str) -> Any:
+    """What a rulebook charges, for training, which imports nothing of serving."""
+    return importlib.import_module("serving.rater").rater(home, rulebook)
 
 
 demo = typer.Typer(add_completion=False)

@@ -4,20 +4,37 @@ A value is a decimal as the rulebook states it; a rule's result is rounded to si
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import TYPE_CHECKING
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Protocol
 
 from features.errors import BadInput
+from serving.underwriting.numbers import MONEY
 from serving.underwriting.rulebook_parts import Band, Base, Case, Credibility, Factor, Linear, Ncci
 
 if TYPE_CHECKING:
-    from serving.underwriting.facts import Fact, Facts
     from serving.underwriting.rulebook import Rulebook
 
-MONEY = Context(prec=28, rounding=ROUND_HALF_UP)
 SIX_PLACES = Decimal("0.000001")
 ONE = Decimal(1)
 NEUTRAL, REFUSE = "neutral", "refuse"
+
+
+class KnownFact(Protocol):
+    """A fact: its value and the rows or lines behind it."""
+
+    @property
+    def value(self) -> object: ...
+
+    @property
+    def evidence(self) -> str: ...
+
+
+class KnownFacts(Protocol):
+    """The facts of an enterprise (serving.underwriting.facts.Facts): None is not known."""
+
+    def value(self, name: str, /) -> object: ...
+
+    def get(self, name: str, /) -> KnownFact | None: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Applied:
     facts: tuple[str, ...] = ()
 
 
-def base_of(rulebook: "Rulebook", facts: "Facts") -> Applied:
+def base_of(rulebook: "Rulebook", facts: KnownFacts) -> Applied:
     """The amount a year before any factor. Raises BadInput where its facts are not known or outside its rates."""
     base, where = rulebook.base, f"rulebook {rulebook.id}, base"
     used = tuple(dict.fromkeys(name for name in (base.fact, base.by) if name is not None))
@@ -54,7 +71,7 @@ def base_of(rulebook: "Rulebook", facts: "Facts") -> Applied:
     return Applied("base", MONEY.divide(amount, base.per), level, base.clause, _evidence(facts, used), False, used)
 
 
-def _rate(base: Base, facts: "Facts", quantity: Decimal, where: str) -> tuple[Decimal, str]:
+def _rate(base: Base, facts: KnownFacts, quantity: Decimal, where: str) -> tuple[Decimal, str]:
     """The rate of the whole quantity, and the level that it is of."""
     if base.rate is not None:
         return base.rate, "one rate"
@@ -80,7 +97,7 @@ def _sliced(base: Base, quantity: Decimal) -> Decimal:
     return total
 
 
-def apply(factor: Factor, facts: "Facts") -> Applied:
+def apply(factor: Factor, facts: KnownFacts) -> Applied:
     """A factor's value for the facts. Raises BadInput where a value is outside its table, or a fact it needs is not known."""
     used = facts_of(factor)
     where = f"factor '{factor.name}'"
@@ -117,7 +134,7 @@ def band_of(bands: tuple[Band, ...], number: Decimal) -> Band | None:
     return next((band for band in bands if band.holds(number)), None)
 
 
-def case_of(cases: tuple[Case, ...], facts: "Facts") -> Case | None:
+def case_of(cases: tuple[Case, ...], facts: KnownFacts) -> Case | None:
     """The first case of which all conditions hold; all facts are known."""
     return next((case for case in cases if all(one.met(facts.value(one.fact)) for one in case.when)), None)
 
@@ -151,7 +168,7 @@ def levels_of(factor: Factor) -> dict[str, Decimal]:
     return {case.name: case.value for case in getattr(factor.rule, "cases", ())}
 
 
-def _looked_up(factor: Factor, facts: "Facts", where: str) -> tuple[Decimal, str]:
+def _looked_up(factor: Factor, facts: KnownFacts, where: str) -> tuple[Decimal, str]:
     name = str(factor.fact)
     code = code_of(facts.value(name))
     if code not in factor.levels:
@@ -159,7 +176,7 @@ def _looked_up(factor: Factor, facts: "Facts", where: str) -> tuple[Decimal, str
     return factor.levels[code], code
 
 
-def _ruled(factor: Factor, facts: "Facts", where: str) -> tuple[Decimal, str]:
+def _ruled(factor: Factor, facts: KnownFacts, where: str) -> tuple[Decimal, str]:
     """The value of a rule: the first case that holds, or a formula's result within its floor and cap."""
     rule = factor.rule
     assert rule is not None
@@ -180,13 +197,13 @@ def _ruled(factor: Factor, facts: "Facts", where: str) -> tuple[Decimal, str]:
     return min(max(found, rule.floor), rule.cap), level
 
 
-def _credible(rule: Credibility, facts: "Facts", where: str) -> Decimal:
+def _credible(rule: Credibility, facts: KnownFacts, where: str) -> Decimal:
     """Z x actual / expected + 1 - Z, with Z = expected / (expected + k): (actual + k) / (expected + k)."""
     expected = _expected(rule, facts, where)
     return MONEY.divide(_number(facts, rule.actual, where) + rule.k, expected + rule.k)
 
 
-def _modification(rule: Ncci, facts: "Facts", where: str) -> Decimal:
+def _modification(rule: Ncci, facts: KnownFacts, where: str) -> Decimal:
     expected = _expected(rule, facts, where)
     primary = MONEY.multiply(expected, rule.primary)
     excess = expected - primary
@@ -196,22 +213,22 @@ def _modification(rule: Ncci, facts: "Facts", where: str) -> Decimal:
     return ONE if below == 0 else MONEY.divide(actual + same, below)
 
 
-def _expected(rule: Credibility | Ncci, facts: "Facts", where: str) -> Decimal:
+def _expected(rule: Credibility | Ncci, facts: KnownFacts, where: str) -> Decimal:
     quantity = _number(facts, rule.expected.fact, where)
     return MONEY.multiply(MONEY.multiply(quantity, rule.expected.rate), rule.expected.years)
 
 
-def _number(facts: "Facts", name: str, where: str) -> Decimal:
+def _number(facts: KnownFacts, name: str, where: str) -> Decimal:
     value = facts.value(name)
     if isinstance(value, bool) or not isinstance(value, Decimal):
         raise BadInput(f"the fact '{name}' is no number: '{value}'", where=where, mend="state a number")
     return value
 
 
-def _evidence(facts: "Facts", names: tuple[str, ...]) -> str:
+def _evidence(facts: KnownFacts, names: tuple[str, ...]) -> str:
     """What stands behind the facts, those that are not known said to be so."""
 
-    def of(fact: "Fact | None", name: str) -> str:
+    def of(fact: KnownFact | None, name: str) -> str:
         return f"{name} not known" if fact is None else f"{name} = {code_of(fact.value)} ({fact.evidence})"
 
     return "; ".join(of(facts.get(name), name) for name in names)

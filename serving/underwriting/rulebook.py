@@ -1,7 +1,7 @@
 """A rulebook: how a province or market makes a premium, dated and cited, as a TOML file that people write and review.
 
-What a file holds becomes frozen types (rulebook_parts); whether it is whole and fair is judged by rulebook_check, which `load`
-asks too: a rulebook with a fault never rates anybody.
+What a file holds becomes frozen types (rulebook_parts, rulebook_charging); whether it is whole and fair is judged by
+rulebook_check, which `load` asks too: a rulebook with a fault never rates anybody.
 """
 
 import hashlib
@@ -16,22 +16,8 @@ from typing import Any
 from pydantic import Field
 
 from features.errors import BadInput, NotFound
-from serving.underwriting.rulebook_parts import (
-    Base,
-    Clause,
-    Cover,
-    Factor,
-    Limits,
-    Loading,
-    ModelClause,
-    OwnFact,
-    Part,
-    Premium,
-    Prevention,
-    Rebate,
-    Term,
-    Text,
-)
+from serving.underwriting.rulebook_charging import Cover, Limits, Loading, ModelClause, Premium, Prevention, Rebate, Term
+from serving.underwriting.rulebook_parts import Base, Clause, Factor, OwnFact, Part, Text
 
 FOLDER = Path(__file__).with_name("rulebooks")
 MEND = "correct the file (`forewarn rulebook check FILE` names every fault)"
@@ -121,7 +107,7 @@ def parse(text: str, where: str = "rulebook") -> Rulebook:
     """A rulebook from its text. Raises BadInput at the line of the first fault."""
     from serving.underwriting.rulebook_check import read
 
-    rulebook, faults = read(text, where)
+    rulebook, faults = read(text)
     if rulebook is None or faults:
         raise BadInput(faults[0].what, where=f"{where}, line {faults[0].line}", mend=faults[0].mend or MEND)
     return rulebook
@@ -129,13 +115,19 @@ def parse(text: str, where: str = "rulebook") -> Rulebook:
 
 def load(name_or_path: str | Path) -> Rulebook:
     """A shipped rulebook by its id, or one from a file. Raises NotFound, or BadInput "FILE, line N: ..."."""
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = FOLDER / f"{name_or_path}.toml"
-        if Path(name_or_path).name != str(name_or_path) or not path.is_file():
-            known = ", ".join(sorted(one.stem for one in FOLDER.glob("*.toml")))
-            raise NotFound(f"no rulebook '{name_or_path}'", where="rulebook", mend=f"name a .toml file or one of {known}")
-    return parse(text_of(path), str(path) if path.parent != FOLDER else path.name)
+    path = path_of(name_or_path)
+    return parse(text_of(path), path.name if path.parent == FOLDER else str(path))
+
+
+def path_of(name_or_path: str | Path) -> Path:
+    """The file of a rulebook: a path that ends in .toml is one, anything else the id of a shipped one. Raises NotFound."""
+    if Path(name_or_path).suffix == ".toml":
+        return Path(name_or_path)
+    known = {path.stem: path for path in FOLDER.glob("*.toml")}
+    if str(name_or_path) not in known:
+        mend = f"name a .toml file or one of {', '.join(sorted(known))}"
+        raise NotFound(f"no rulebook '{name_or_path}'", where="rulebook", mend=mend)
+    return known[str(name_or_path)]
 
 
 def text_of(path: Path) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,8 +12,8 @@ from pydantic_core import ErrorDetails
 
 from serving.underwriting import rulebook_fair, rulebook_whole
 from serving.underwriting.rulebook import Rulebook
+from serving.underwriting.rulebook_facts import VOCABULARY, Finding
 from serving.underwriting.rulebook_lines import Lines, lines_of
-from serving.underwriting.rulebook_whole import Finding
 
 _WORDS = {"missing": "missing", "extra_forbidden": "unknown key"}
 _UNCITED = "uncited: it names no clause"
@@ -33,7 +32,7 @@ class Fault:
         return f"line {self.line}: {self.what}" + (f"; {self.mend}" if self.mend else "")
 
 
-def read(text: str, where: str = "rulebook") -> tuple[Rulebook | None, list[Fault]]:
+def read(text: str) -> tuple[Rulebook | None, list[Fault]]:
     """A rulebook and its faults in the order of their lines; None where its form alone is at fault. No clock is read."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
@@ -45,13 +44,15 @@ def read(text: str, where: str = "rulebook") -> tuple[Rulebook | None, list[Faul
     except ValidationError as error:
         found = [_formal(one, lines) for one in error.errors(include_url=False)]
         return None, sorted(set(found))
+    if not VOCABULARY:
+        return rulebook, []
     findings: Iterable[Finding] = [*rulebook_whole.findings(rulebook), *rulebook_fair.findings(rulebook)]
     return rulebook, sorted({Fault(lines.of(*one.path), one.what, one.mend) for one in findings})
 
 
-def check(text: str, where: str = "rulebook", today: date | None = None, others: Sequence[Rulebook] = ()) -> list[Fault]:
+def check(text: str, today: date | None = None, others: Sequence[Rulebook] = ()) -> list[Fault]:
     """All faults of a rulebook's text; with a day also that it is lapsed; with others that two are in force at once."""
-    rulebook, faults = read(text, where)
+    rulebook, faults = read(text)
     if rulebook is None:
         return faults
     lines = lines_of(text)
@@ -59,18 +60,12 @@ def check(text: str, where: str = "rulebook", today: date | None = None, others:
     return sorted({*faults, *dated})
 
 
-def check_file(path: Path, today: date | None = None, others: Sequence[Rulebook] = ()) -> list[Fault]:
-    """The same of a file. Raises NotFound or BadInput where it cannot be read."""
-    from serving.underwriting.rulebook import text_of
-
-    return check(text_of(path), str(path), today, others)
-
-
 def _dated(rulebook: Rulebook, today: date | None, others: Sequence[Rulebook]) -> Iterator[Finding]:
     last = rulebook.effective_to
     if today is not None and today > last:
         yield Finding(("effective_to",), f"lapsed: its last day was {last}", "rate with the rulebook that followed it")
-    for other in others:
+    # An illustration is no tariff: it is only at odds with other illustrations.
+    for other in (one for one in others if one.illustrative == rulebook.illustrative):
         if (other.id, other.version) == (rulebook.id, rulebook.version):
             if other.digest != rulebook.digest:
                 what = f"another rulebook is {other.id} version {other.version} too"

@@ -53,13 +53,13 @@ class Terms:
         return (self.ends - self.starts).days + 1
 
     def years(self, rule: str) -> Decimal:
-        """Years of cover: whole years as they are, what is over as days / 365 ("365") or / days of that year ("actual")."""
+        """Years of cover: whole years as they are, what is over as days / 365 or, by the rule "actual", / days of that year."""
         after, whole = self.ends + timedelta(days=1), 0
         while anniversary(self.starts, whole + 1) <= after:
             whole += 1
         since = anniversary(self.starts, whole)
         over = (after - since).days
-        year = 365 if rule == "365" else (anniversary(self.starts, whole + 1) - since).days
+        year = (anniversary(self.starts, whole + 1) - since).days if rule == "actual" else 365
         # 365 days from the first of a leap year are a whole year by the rule of 365, and never more.
         return Decimal(whole) + min(Decimal(over) / Decimal(year), Decimal(1))
 

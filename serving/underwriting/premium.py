@@ -58,7 +58,7 @@ def charge(rulebook: Rulebook, facts: "Facts", terms: Terms, says: ModelSays | N
     """
     _fits(rulebook, facts, terms)
     parts = _parts(rulebook, facts)
-    run = _pass(Run(rulebook, terms, says, says and says.insured_loss), parts)
+    run = _pass(Run(rulebook, terms, says, None if says is None else says.insured_loss), parts)
     premium = low = high = run.amount
     if ends and says is not None and rulebook.model is not None:
         others = (says.insured_low, says.insured_high)

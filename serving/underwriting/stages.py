@@ -126,7 +126,7 @@ def _product(run: Run) -> None:
     if limits is None or run.base == 0:
         return
     floor, cap = limits.product_floor, limits.product_cap
-    _held(run, "product", limits.clause, floor and MONEY.multiply(run.base, floor), cap and MONEY.multiply(run.base, cap))
+    _held(run, "product", limits.clause, _times(run.base, floor), _times(run.base, cap))
 
 
 def _loading(run: Run) -> None:
@@ -137,7 +137,7 @@ def _loading(run: Run) -> None:
 
 
 def _change(run: Run) -> None:
-    limits, expiring = run.rulebook.limits, run.terms and run.terms.expiring_premium
+    limits, expiring = run.rulebook.limits, None if run.terms is None else run.terms.expiring_premium
     if limits is None or expiring is None:
         return
     low = None if limits.change_down is None else MONEY.multiply(expiring, ONE - limits.change_down)
@@ -185,6 +185,10 @@ def rounded(rulebook: Rulebook, amount: Decimal) -> Decimal:
     whole = MONEY.divide(MONEY.quantize(amount, _NOISE), rule.rounding_step)
     steps = whole.to_integral_value(_MODES[rule.rounding_mode])
     return MONEY.multiply(steps, rule.rounding_step)
+
+
+def _times(amount: Decimal, share: Decimal | None) -> Decimal | None:
+    return None if share is None else MONEY.multiply(amount, share)
 
 
 def _short(amount: Decimal) -> str:

@@ -46,13 +46,13 @@ class Override:
 
 @dataclass(frozen=True)
 class Replay:
-    """One replay. premium: as made again; score: "equal", "differs" or "not made again"."""
+    """One replay. premium: as made again, None where none came; score: "equal", "differs", "not made again" or "none"."""
 
     quote_id: str
     number: int
     at: datetime
     reproduced: bool
-    premium: Decimal
+    premium: Decimal | None
     score: str
     differences: tuple[str, ...]
 
@@ -100,3 +100,24 @@ class StoredRebate:
     amount: Decimal
     by: str
     document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What happened to a quote since. quoted: the worksheet's premium."""
+
+    quoted: Decimal
+    overrides: tuple[Override, ...]
+    ledger: tuple[LedgerEntry, ...]
+    adjustments: tuple[StoredAdjustment, ...]
+    rebate: StoredRebate | None
+
+    @property
+    def charged(self) -> Decimal:
+        """The premium at the start of the policy: as quoted, or as overridden last."""
+        return self.overrides[-1].after if self.overrides else self.quoted
+
+    @property
+    def premium(self) -> Decimal:
+        """The premium with the adjustments of the term."""
+        return self.charged + sum((one.amount for one in self.adjustments), Decimal(0))

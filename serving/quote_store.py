@@ -15,13 +15,17 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from features.errors import BadInput, NotFound
+from features.errors import BadInput, Conflict, NotFound
 from serving import quote_tables as tables
-from serving.quote_rows import LedgerEntry, Override, QuoteHead, Replay, StoredAdjustment, StoredQuote, StoredRebate
+from serving.quote_rows import LedgerEntry, Override, Policy, QuoteHead, Replay, StoredAdjustment, StoredQuote, StoredRebate
 from serving.scoring import new_score_id
 from serving.store import Store, usable
+from serving.underwriting.numbers import CENT
 
 Kind = Literal["quote", "what-if"]
+# What has happened to a quote so far -> the columns of the next row; what it raises leaves the store as it was.
+Make = Callable[[Policy], Mapping[str, Any]]
+MOST = Decimal(10) ** 14
 _HEAD = [column for column in tables.quotes.c if column.name not in ("text_digest", "seal", "document")]
 
 
@@ -97,76 +101,64 @@ class QuoteStore:
     def add_override(self, quote_id: str, premium: Decimal, by: str, reason: str) -> Override:
         """Charge another premium than the quote's, which stays as it is.
 
-        Raises NotFound, or BadInput where nobody signs, no reason is given, or the premium is no amount above 0.
+        Raises NotFound, BadInput where nobody signs, no reason is given, or the premium is no amount above 0, Conflict where
+        the quote is a what-if or its premium was adjusted while the policy ran.
         """
         by, reason = told("--by", by, "name who overrides"), told("--reason", reason, "give the reason")
-        if not premium.is_finite() or premium <= 0 or premium >= 10**14:
-            raise BadInput(f"the premium is {premium}", where="--premium", mend="state an amount above 0")
+        if not premium.is_finite() or premium <= 0 or premium >= MOST or premium != premium.quantize(CENT):
+            raise BadInput(f"the premium is {premium}", where="--premium", mend="state an amount above 0, in whole cents")
 
-        def made(before: Sequence[Any], quoted: Decimal) -> dict[str, Any]:
-            now = before[-1]["after"] if before else quoted
-            return {"by": by, "reason": reason, "before": now, "after": premium}
+        def made(policy: Policy) -> dict[str, Any]:
+            if policy.adjustments:
+                what, mend = "its premium was adjusted during the term already", "override before the policy runs"
+                raise Conflict(what, where=f"quote {quote_id}", mend=mend)
+            return {"by": by, "reason": reason, "before": policy.charged, "after": premium}
 
         return Override(**self._append(tables.overrides, quote_id, made))
 
-    def overrides(self, quote_id: str) -> tuple[Override, ...]:
-        return tuple(Override(**row) for row in self._rows(tables.overrides, quote_id))
-
-    def add_replay(self, quote_id: str, premium: Decimal, score: str, differences: Sequence[str]) -> Replay:
+    def add_replay(self, quote_id: str, premium: Decimal | None, score: str, differences: Sequence[str]) -> Replay:
         """Keep that a quote was replayed, and what came out. Raises NotFound."""
         row = {"reproduced": not differences, "premium": premium, "score": score, "differences": list(differences)}
-        return _replay(self._append(tables.replays, quote_id, lambda _before, _quoted: row))
+        return _replay(self._append(tables.replays, quote_id, lambda _policy: row, what_ifs=True))
 
     def replays(self, quote_id: str) -> tuple[Replay, ...]:
         return tuple(map(_replay, self._rows(tables.replays, quote_id)))
 
-    def add_entry(self, quote_id: str, make: Callable[[tuple[LedgerEntry, ...]], Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
-        """Add a line to the ledger of prevention services, and give the ledger back.
-
-        make: the lines so far -> the columns of the new one; what it raises leaves the ledger as it was. Raises NotFound.
-        """
-
-        def made(before: Sequence[Any], _quoted: Decimal) -> dict[str, Any]:
-            lines.extend(LedgerEntry(**row) for row in before)
-            return {"item": None, "provider": None, **make(tuple(lines))}
-
-        lines: list[LedgerEntry] = []
-        last = LedgerEntry(**self._append(tables.ledger, quote_id, made))
-        return (*lines, last)
-
-    def ledger(self, quote_id: str) -> tuple[LedgerEntry, ...]:
-        return tuple(LedgerEntry(**row) for row in self._rows(tables.ledger, quote_id))
-
-    def add_adjustment(
-        self, quote_id: str, make: Callable[[tuple[StoredAdjustment, ...]], Mapping[str, Any]]
-    ) -> StoredAdjustment:
-        """Add an adjustment: `make` is given those so far and gives day, amount, by and document. Raises NotFound."""
-        made = self._append(
-            tables.adjustments, quote_id, lambda before, _: dict(make(tuple(StoredAdjustment(**row) for row in before)))
+    def add_entry(self, quote_id: str, make: Make) -> LedgerEntry:
+        """Add a line to the ledger of prevention services: kind, day, amount, evidence, by; of a use also item and provider."""
+        return LedgerEntry(
+            **self._append(tables.ledger, quote_id, lambda policy: {"item": None, "provider": None, **make(policy)})
         )
-        return StoredAdjustment(**made)
 
-    def adjustments(self, quote_id: str) -> tuple[StoredAdjustment, ...]:
-        return tuple(StoredAdjustment(**row) for row in self._rows(tables.adjustments, quote_id))
+    def add_adjustment(self, quote_id: str, make: Make) -> StoredAdjustment:
+        """Add an adjustment: day, amount, by, document."""
+        return StoredAdjustment(**self._append(tables.adjustments, quote_id, make))
 
-    def add_rebate(self, quote_id: str, make: Callable[[tuple[StoredRebate, ...]], Mapping[str, Any]]) -> StoredRebate:
-        """Add a rebate: `make` is given those so far and gives amount, by and document. Raises NotFound."""
-        made = self._append(
-            tables.rebates, quote_id, lambda before, _: dict(make(tuple(StoredRebate(**row) for row in before)))
-        )
-        return StoredRebate(**made)
+    def add_rebate(self, quote_id: str, make: Make) -> StoredRebate:
+        """Add the rebate: amount, by, document. Raises Conflict where there is one."""
 
-    def rebates(self, quote_id: str) -> tuple[StoredRebate, ...]:
-        return tuple(StoredRebate(**row) for row in self._rows(tables.rebates, quote_id))
+        def once(policy: Policy) -> Mapping[str, Any]:
+            if policy.rebate is not None:
+                what = f"its rebate of {policy.rebate.amount:f} was settled on {policy.rebate.at:%Y-%m-%d}"
+                raise Conflict(what, where=f"quote {quote_id}", mend=f"ask {policy.rebate.by}")
+            return make(policy)
 
-    def _append(
-        self, table: sa.Table, quote_id: str, make: Callable[[Sequence[Any], Decimal], dict[str, Any]]
-    ) -> dict[str, Any]:
+        return StoredRebate(**self._append(tables.rebates, quote_id, once))
+
+    def policy(self, quote_id: str) -> Policy:
+        """What happened to a quote since. Raises NotFound."""
+        with usable(self.engine), self.engine.connect() as connection:
+            return _policy(connection, _known(connection, quote_id, lock=False))
+
+    def _append(self, table: sa.Table, quote_id: str, make: Make, *, what_ifs: bool = False) -> dict[str, Any]:
         """A new row after those of the quote: nobody else adds one between what `make` sees and what it makes."""
         with self._writing() as connection:
-            quoted = _known(connection, quote_id)
-            before = connection.execute(_of(table, quote_id)).mappings().all()
-            row = {"quote_id": quote_id, "number": len(before) + 1, "at": datetime.now(UTC), **make(before, quoted)}
+            quote = _known(connection, quote_id)
+            if quote["kind"] != "quote" and not what_ifs:
+                raise Conflict("a what-if charges nobody", where=f"quote {quote_id}", mend="name the quote that it starts from")
+            last = sa.select(sa.func.max(table.c.number)).where(table.c.quote_id == quote_id)
+            number = (connection.execute(last).scalar_one() or 0) + 1
+            row = {"quote_id": quote_id, "number": number, "at": datetime.now(UTC), **make(_policy(connection, quote))}
             connection.execute(sa.insert(table), row)
         return row
 
@@ -210,13 +202,28 @@ def _of(table: sa.Table, quote_id: str) -> sa.Select[Any]:
     return sa.select(table).where(table.c.quote_id == quote_id).order_by(table.c.number)
 
 
-def _known(connection: sa.Connection, quote_id: str, *, lock: bool = True) -> Decimal:
-    """The premium of a quote, which is locked until the transaction ends. Raises NotFound."""
-    found = sa.select(tables.quotes.c.premium).where(tables.quotes.c.quote_id == quote_id)
-    premium = connection.execute(found.with_for_update() if lock else found).scalar_one_or_none()
-    if premium is None:
+def _policy(connection: sa.Connection, quote: Mapping[str, Any]) -> Policy:
+    def rows(table: sa.Table) -> Sequence[Any]:
+        return connection.execute(_of(table, quote["quote_id"])).mappings().all()
+
+    rebates = [StoredRebate(**row) for row in rows(tables.rebates)]
+    return Policy(
+        quoted=quote["premium"],
+        overrides=tuple(Override(**row) for row in rows(tables.overrides)),
+        ledger=tuple(LedgerEntry(**row) for row in rows(tables.ledger)),
+        adjustments=tuple(StoredAdjustment(**row) for row in rows(tables.adjustments)),
+        rebate=rebates[0] if rebates else None,
+    )
+
+
+def _known(connection: sa.Connection, quote_id: str, *, lock: bool = True) -> Mapping[str, Any]:
+    """Id, kind and premium of a quote, which is locked until the transaction ends. Raises NotFound."""
+    columns = (tables.quotes.c.quote_id, tables.quotes.c.kind, tables.quotes.c.premium)
+    found = sa.select(*columns).where(tables.quotes.c.quote_id == quote_id)
+    row = connection.execute(found.with_for_update() if lock else found).mappings().first()
+    if row is None:
         raise _unknown(quote_id)
-    return Decimal(premium)
+    return dict(row)
 
 
 def _unknown(quote_id: str) -> NotFound:

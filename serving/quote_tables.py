@@ -84,7 +84,7 @@ overrides = _of_quote(
 replays = _of_quote(
     "quote_replays",
     sa.Column("reproduced", sa.Boolean(), nullable=False),
-    sa.Column("premium", Money(), nullable=False),
+    sa.Column("premium", Money()),
     sa.Column("score", sa.String(20), nullable=False),
     sa.Column("differences", sa.JSON(), nullable=False),
 )

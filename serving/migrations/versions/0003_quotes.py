@@ -23,7 +23,7 @@ _OF_QUOTES: dict[str, tuple[tuple[str, sa.types.TypeEngine[object], bool], ...]]
     ),
     "quote_replays": (
         ("reproduced", sa.Boolean(), False),
-        ("premium", _MONEY, False),
+        ("premium", _MONEY, True),
         ("score", sa.String(20), False),
         ("differences", sa.JSON(), False),
     ),

@@ -80,12 +80,17 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pre
 @app.callback()
 def _root(context: typer.Context) -> None:
     """Forewarn: which machine fails within 72 hours, which enterprise is heading for an accident."""
-    context.obj = {"rater": _rater}
+    context.obj = {"rater": _rater, "fitted_book": _fitted_book}
 
 
 def _rater(home: Path, rulebook: str) -> Any:
     """What a rulebook charges, for training, which imports nothing of serving."""
     return importlib.import_module("serving.rater").rater(home, rulebook)
+
+
+def _fitted_book(*tables: Any) -> Any:
+    """What a fitted tariff charges a book, policy by policy by the engine that quotes, for training likewise."""
+    return importlib.import_module("serving.underwriting.fitted").book(*tables)
 
 
 demo = typer.Typer(add_completion=False)

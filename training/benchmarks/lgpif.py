@@ -97,7 +97,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
     progress(f"read {predict}")
     other = policy_years.read(predict, asked=True)
     panel = Panel.of(tables.before(other))
-    asked, fitted = _among(panel.years, other.years), _among(panel.years, tables.years)
+    asked, fitted = among(panel.years, other.years), among(panel.years, tables.years)
     said = forecast(panel, fitted, asked, progress)
     keys = panel.years.loc[asked, KEYS]
     told = {"expected": said.expected[OWN], "p_any": said.p_any, "expected_loss": said.loss}
@@ -195,5 +195,5 @@ def _loss(panel: Panel, said: Said, rivals: dict[str, Floats], fitted: Mask, ask
     return {"loss, Gini over premium": figure(gini), "loss, actual/expected": figure(actual_over_expected)}
 
 
-def _among(years: pd.DataFrame, wanted: pd.DataFrame) -> Mask:
+def among(years: pd.DataFrame, wanted: pd.DataFrame) -> Mask:
     return np.asarray(pd.MultiIndex.from_frame(years[KEYS]).isin(pd.MultiIndex.from_frame(wanted[KEYS])))

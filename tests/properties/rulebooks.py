@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.terms import ModelSays, RelativityFacts, Terms
-from tests.serving.underwriting.told import Facts
 
 DAY, LAST = date(2026, 1, 1), date(2026, 12, 31)
 CLAUSE = "drawn"
@@ -121,9 +121,12 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     return found | {"factors": drawn[:cut], "incentives": drawn[cut:]}
 
 
-facts = st.fixed_dictionaries({"heads": _VALUES["heads"]}, optional={name: _VALUES[name] for name in GRADED}).map(
-    lambda values: Facts(**values)
-)
+def told(values: Mapping[str, Any]) -> Facts:
+    """Facts by name as they would be stated."""
+    return Facts(DAY, "CNY", {name: Fact(name, value, "drawn") for name, value in values.items()})
+
+
+facts = st.fixed_dictionaries({"heads": _VALUES["heads"]}, optional={name: _VALUES[name] for name in GRADED}).map(told)
 shares = st.integers(0, 10_000).map(lambda part: Decimal(part) / 10_000)
 
 
@@ -149,7 +152,7 @@ def says(draw: st.DrawFn) -> ModelSays | None:
 
 
 @st.composite
-def improved(draw: st.DrawFn, before: Mapping[str, Any]) -> tuple[str, Any]:
+def improved(draw: st.DrawFn, before: Facts) -> tuple[str, Any]:
     """A fact that is known and graded, and a value that is as good or better."""
     name = draw(st.sampled_from(sorted(set(before) & set(GRADED))))
     old, own = before[name].value, OWN[name]
@@ -174,3 +177,33 @@ def fair(document: dict[str, Any]) -> Rulebook:
         for kind in ("factors", "incentives")
     }
     return Rulebook.model_validate(document | kept)
+
+
+def standard(kind: FactKind) -> st.SearchStrategy[Any]:
+    """Values of a standard fact, those at which rulebooks change their mind often among them."""
+    if kind.kind == "flag":
+        return st.booleans()
+    if kind.kind == "code":
+        return st.sampled_from(kind.codes)
+    low, high = int(kind.least or 0), int(kind.most if kind.most is not None else 600)
+    whole = st.integers(low, min(high, 8)) | st.integers(low, high)
+    return (
+        whole.map(Decimal)
+        if kind.whole
+        else whole.map(Decimal) | st.integers(20 * low, 20 * high).map(lambda n: Decimal(n) / 20)
+    )
+
+
+@st.composite
+def no_worse(draw: st.DrawFn, kind: FactKind, before: Any) -> Any:
+    """A value of a standard fact that is as good as one before, or better."""
+    if kind.kind == "flag":
+        return draw(st.sampled_from(sorted({before, kind.better == "higher"})))
+    if kind.kind == "code":
+        place = kind.codes.index(before)
+        return draw(st.sampled_from(kind.codes[place:] if kind.better == "higher" else kind.codes[: place + 1]))
+    after = draw(standard(kind))
+    return max(before, after) if kind.better == "higher" else min(before, after)
+
+
+GRADED_STANDARD = {name: kind for name, kind in VOCABULARY.items() if kind.better is not None}

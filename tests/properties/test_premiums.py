@@ -4,15 +4,18 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from serving.underwriting.factors import facts_of
+from serving.underwriting.facts import VOCABULARY, Facts
 from serving.underwriting.premium import charge
-from serving.underwriting.rulebook import Rulebook
+from serving.underwriting.rulebook import Rulebook, shipped
 from serving.underwriting.rulebook_fair import findings
-from serving.underwriting.terms import ModelSays, Terms
+from serving.underwriting.terms import ModelSays, Terms, year_from
 from tests.properties import rulebooks
-from tests.serving.underwriting.told import Facts
+from tests.properties.rulebooks import DAY
 
 
 def less(says: ModelSays, share: Decimal) -> ModelSays:
@@ -22,9 +25,7 @@ def less(says: ModelSays, share: Decimal) -> ModelSays:
 
 
 def with_(facts: Facts, name: str, value: Any) -> Facts:
-    changed = Facts(**{key: one.value for key, one in facts.items()} | {name: value})
-    changed.currency = "CNY"
-    return changed
+    return rulebooks.told({key: one.value for key, one in facts.items()} | {name: value})
 
 
 @given(rulebooks.documents(), rulebooks.facts, rulebooks.policies(), rulebooks.says(), st.data())
@@ -34,7 +35,6 @@ def test_a_better_fact_never_raises_the_premium(
     """Whatever the fact, the rulebook that passes the check, and the weight of a model that sees the improvement or not."""
     assume(set(facts) & set(rulebooks.GRADED))
     rulebook = rulebooks.fair(document)
-    facts.currency = "CNY"
     name, value = data.draw(rulebooks.improved(facts))
     better = with_(facts, name, value)
     before = charge(rulebook, facts, terms, says)
@@ -60,7 +60,6 @@ def test_minimum_and_maximum_hold_whatever_the_discount(
 ) -> None:
     """The last stages before the days: nobody pays less a year than the minimum of a rulebook that has the stage."""
     assume("minimum" in document["premium"]["order"])
-    facts.currency = "CNY"
     found = charge(Rulebook.model_validate(document), facts, terms, says)
     step = document["premium"]["rounding_step"]
     assert found.annual > document["premium"]["minimum"] - step
@@ -76,7 +75,27 @@ def test_an_unfair_factor_would_be_seen() -> None:
     document = rulebooks.plain() | {"factors": [worse]}
     assert any("one" in str(finding.path) for finding in findings(Rulebook.model_validate(document)))
     terms = Terms(rulebooks.DAY, rulebooks.LAST, "CNY")
-    best, worst = (with_(Facts(heads=100), "rank", rank) for rank in ("one", "none"))
+    best, worst = (rulebooks.told({"heads": Decimal(100), "rank": rank}) for rank in ("one", "none"))
     rulebook = Rulebook.model_validate(document)
     assert charge(rulebook, best, terms, None).premium > charge(rulebook, worst, terms, None).premium
     assert rulebooks.fair(document).factors == ()
+
+
+@pytest.mark.parametrize("rulebook", shipped(), ids=lambda one: one.id)
+@given(st.data())
+def test_shipped_rulebooks_never_charge_a_better_fact_more(rulebook: Rulebook, data: st.DataObject) -> None:
+    """Over the standard facts that they ask for, any of them left out, whatever the model's weight and its floor and cap."""
+    base = rulebook.base
+    asked = [one for factor in (*rulebook.factors, *rulebook.incentives) for one in facts_of(factor) if one in VOCABULARY]
+    needed = {name for name in (base.fact, base.by, "headcount", "industry") if name in VOCABULARY}
+    drawn = {name: data.draw(rulebooks.standard(VOCABULARY[name]), name) for name in sorted({*asked, *needed})}
+    if rulebook.industries:
+        drawn["industry"] = rulebook.industries[0]
+    drawn |= {name: max(drawn[name], Decimal(1)) for name in needed & {base.fact, "headcount"}}
+    graded = sorted({*asked} & {*rulebooks.GRADED_STANDARD})
+    own = {one.name: one.least or Decimal(1) for one in rulebook.facts if one.kind == "number"}
+    facts, name = rulebooks.told(drawn | own), data.draw(st.sampled_from(graded))
+    better = with_(facts, name, data.draw(rulebooks.no_worse(VOCABULARY[name], drawn[name])))
+    terms, says = Terms(DAY, year_from(DAY), "CNY", limit_per_person=Decimal(800_000)), data.draw(rulebooks.says())
+    after = charge(rulebook, better, terms, says and less(says, data.draw(rulebooks.shares)))
+    assert after.premium <= charge(rulebook, facts, terms, says).premium

@@ -24,8 +24,11 @@ from serving.underwriting.terms import ModelSays, RelativityFacts, Terms, year_f
 
 
 def _decimal(value: object) -> object:
-    """A fitted number as it is printed: the shortest decimal that is that binary fraction."""
-    return Decimal(repr(value)) if isinstance(value, float) else value
+    """A fitted number as it is printed: the shortest decimal that is that binary fraction, whole numbers without a point."""
+    if not isinstance(value, float):
+        return value
+    found = Decimal(repr(value))
+    return found.to_integral_value() if math.isfinite(value) and found == found.to_integral_value() else found
 
 
 Number = Annotated[Decimal, BeforeValidator(_decimal)]
@@ -319,7 +322,7 @@ def book(document: Mapping[str, Any], policies: Iterable[Mapping[str, Any]], wei
 def rate(rulebook: Rulebook, policy: Insured, fitted: RelativityFacts) -> tuple[Charge, Charge]:
     """What `charge` makes of a policy: without the model, and with it. Raises BadInput as `charge` does."""
     known = {name: Fact(name, _stated(value), f"policy {policy.key}") for name, value in policy.facts.items() if _known(value)}
-    facts = Facts(known, as_of=policy.starts, currency=rulebook.currency)
+    facts = Facts(policy.starts, rulebook.currency, known)
     terms = Terms(policy.starts, year_from(policy.starts), rulebook.currency)
     number, loss = of_model(policy.expected), of_model(policy.loss)
     says = ModelSays(number, number, number, loss, loss, loss, fitted.bundle_id, relativity=fitted)
@@ -333,4 +336,6 @@ def _known(value: object) -> bool:
 def _stated(value: float | str | bool | None) -> Decimal | str | bool:
     if value is None or isinstance(value, bool | str):
         return value or False
-    return Decimal(repr(float(value)))
+    stated = _decimal(float(value))
+    assert isinstance(stated, Decimal)
+    return stated

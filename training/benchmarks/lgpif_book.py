@@ -172,7 +172,7 @@ def _judged(tables: Tables, charger: Charger, say: lgpif.Say) -> Result:
     )
     kind = np.asarray(book.columns[policy_tariff.KIND])[asked]
     judged = judge(charged, book.capped[asked], book.policy[asked], kind)
-    losses, full = float(book.capped[asked].sum()) / 1e6, float(book.loss[asked].sum()) / 1e6
+    losses, full = (float(policy_years.limited(tables, limit)[asked].sum()) / 1e6 for limit in (CAP, np.inf))
     opening = Text(
         f"Judged on {last}: {int(asked.sum())} policy-years, losses of USD {losses:.1f} million with single claims held at one "
         f"million ({full:.1f} without).",

@@ -55,7 +55,7 @@ class FaultyBook(BadInput):
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds. codes: by every word for a code, in lower case, the code; least, most: bounds of a number."""
+    """What a column holds. codes: by every word for a code, in lower case, the code; least, most, whole: of a number."""
 
     name: str
     kind: Kind
@@ -65,6 +65,7 @@ class Column:
     codes: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
     most: float | None = None
+    whole: bool = False
 
 
 def values(sheet: Sheet, place: int, column: Column, faults: Faults) -> list[Any]:
@@ -111,6 +112,8 @@ def _number(cell: Cell, column: Column) -> float:
         raise _Fault(f"{_shown(cell)} is no number", "write it plainly, such as 1250000.50, without unit or currency sign")
     if not math.isfinite(number):
         raise _Fault(f"{cell} is no number", "write a finite number")
+    if column.whole and not number.is_integer():
+        raise _Fault(f"{number:.15g} is no whole number", f"correct {column.words_en}")
     if column.least is not None and number < column.least:
         raise _Fault(f"{number:.15g} is below {column.least:.15g}", f"correct {column.words_en}")
     if column.most is not None and number > column.most:

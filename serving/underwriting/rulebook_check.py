@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from serving.underwriting import rulebook_fair, rulebook_whole
 from serving.underwriting.rulebook import Rulebook
-from serving.underwriting.rulebook_facts import VOCABULARY, Finding
+from serving.underwriting.rulebook_facts import Finding
 from serving.underwriting.rulebook_lines import Lines, lines_of
 
 _WORDS = {"missing": "missing", "extra_forbidden": "unknown key"}
@@ -44,8 +44,6 @@ def read(text: str) -> tuple[Rulebook | None, list[Fault]]:
     except ValidationError as error:
         found = [_formal(one, lines) for one in error.errors(include_url=False)]
         return None, sorted(set(found))
-    if not VOCABULARY:
-        return rulebook, []
     findings: Iterable[Finding] = [*rulebook_whole.findings(rulebook), *rulebook_fair.findings(rulebook)]
     return rulebook, sorted({Fault(lines.of(*one.path), one.what, one.mend) for one in findings})
 

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-try:
-    from serving.underwriting.facts import VOCABULARY
-except ImportError:
-    VOCABULARY = {}
+from serving.underwriting.facts import VOCABULARY
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_parts import Factor
 

@@ -5,6 +5,7 @@ needs to know where values begin, not whether they are right.
 """
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -66,8 +67,9 @@ class _Reader:
             # `[[a.b]]`: the last key's own array, not its newest table.
             array = (*self._rooted(keys[:-1]), keys[-1])
             place = self._arrays[array] = self._arrays.get(array, -1) + 1
-            self.lines.found.setdefault(array, line)
             path = (*array, place)
+        for length in range(1, len(path)):
+            self.lines.found.setdefault(path[:length], line)
         self._note(path, line)
         return path
 
@@ -97,7 +99,7 @@ class _Reader:
             quoted = self.text[self.at] in "\"'"
             match = (_STRING if quoted else _BARE).match(self.text, self.at)
             assert match is not None, "not valid TOML"
-            keys.append(match[0][1:-1] if quoted else match[0])
+            keys.append(str(tomllib.loads(f"key = {match[0]}")["key"]) if quoted else match[0])
             self.at = match.end()
             self._blank()
             if self.text[self.at] != ".":

@@ -46,7 +46,7 @@ class Clause(Part):
 class OwnFact(Part):
     """A fact that the rulebook declares beyond the standard ones; it is stated, in a facts file or a spreadsheet's column.
 
-    better: which way the fact improves (codes stand from the best to the worst, whatever `better` says).
+    better: which way the fact improves; of a code "higher" says that the later codes are better, "lower" the earlier ones.
     """
 
     name: Name
@@ -123,7 +123,9 @@ class Condition(Stretch):
 
     def met(self, value: Any) -> bool:
         """Whether a known value meets it."""
-        return bool(value == self.equals) if self.equals is not None else self.holds(value)
+        if self.equals is not None:
+            return bool(value == self.equals)
+        return isinstance(value, Decimal) and self.holds(value)
 
 
 class Case(Part):

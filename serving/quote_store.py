@@ -23,8 +23,8 @@ from serving.store import Store, usable
 from serving.underwriting.numbers import CENT
 
 Kind = Literal["quote", "what-if"]
-# What has happened to a quote so far -> the columns of the next row; what it raises leaves the store as it was.
-Make = Callable[[Policy], Mapping[str, Any]]
+# What has happened to a quote so far -> the columns of the next rows; what it raises leaves the store as it was.
+Make = Callable[[Policy], Sequence[Mapping[str, Any]]]
 MOST = Decimal(10) ** 14
 _HEAD = [column for column in tables.quotes.c if column.name not in ("text_digest", "seal", "document")]
 
@@ -114,53 +114,57 @@ class QuoteStore:
                 raise Conflict(what, where=f"quote {quote_id}", mend=mend)
             return {"by": by, "reason": reason, "before": policy.charged, "after": premium}
 
-        return Override(**self._append(tables.overrides, quote_id, made))
+        return Override(**self._append(tables.overrides, quote_id, _one(made))[0])
 
     def add_replay(self, quote_id: str, premium: Decimal | None, score: str, differences: Sequence[str]) -> Replay:
         """Keep that a quote was replayed, and what came out. Raises NotFound."""
         row = {"reproduced": not differences, "premium": premium, "score": score, "differences": list(differences)}
-        return _replay(self._append(tables.replays, quote_id, lambda _policy: row, what_ifs=True))
+        return _replay(self._append(tables.replays, quote_id, lambda _policy: [row], what_ifs=True)[0])
 
     def replays(self, quote_id: str) -> tuple[Replay, ...]:
         return tuple(map(_replay, self._rows(tables.replays, quote_id)))
 
-    def add_entry(self, quote_id: str, make: Make) -> LedgerEntry:
+    def add_entry(self, quote_id: str, make: Callable[[Policy], Mapping[str, Any]]) -> LedgerEntry:
         """Add a line to the ledger of prevention services: kind, day, amount, evidence, by; of a use also item and provider."""
-        return LedgerEntry(
-            **self._append(tables.ledger, quote_id, lambda policy: {"item": None, "provider": None, **make(policy)})
-        )
+        made = self._append(tables.ledger, quote_id, _one(lambda policy: {"item": None, "provider": None, **make(policy)}))
+        return LedgerEntry(**made[0])
 
-    def add_adjustment(self, quote_id: str, make: Make) -> StoredAdjustment:
-        """Add an adjustment: day, amount, by, document."""
-        return StoredAdjustment(**self._append(tables.adjustments, quote_id, make))
+    def add_adjustments(self, quote_id: str, make: Make) -> tuple[StoredAdjustment, ...]:
+        """Add adjustments, all of them or none: of each day, amount, by, document. Raises Conflict after the rebate."""
 
-    def add_rebate(self, quote_id: str, make: Make) -> StoredRebate:
+        def running(policy: Policy) -> Sequence[Mapping[str, Any]]:
+            _unsettled(quote_id, policy)
+            return make(policy)
+
+        return tuple(StoredAdjustment(**row) for row in self._append(tables.adjustments, quote_id, running))
+
+    def add_rebate(self, quote_id: str, make: Callable[[Policy], Mapping[str, Any]]) -> StoredRebate:
         """Add the rebate: amount, by, document. Raises Conflict where there is one."""
 
         def once(policy: Policy) -> Mapping[str, Any]:
-            if policy.rebate is not None:
-                what = f"its rebate of {policy.rebate.amount:f} was settled on {policy.rebate.at:%Y-%m-%d}"
-                raise Conflict(what, where=f"quote {quote_id}", mend=f"ask {policy.rebate.by}")
+            _unsettled(quote_id, policy)
             return make(policy)
 
-        return StoredRebate(**self._append(tables.rebates, quote_id, once))
+        return StoredRebate(**self._append(tables.rebates, quote_id, _one(once))[0])
 
     def policy(self, quote_id: str) -> Policy:
         """What happened to a quote since. Raises NotFound."""
         with usable(self.engine), self.engine.connect() as connection:
             return _policy(connection, _known(connection, quote_id, lock=False))
 
-    def _append(self, table: sa.Table, quote_id: str, make: Make, *, what_ifs: bool = False) -> dict[str, Any]:
-        """A new row after those of the quote: nobody else adds one between what `make` sees and what it makes."""
+    def _append(self, table: sa.Table, quote_id: str, make: Make, *, what_ifs: bool = False) -> list[dict[str, Any]]:
+        """New rows after those of the quote: nobody else adds one between what `make` sees and what it makes."""
         with self._writing() as connection:
             quote = _known(connection, quote_id)
             if quote["kind"] != "quote" and not what_ifs:
                 raise Conflict("a what-if charges nobody", where=f"quote {quote_id}", mend="name the quote that it starts from")
             last = sa.select(sa.func.max(table.c.number)).where(table.c.quote_id == quote_id)
-            number = (connection.execute(last).scalar_one() or 0) + 1
-            row = {"quote_id": quote_id, "number": number, "at": datetime.now(UTC), **make(_policy(connection, quote))}
-            connection.execute(sa.insert(table), row)
-        return row
+            first, now = (connection.execute(last).scalar_one() or 0) + 1, datetime.now(UTC)
+            made = enumerate(make(_policy(connection, quote)), start=first)
+            rows = [{"quote_id": quote_id, "number": number, "at": now, **row} for number, row in made]
+            if rows:
+                connection.execute(sa.insert(table), rows)
+        return rows
 
     def _rows(self, table: sa.Table, quote_id: str) -> Sequence[Any]:
         with usable(self.engine), self.engine.connect() as connection:
@@ -200,6 +204,18 @@ def told(where: str, text: str, mend: str) -> str:
 
 def _of(table: sa.Table, quote_id: str) -> sa.Select[Any]:
     return sa.select(table).where(table.c.quote_id == quote_id).order_by(table.c.number)
+
+
+def _one(make: Callable[[Policy], Mapping[str, Any]]) -> Make:
+    return lambda policy: [make(policy)]
+
+
+def _unsettled(quote_id: str, policy: Policy) -> None:
+    """Raises Conflict where the rebate was settled, which ends the policy's account."""
+    done = policy.rebate
+    if done is not None:
+        what = f"its rebate of {done.amount:f} was settled on {done.at:%Y-%m-%d} by {done.by}"
+        raise Conflict(what, where=f"quote {quote_id}", mend="a policy is settled once")
 
 
 def _policy(connection: sa.Connection, quote: Mapping[str, Any]) -> Policy:

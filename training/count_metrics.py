@@ -128,7 +128,7 @@ def gini(rows: Counted, expected: Floats) -> Statistic:
     step = np.unique(_rate(rows, expected), return_inverse=True)[1]
 
     def run(exposure: Floats, count: Floats) -> Floats:
-        x, y = exposure / exposure.sum(axis=1, keepdims=True), count / count.sum(axis=1, keepdims=True)
+        x, y = exposure / exposure.sum(axis=1, keepdims=True), _over(count, count.sum(axis=1, keepdims=True))
         height = np.cumsum(y, axis=1) - 0.5 * y
         return np.asarray(1.0 - 2.0 * (x * height).sum(axis=1))
 

@@ -158,6 +158,8 @@ def _judged(tables: Tables, charger: Charger, say: lgpif.Say) -> Result:
     if len(np.unique(book.year[fitted])) < LEAST_YEARS:
         note = f"The folder has too few years to judge on {last}: {LEAST_YEARS} before it are needed."
         return Result(NAME, [], notes=[note])
+    if not book.capped[asked].any():
+        return Result(NAME, [], notes=[f"No claim of {last} cost anything: nothing to judge by."])
     told = _told(panel, book, fitted, asked, charger, say)
     say("figures and page")
     really = panel.years["Premium"].to_numpy(np.float64)[asked]

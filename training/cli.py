@@ -79,6 +79,7 @@ def train_enterprise(
 
 @benchmark.command()
 def run_benchmark(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="SET", help="The public set, e.g. azure-pdm, backblaze.", show_default=False)],
     train_: Annotated[Path, typer.Option("--train", help="Folder of the set to train on.", show_default=False)],
     predict: Annotated[Path | None, typer.Option(help="Another folder of the same form to predict.")] = None,
@@ -103,7 +104,9 @@ def run_benchmark(
     started = time.monotonic()
     folders = hashlib.sha256(repr([str(one.resolve()) for one in (train_, predict) if one]).encode()).hexdigest()[:12]
     with checkpoint.kept(settings().checkpoints, "benchmark", name, folders):
-        result = module.run(train_, predict, out, announce())
+        # What a benchmark needs of other packages is handed in by the command line: training imports nothing of serving.
+        handed = {need: context.find_root().obj[need] for need in getattr(module, "NEEDS", ())}
+        result = module.run(train_, predict, out, announce(), **handed)
     seconds = round(time.monotonic() - started, 1)
     if json_:
         document = {

@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 @train.callback()
 def _train() -> None:
-    """Train, calibrate, judge against the rivals, report and register a model of: machine, enterprise."""
+    """Train, calibrate, judge against the rivals, report and register a model: machine, enterprise; weigh it: relativity."""
 
 
 @train.command("machine")
@@ -75,6 +75,31 @@ def train_enterprise(
     typer.echo(f"\nbundle   {outcome.bundle.manifest.bundle_id}")
     typer.echo(f"registry {outcome.registered.model} version {outcome.registered.version}, alias challenger")
     typer.echo(f"report   {outcome.report}")
+
+
+@train.command("relativity")
+def train_relativity(
+    context: typer.Context,
+    rulebook: Annotated[str, typer.Option(help="A shipped rulebook, or a TOML file.", show_default=False)],
+    snapshot: Annotated[str, typer.Option(help="Snapshot id, or the latest of enterprises.")] = "latest",
+    json_: Json = False,
+) -> None:
+    """Fit how far the champion's price score counts beside a rulebook's factors, on rows that it was not fitted on."""
+    from training.enterprise.relativity import run_relativity
+
+    home = settings().home
+    # What a rulebook charges is the command line's to say: training knows none.
+    rater = context.find_root().obj["rater"](home, rulebook)
+    found, path = run_relativity(settings(), rater, snapshot_id=snapshot, progress=announce())
+    if json_:
+        typer.echo(json.dumps(found.model_dump(mode="json") | {"path": str(path)}, ensure_ascii=False))
+        return
+    typer.echo(f"weight of the model {found.weight:.3f} [{found.weight_low:.3f}, {found.weight_high:.3f}]")
+    unit = "of insured loss per unit of the rulebook's amount"
+    typer.echo(f"level {found.level:.4g} [{found.level_low:.4g}, {found.level_high:.4g}] {unit}")
+    left = f"; {found.left_out} rows that the rulebook does not rate were left out" if found.left_out else ""
+    typer.echo(f"fitted on {found.fitted_on}{left}")
+    typer.echo(f"kept in {path}")
 
 
 @benchmark.command()

@@ -54,7 +54,7 @@ def drawn_means(loss: Floats, segment: Whole, code: Whole, overall: Floats, segm
             continue
         logs = np.log(loss[own])
         structure = fit_buhlmann_straub(segment[own], np.ones(len(logs)), logs)
-        if not _differ(np.bincount(segment[own], logs, segments), count, structure.within):
+        if not _differ(np.bincount(segment[own], logs, segments).astype(np.float64), count, structure.within):
             continue
         z = structure.credibility(count)
         total = np.bincount(segment[own], loss[own], segments)

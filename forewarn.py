@@ -35,6 +35,12 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
     "rulebook": ("serving.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
+    "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
+    "term": (
+        "serving.cli_term",
+        "term",
+        "While a policy runs: adjust its premium, keep its prevention ledger, settle its rebate.",
+    ),
     "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),
     "demo": ("forewarn", "demo", "Simulate, build, train, score, then serve."),

@@ -96,7 +96,7 @@ def _charge_rows(job: Job, packed: bytes) -> Charged:
         own = {name: told[place] for name, told in columns.items()}
         try:
             facts = facts_of(own, names, job.currency)
-            one = charge(rulebook, facts, terms_of(own, job.currency), _says(job, own))
+            one = charge(rulebook, facts, terms_of(own, job.currency), _says(job, own), ends=False)
         except UserError as error:
             found.faults[place] = str(error)
             found.premiums.append(Decimal(0))

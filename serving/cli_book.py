@@ -111,10 +111,12 @@ def rate(
     from serving import book_result
 
     how = {"starts": day_of(starts, "--starts"), "as_of": day_of(as_of, "--as-of"), "leave_out": leave_out}
+    asked = amount_of(total)
+    if keep_total and asked is not None:
+        raise BadInput("two totals to keep", where="--keep-total, --total", mend="name one of them")
     found = _rated(name, [(rulebook, bundle)], **how)[0]
-    wanted = found.charged if keep_total else amount_of(total)
-    if wanted is not None:
-        found = found.kept_to(wanted)
+    if keep_total or asked is not None:
+        found = found.kept_to(found.charged if asked is None else asked)
     if out is not None:
         book_result.write_policies(out, [found])
     if html is not None:

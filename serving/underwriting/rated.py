@@ -79,4 +79,4 @@ class Rated:
 
 def total_of(premiums: Sequence[float]) -> Decimal:
     """The sum of amounts that came as decimals of at most fifteen digits, exactly."""
-    return sum((Decimal(repr(float(one))) for one in premiums), Decimal(0))
+    return sum((Decimal(repr(float(one))) for one in premiums), Decimal("0.00"))

@@ -9,7 +9,7 @@ import json
 import tomllib
 from datetime import date
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def document_of(text: str, where: str) -> dict[str, Any]:
         raise BadInput(f"not readable as TOML: {error}", where=where, mend="correct the file") from None
 
 
-@cache
+@lru_cache(maxsize=64)
 def parse(text: str, where: str = "rulebook") -> Rulebook:
     """A rulebook from its text. Raises BadInput at the line of the first fault."""
     from serving.underwriting.rulebook_check import read
@@ -133,7 +133,7 @@ def path_of(name_or_path: str | Path) -> Path:
 def text_of(path: Path) -> str:
     """The text of a rulebook's file. Raises NotFound or BadInput."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("no such file", where=str(path), mend="name a rulebook's TOML file") from None
     except OSError as error:

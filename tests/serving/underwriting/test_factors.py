@@ -54,6 +54,8 @@ def of(name: str) -> Factor:
         ("credit", {"credit": "bad"}, "1.3", "bad"),
         ("credit", {"credit": "AA"}, "0.8", "AA"),
         ("blacklist", {"blacklisted": True}, "1.5", "true"),
+        ("services", {"services_up_to_standard": True}, "0.85", "true"),
+        ("services", {}, "1.0", "false"),
         ("headcount", {"headcount": 49}, "1.0", "below 50"),
         ("headcount", {"headcount": 50}, "0.95", "from 50 below 200"),
         ("headcount", {"headcount": 500}, "0.85", "from 500"),

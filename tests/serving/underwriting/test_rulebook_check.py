@@ -1,9 +1,12 @@
 """Faults of rulebooks: each is named at its line, with its mend, and a rulebook that has one is never loaded."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.errors import BadInput
 from serving.underwriting.rulebook import FOLDER, load, parse, shipped
@@ -159,6 +162,31 @@ def test_a_factor_that_rises_with_self_reports_is_refused_and_one_that_falls_is_
     (fault,) = check(text)
     assert "punishes reporting" in fault.what
     assert text.splitlines()[fault.line - 1].strip().startswith("{ at_least = 50")
+
+
+WORDS = sorted({word for text in TEXTS.values() for word in re.findall(r'"[^"\n]*"|[-\w.]+', text) if len(word) < 24})
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(TEXTS)), st.data())
+def test_whatever_is_cut_or_put_in_is_a_fault_at_a_line_or_none(name: str, data: st.DataObject) -> None:
+    """Never a traceback: what people write by mistake is told to them."""
+    lines = TEXTS[name].splitlines()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        words = re.findall(r'"[^"\n]*"|[-\w.]+', lines[at])
+        if not words or data.draw(st.booleans()):
+            del lines[at]
+        else:
+            lines[at] = lines[at].replace(data.draw(st.sampled_from(words)), data.draw(st.sampled_from(WORDS)), 1)
+    text = "\n".join(lines)
+    faults = check(text, date(2025, 6, 1))
+    assert all(1 <= fault.line <= len(lines) + 1 and fault.what for fault in faults)
+    if faults:
+        with pytest.raises(BadInput, match=r"book, line \d+: "):
+            parse(text, "book")
+    else:
+        assert parse(text).source == text
 
 
 def test_all_faults_are_named_at_once_in_the_order_of_their_lines() -> None:

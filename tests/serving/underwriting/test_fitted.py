@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from features.errors import BadInput
 from serving.underwriting import fitted
+from serving.underwriting.fitted_tables import tariff_of
+from serving.underwriting.fitted_text import text_of
 from serving.underwriting.rulebook_check import check
 
 DOCUMENT: dict[str, Any] = {
@@ -43,13 +45,13 @@ def policy(loss: float = 1000.0, **facts: Any) -> dict[str, Any]:
 
 
 def test_the_text_is_a_whole_cited_rulebook_without_a_fault() -> None:
-    text = fitted.text_of(fitted.tariff_of(DOCUMENT))
+    text = text_of(tariff_of(DOCUMENT))
     assert check(text) == []
     document = tomllib.loads(text)
     assert document["title_en"] == 'Towns "fitted"' and document["illustrative"] is True
     assert document["factors"][0]["levels"] == {"town": 0.9, "big city": 1.25}
     assert "town = 0.9  # 10 rows, [0.8, 1]" in text and "below = 1000000, value = 1.5" in text
-    rulebook = fitted.rulebook_of(fitted.tariff_of(DOCUMENT))
+    rulebook = fitted.rulebook_of(tariff_of(DOCUMENT))
     assert rulebook.base.clause == "fit" and {one.clause for one in rulebook.factors} == {"fit"}
     assert rulebook.clause("fit").citation == "Fit to losses of 2006-2008"
     assert rulebook.clause(rulebook.loading.clause).status == "assumed"
@@ -64,7 +66,7 @@ def test_the_engine_charges_what_the_tables_say() -> None:
     assert list(booked.without) == loaded
     withs = [float(one) * (1000 / float(one)) ** 0.5 / 0.9 for one in (first, second)]
     assert [float(one) for one in booked.premiums] == pytest.approx(withs, abs=0.0051)
-    assert booked.digest == fitted.rulebook_of(fitted.tariff_of(DOCUMENT)).digest
+    assert booked.digest == fitted.rulebook_of(tariff_of(DOCUMENT)).digest
 
 
 def test_the_model_moves_a_premium_within_floor_and_cap() -> None:
@@ -83,11 +85,11 @@ def test_more_cover_or_a_worse_record_never_costs_less(cover: float, more: float
 
 def test_tables_that_make_no_fair_rulebook_are_one_line() -> None:
     with pytest.raises(BadInput, match=r"line \d+: .*claims_a_year improves"):
-        fitted.rulebook_of(fitted.tariff_of(changed(2, values=[1.7, 1.0, 0.9])))
+        fitted.rulebook_of(tariff_of(changed(2, values=[1.7, 1.0, 0.9])))
     with pytest.raises(BadInput, match="one relativity a level is needed, 3 in all"):
-        fitted.tariff_of(changed(2, values=[1.0, 1.7]))
+        tariff_of(changed(2, values=[1.0, 1.7]))
     with pytest.raises(BadInput, match="fitted tariff, rates"):
-        fitted.tariff_of(DOCUMENT | {"rates": "dear"})
+        tariff_of(DOCUMENT | {"rates": "dear"})
     with pytest.raises(BadInput, match="'village' is outside its table"):
         fitted.book(DOCUMENT, [policy(entity="village")], WEIGHED)
     with pytest.raises(BadInput, match="lapsed on 2011-01-01"):

@@ -6,20 +6,17 @@ the premium. No step before the last is rounded.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from features.errors import BadInput
 from serving.underwriting.factors import Applied, apply, base_of
+from serving.underwriting.facts import Fact, Facts
 from serving.underwriting.numbers import CENT, MONEY
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_parts import Factor
 from serving.underwriting.stages import STAGES, Run, Step, rounded
-from serving.underwriting.terms import ModelSays, Terms, allowed
-
-if TYPE_CHECKING:
-    from serving.underwriting.facts import Facts
+from serving.underwriting.terms import AMOUNTS, ModelSays, Terms, allowed
 
 MOST = Decimal(10) ** 14
 _SIX_PLACES = Decimal("0.000001")
@@ -50,14 +47,14 @@ class Charge:
     premium_high: Decimal
 
 
-def charge(rulebook: Rulebook, facts: "Facts", terms: Terms, says: ModelSays | None, *, ends: bool = True) -> Charge:
+def charge(rulebook: Rulebook, facts: Facts, terms: Terms, says: ModelSays | None, *, ends: bool = True) -> Charge:
     """The premium of a policy. ends: whether to work out the premium at both ends of the range too.
 
     Raises BadInput where the rulebook is not in force when the policy starts, is for other industries or another currency, does
     not allow the terms, or a fact is missing that it needs or outside its tables.
     """
     _fits(rulebook, facts, terms)
-    parts = _parts(rulebook, facts)
+    parts = _parts(rulebook, with_terms(rulebook, facts, terms))
     run = _pass(Run(rulebook, terms, says, None if says is None else says.insured_loss), parts)
     premium = low = high = run.amount
     if ends and says is not None and rulebook.model is not None:
@@ -76,7 +73,7 @@ def charge(rulebook: Rulebook, facts: "Facts", terms: Terms, says: ModelSays | N
     )
 
 
-def reference(rulebook: Rulebook, facts: "Facts") -> Decimal:
+def reference(rulebook: Rulebook, facts: Facts) -> Decimal:
     """The amount a year before the model: what the model's relativity is measured against. Raises BadInput as `charge` does."""
     order = rulebook.premium.order
     until = order.index("model") if "model" in order else order.index("factors") + 1 if "factors" in order else 1
@@ -84,7 +81,14 @@ def reference(rulebook: Rulebook, facts: "Facts") -> Decimal:
     return _pass(Run(rulebook, None, None, None), _parts(rulebook, facts), stages).amount
 
 
-def _fits(rulebook: Rulebook, facts: "Facts", terms: Terms) -> None:
+def with_terms(rulebook: Rulebook, facts: Facts, terms: Terms) -> Facts:
+    """The facts with those of the terms that the rulebook declares as facts of its own: a factor may go by a limit."""
+    asked = [(one.name, getattr(terms, one.name)) for one in rulebook.facts if one.name in AMOUNTS]
+    told = {name: Fact(name, amount, "terms") for name, amount in asked if amount is not None}
+    return replace(facts, known={**facts.known, **told}) if told else facts
+
+
+def _fits(rulebook: Rulebook, facts: Facts, terms: Terms) -> None:
     if facts.currency != rulebook.currency:
         what = f"they are in {facts.currency}, rulebook {rulebook.id} is in {rulebook.currency}"
         raise BadInput(what, where="facts", mend=f"name a rulebook in {facts.currency}")
@@ -98,7 +102,7 @@ def _fits(rulebook: Rulebook, facts: "Facts", terms: Terms) -> None:
 _Parts = tuple[Applied, tuple[tuple[Factor, Applied], ...], tuple[tuple[Factor, Applied], ...]]
 
 
-def _parts(rulebook: Rulebook, facts: "Facts") -> _Parts:
+def _parts(rulebook: Rulebook, facts: Facts) -> _Parts:
     """Base, factors and incentives of the facts; only those whose stage the rulebook has."""
 
     def of(stage: str, factors: Iterable[Factor]) -> tuple[tuple[Factor, Applied], ...]:

@@ -94,7 +94,7 @@ def _model(run: Run) -> None:
     if weight is None or run.amount == 0:
         why = "no relativity is fitted for this rulebook and bundle" if weight is None else "the amount is 0"
         return run.took("model", "x", ONE, run.amount, clause.clause, why)
-    level = _level(run.rulebook, fitted)
+    level = level_of(run.rulebook, fitted)
     whole = run.rulebook.premium.pro_rata == "none"  # the amount is of the whole policy: so is the loss beside it
     loss = MONEY.multiply(run.loss, run.years) if whole else run.loss
     found = relativity(loss, level, run.amount, weight)
@@ -114,7 +114,7 @@ def relativity(loss: Decimal, level: Decimal, amount: Decimal, weight: Decimal) 
     return ratio if weight == 1 or ratio == 0 else MONEY.power(ratio, weight)
 
 
-def _level(rulebook: Rulebook, fitted: RelativityFacts | None) -> Decimal:
+def level_of(rulebook: Rulebook, fitted: RelativityFacts | None) -> Decimal:
     """Insured loss per unit of the amount: as fitted, else what the rulebook itself says that its amount should carry."""
     if fitted is not None:
         return fitted.level
@@ -142,7 +142,7 @@ def _change(run: Run) -> None:
         return
     low = None if limits.change_down is None else MONEY.multiply(expiring, ONE - limits.change_down)
     high = None if limits.change_up is None else MONEY.multiply(expiring, ONE + limits.change_up)
-    _held(run, "change", limits.clause, low, high, f"expiring premium {plain(expiring)}")
+    _held(run, "change", limits.clause, low, high)
 
 
 def _minimum(run: Run) -> None:
@@ -165,12 +165,12 @@ def _rounding(run: Run) -> None:
     run.took("rounding", "round", rule.rounding_step, rounded(run.rulebook, run.amount), rule.clause, rule.rounding_mode)
 
 
-def _held(run: Run, stage: str, clause: str, low: Decimal | None, high: Decimal | None, evidence: str = "") -> None:
+def _held(run: Run, stage: str, clause: str, low: Decimal | None, high: Decimal | None) -> None:
     """Between two amounts, of which either may be missing; no step where both are."""
-    bounds = [f"{word} {_short(one)}" for word, one in (("at least", low), ("at most", high)) if one is not None]
+    bounds = [f"{sign} {_short(one)}" for sign, one in (("≥", low), ("≤", high)) if one is not None]
     if not bounds:
         return
-    told = ", ".join([evidence, *bounds] if evidence else bounds)
+    told = ", ".join(bounds)
     if high is not None and run.amount > high:
         run.took(stage, "cap", high, high, clause, told)
     elif low is not None and run.amount < low:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from serving.underwriting.rulebook import Rulebook
 
 MOST_YEARS = 10
+AMOUNTS = ("limit_per_person", "limit_per_accident", "limit_aggregate", "deductible", "expiring_premium")
 
 
 @dataclass(frozen=True)

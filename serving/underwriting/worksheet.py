@@ -156,7 +156,8 @@ def _untagged(kind: str, value: Any) -> Decimal | str | bool | date:
 def _facts_from(document: Mapping[str, Any]) -> Facts:
     known = {one["name"]: Fact(one["name"], _untagged(one["kind"], one["value"]), one["evidence"]) for one in document["known"]}
     text = document["as_of"]
-    return Facts(known, datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text), document["currency"])
+    as_of = datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+    return Facts(as_of, document["currency"], known)
 
 
 def _terms_from(document: Mapping[str, Any]) -> Terms:

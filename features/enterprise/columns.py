@@ -129,16 +129,20 @@ def _loss_known(table: pa.Table) -> Floats:
     return (~np.isnan(number("direct_loss")(table))).astype(np.float64)
 
 
-def _larger(table: pa.Table) -> Floats:
-    """1 for an accident of more than the lightest grade, by the rule in force when it happened."""
-    day = times(table, EVENT_TIME)
-    grave = [number(name)(table) for name in ("deaths", "injuries", "direct_loss")]
-    found = np.zeros(table.num_rows)
-    *later, first = rules()
-    for rule in (first, *reversed(later)):
-        start = micros(datetime.combine(rule.effective, time(), UTC))
-        found = np.where((day >= start) | (rule is first), _mark(rule.of(*grave)), found)
-    return found
+def _graver(than: int) -> Reader:
+    """1 for an accident of a grade above this one (0: the lightest), by the rule in force when it happened."""
+
+    def read(table: pa.Table) -> Floats:
+        day = times(table, EVENT_TIME)
+        grave = [number(name)(table) for name in ("deaths", "injuries", "direct_loss")]
+        found = np.zeros(table.num_rows)
+        *later, first = rules()
+        for rule in (first, *reversed(later)):
+            start = micros(datetime.combine(rule.effective, time(), UTC))
+            found = np.where((day >= start) | (rule is first), (rule.of(*grave) > than).astype(np.float64), found)
+        return found
+
+    return read
 
 
 _EXTERNAL = is_any("found_by", "insurer", "authority", "third_party")
@@ -219,7 +223,8 @@ _COLUMNS: dict[str, dict[str, Reader]] = {
         "direct_loss": number("direct_loss"),
         "loss_known": _loss_known,
         "fatal": above(number("deaths"), 0.0),
-        "larger": _larger,
+        "larger": _graver(0),
+        "major": _graver(1),
         **{group: is_any("cause", *codes) for group, codes in CAUSE_GROUPS.items()},
     },
     "policies": {

@@ -107,6 +107,19 @@ def plus(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
     return one + other
 
 
+def less(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
+    return one - other
+
+
+def rate_change(spec: EnterpriseSpec, last: Floats, before: Floats, growth: Floats, observed: Floats) -> Floats:
+    """Accidents per worker-year of one year against the year before, less 1; missing without accidents to divide by, or with a
+    record shorter than the window. growth: exposure of the year against both years (`change`); not known: none."""
+    grown = np.where(np.isnan(growth), 0.0, growth)
+    sizes = np.where(grown < 1.0, (1.0 + grown) / (1.0 - grown), np.nan)
+    known = (before > 0.0) & (observed >= _window(spec)) & (sizes > 0.0)
+    return np.where(known, last / before / sizes - 1.0, np.nan)
+
+
 def known_or_0(spec: EnterpriseSpec, value: Floats, beside: Floats) -> Floats:
     """The value; 0 where it is missing and what stands beside it is known."""
     return np.where(np.isnan(value), 0.0 * beside, value)
@@ -160,7 +173,8 @@ FUNCTIONS: Mapping[str, Function] = {
     one.__name__: one
     for one in (
         first_of, at_least_one, carried_on, or_since, change, brought_to_a_year, credible, ratio, ratio_or_0, ratio_or_1,
-        share_of_sum_or_0, per, product, plus, exists, is_known, known_or_0, likeness, weighted_likeness, least_where,
+        share_of_sum_or_0, per, product, plus, less, rate_change, exists, is_known, known_or_0, likeness, weighted_likeness,
+        least_where,
     )
 }  # fmt: skip
 

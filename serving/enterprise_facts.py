@@ -1,0 +1,133 @@
+"""Facts of enterprises of the lake at a moment: columns for many, `Facts` for one, and the rows that a fact rests on.
+
+Columns are those of features/enterprise/facts.py under the names and kinds of the vocabulary: numbers float64, codes and texts
+string, flags bool, dates date32; null where a fact is not known.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+
+from features.clock import known_at
+from features.enterprise import build
+from features.enterprise.compute import columns_of
+from features.enterprise.facts import FEATURES, facts_catalog, specs, texts
+from features.enterprise.history import History, Published
+from features.enterprise.kernel import DAY
+from features.enterprise.schema import ENTERPRISE_TABLES
+from features.history import Ints
+from features.schema import EVENT_TIME, RECORDED_AT
+from features.view import View
+from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
+from serving.underwriting.numbers import of_model
+
+YEAR_DAYS = 365.25
+# Codes in the order of the numbers that features tell them by.
+_CODES = {"standardisation": ("none", "3", "2", "1"), "credit": ("AA", "A", "B", "C", "bad")}
+_TEXTS = ("industry", "process", "region")
+_TABLES: Mapping[str, str] = {
+    "industry": "enterprises", "process": "enterprises", "region": "enterprises", "founded": "enterprises",
+    **dict.fromkeys(("headcount", "payroll", "project_cost", "revenue", "insured_value", "hours_worked"), "exposures"),
+    **dict.fromkeys((name for name in VOCABULARY if name.startswith("accident")), "accidents"), "clean_years": "accidents",
+    "claims_3y": "claims", "incurred_3y": "claims", "standardisation": "standardisation",
+    **dict.fromkeys(("rectification_rate", "overdue_hazards", "overdue_major_hazards", "supervised_open"), "hazards"),
+    "self_reports_1y": "hazards", "credit": "credit", "blacklisted": "credit", "permits_withdrawn": "permits",
+    "violations_1y": "violations", "refused_visits_1y": "inspections", "training_coverage": "trainings",
+    "certificate_coverage": "certificates", "drills_1y": "drills", "services_1y": "services",
+    "subcontracting_depth": "subcontracting",
+}  # fmt: skip
+_SOME = 5  # rows that an evidence names
+
+
+def fact_columns(history: History, entity: Ints, as_of: Ints) -> pa.Table:
+    """The facts of observations, one row each; entity: index into `history.ids`, or -1; as_of: microseconds."""
+    found = columns_of(facts_catalog(), history, entity, as_of)
+    known: dict[str, pa.Array] = dict(texts(history, entity, as_of))
+    numbers = {name: found[feature] for name, feature in FEATURES.items()} | {
+        spec.name: found[spec.name] for spec in specs() if not spec.hidden and spec.name in VOCABULARY
+    }
+    free, record = found["accident_free_days"], found["observed_days"]
+    numbers |= {"clean_years": np.floor(free / YEAR_DAYS), "record_years": record / YEAR_DAYS}
+    for name, kind in VOCABULARY.items():
+        if name in known:
+            continue
+        if name == "founded":
+            known[name] = _founded(found["founded_days"], as_of)
+        elif name in numbers:
+            known[name] = _typed(kind, numbers[name])
+    return pa.table({name: known[name] for name in VOCABULARY if name in known})
+
+
+def facts_of(view: View, ids: Sequence[str], as_of: Ints, shared: Mapping[str, Published] | None = None) -> pa.Table:
+    """The facts of enterprises by id, one row each, each at its own moment (microseconds); null where one was not known yet."""
+    history = build.history_of(view, sorted(set(ids)), shared)
+    place = {name: at for at, name in enumerate(history.ids)}
+    entity = np.array([place.get(one, -1) for one in ids], dtype=np.int64)
+    return fact_columns(history, entity, np.asarray(as_of, dtype=np.int64))
+
+
+def facts_at(
+    columns: pa.Table, row: int, as_of: date, currency: str, names: Iterable[str] | None = None, *, evidence: str = ""
+) -> Facts:
+    """The facts of one row, those named or all; what is null is not known."""
+    wanted = columns.column_names if names is None else [name for name in names if name in columns.column_names]
+    known = {}
+    for name in wanted:
+        value = columns.column(name)[row].as_py()
+        if value is not None:
+            known[name] = Fact(name, value_of(VOCABULARY[name], value), evidence)
+    return Facts(as_of, currency, known)
+
+
+def value_of(kind: FactKind, value: float | str | bool | date) -> Value:
+    """A column's value as a rulebook has it: whole numbers exactly, others to ten significant digits."""
+    if isinstance(value, float):
+        return Decimal(int(value)) if value.is_integer() else of_model(value)
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def with_evidence(facts: Facts, view: View, enterprise_id: str, as_of: datetime) -> Facts:
+    """The same facts, each with the rows of its table that were known: how many, and the latest by id and time of recording."""
+    said: dict[str, str] = {}
+    known = {}
+    for name, fact in facts.items():
+        table = _TABLES.get(name)
+        if table is not None and table not in said:
+            said[table] = _evidence(view, table, enterprise_id, as_of)
+        known[name] = Fact(name, fact.value, said[table] if table else fact.evidence)
+    return Facts(facts.as_of, facts.currency, known)
+
+
+def _evidence(view: View, table: str, enterprise_id: str, as_of: datetime) -> str:
+    contract = ENTERPRISE_TABLES[table]
+    rows = known_at(view.read(table, machine_ids=[enterprise_id]), contract, as_of, ordered=True)
+    if not rows.num_rows:
+        return f"{table}: no rows known by {as_of:%Y-%m-%d}"
+    latest = rows.slice(max(0, rows.num_rows - _SOME)).to_pylist()[::-1]
+    own = contract.own_key[0] if contract.own_key else EVENT_TIME
+    told = [f"{_word(one[own])} of {one[EVENT_TIME]:%Y-%m-%d}, recorded {one[RECORDED_AT]:%Y-%m-%d}" for one in latest]
+    more = f" and {rows.num_rows - len(latest)} earlier" if rows.num_rows > len(latest) else ""
+    return f"{table}: {'; '.join(told)}{more}"
+
+
+def _word(value: object) -> str:
+    return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
+
+
+def _typed(kind: FactKind, values: np.ndarray) -> pa.Array:
+    missing = np.isnan(values)
+    if kind.kind == "flag":
+        return pa.array(values > 0.0, mask=missing)
+    if kind.name in _CODES:
+        codes = pa.array(_CODES[kind.name], pa.string())
+        return codes.take(pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing))
+    return pa.array(values, pa.float64(), mask=missing)
+
+
+def _founded(age_days: np.ndarray, as_of: Ints) -> pa.Array:
+    missing = np.isnan(age_days)
+    moment = as_of - np.where(missing, 0.0, age_days * DAY).astype(np.int64)
+    return pa.array(moment.astype("datetime64[us]").astype("datetime64[D]"), pa.date32(), mask=missing)

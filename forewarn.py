@@ -36,11 +36,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "rulebook": ("serving.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
     "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
-    "term": (
-        "serving.cli_term",
-        "term",
-        "While a policy runs: adjust its premium, keep its prevention ledger, settle its rebate.",
-    ),
+    "term": ("serving.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
     "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),
     "demo": ("forewarn", "demo", "Simulate, build, train, score, then serve."),

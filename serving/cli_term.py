@@ -60,9 +60,10 @@ def adjust(
         return
     lines = [
         f"from {one.day}, {one.document['days_left']} of {one.document['days']} days left: {one.amount:+f} {currency}"
-        f" ({one.document['kind']} {one.document['level']}, factor {one.document['factor']}; {one.document['citation']})"
+        f" ({one.document['kind']} {one.document['level']}, factor {one.document['factor']})"
         for one in made
     ]
+    lines += _clause(policy, made[0].document["clause"]) if made else []
     typer.echo(
         "\n".join([*lines, f"premium {premium:f} {currency}"] if lines else [f"nothing new: premium {premium:f} {currency}"])
     )
@@ -129,7 +130,7 @@ def rebate(
     found = made.document
     text = f"{made.amount:f} {policy.quote.currency}: {found['share']} of {found['received']} received ({found['level']})"
     missing = f"; not known: {', '.join(found['missing'])}" if found["missing"] else ""
-    lines = [text + missing, *([found["evidence"]] if found["evidence"] else []), found["citation"]]
+    lines = [text + missing, *([found["evidence"]] if found["evidence"] else []), *_clause(policy, found["clause"])]
     typer.echo(json.dumps(plain(vars(made)), ensure_ascii=False) if as_json else "\n".join(lines))
 
 
@@ -194,7 +195,13 @@ def _balance_text(now: "Balance", policy: "PolicyTerm") -> list[str]:
     ]
     if now.over:
         lines.append(f"over by {now.over:f}: premium was returned after it was used")
-    return [*lines, f"visits due a year: {policy.visits:f}, whatever the premium", now.citation]
+    return [*lines, f"visits due a year: {policy.visits:f}, whatever the premium", *_clause(policy, now.clause)]
+
+
+def _clause(policy: "PolicyTerm", name: str) -> list[str]:
+    """A clause of the rulebook in both languages."""
+    clause = policy.worksheet.rulebook.clause(name)
+    return [f"[{clause.citation}] {clause.text_en} {clause.text_zh}"]
 
 
 def _day(text: str | None) -> date:

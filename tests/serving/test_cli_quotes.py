@@ -1,0 +1,230 @@
+"""The verbs of stored quotes and of a policy's term: both ways of printing, a line for a mistake, nothing half written."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from features.enterprise.schema import ACCIDENTS
+from features.errors import BadInput, Conflict, NotFound, UserError
+from features.settings import settings
+from serving import cli, cli_quotes, cli_term
+from serving.policy_term import PolicyTerm
+from serving.quote_store import opened
+from serving.term_events import noticed
+from tests.serving.quoted import ENDS, STARTS, document, says
+from tests.serving.risk_world import RiskWorld, copied
+
+RUN = CliRunner()
+SIGNED = ["--evidence", "invoice 1", "--by", "陈工"]
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    url = f"sqlite:///{tmp_path}/store.db"
+    monkeypatch.setenv("FOREWARN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FOREWARN_STORE_URL", url)
+    settings.cache_clear()
+    yield url
+    settings.cache_clear()
+
+
+@pytest.fixture
+def quote_id(store: str) -> str:
+    with opened(store) as quotes:
+        return quotes.add_quote(document())
+
+
+def ran(app: typer.Typer, *arguments: str) -> str:
+    result = RUN.invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
+def told(app: typer.Typer, *arguments: str) -> Any:
+    return json.loads(ran(app, *arguments, "--json"))
+
+
+def test_quotes_are_listed_and_shown(quote_id: str) -> None:
+    [one] = told(cli_quotes.quotes, "list", "--enterprise", "e-1")
+    assert (one["quote_id"], one["premium"], one["currency"]) == (quote_id, "15200.00", "CNY")
+    assert "document" not in one
+    assert ran(cli_quotes.quotes, "list").startswith(f"{quote_id}  ")
+    assert ran(cli_quotes.quotes, "list", "--enterprise", "e-2") == "no quotes\n"
+    text = ran(cli_quotes.quotes, "show", quote_id)
+    assert "基准保费" in text and "Standardisation level" in text
+    shown = told(cli_quotes.quotes, "show", quote_id)
+    assert shown["worksheet"] == json.loads(json.dumps(document()))
+    assert shown["since"]["premium"] == "15200.00"
+
+
+def test_a_replay_is_told_and_listed(quote_id: str) -> None:
+    assert ran(cli_quotes.quotes, "replay", quote_id).splitlines() == [
+        f"{quote_id}: stored 15200.00 CNY, made again 15200.00",
+        "reproduced to the cent, it rests on no score",
+    ]
+    again = told(cli_quotes.quotes, "replay", quote_id)
+    assert (again["reproduced"], again["replayed"], again["replay"]) == (True, "15200.00", 2)
+    assert [one["number"] for one in told(cli_quotes.quotes, "show", quote_id)["replays"]] == [1, 2]
+    assert "replay 2 on " in ran(cli_quotes.quotes, "show", quote_id)
+
+
+def test_an_override_is_told_with_both_premiums(quote_id: str) -> None:
+    arguments = (quote_id, "--premium", "14000", "--by", "陈工", "--reason", "老客户")
+    assert ran(cli_quotes.quotes, "override", *arguments) == f"{quote_id}: 14000.00 instead of 15200.00, by 陈工: 老客户\n"
+    found = told(cli_quotes.quotes, "override", *arguments)
+    assert (found["number"], found["before"], found["after"]) == (2, "14000.00", "14000.00")
+    assert "override 1 on " in ran(cli_quotes.quotes, "show", quote_id)
+
+
+def test_the_ledger_is_kept_and_told(quote_id: str) -> None:
+    term = cli_term.term
+    ran(term, "ledger", quote_id, "--received", "10000", "--day", "2025-01-02", *SIGNED)
+    use = ("--used", "1500", "--item", "training", "--provider", "某公司", "--day", "2025-03-01", *SIGNED)
+    text = ran(term, "ledger", quote_id, *use)
+    assert "ledger 2 on 2025-03-01: used 1500.00 for training by 某公司 (invoice 1), entered by 陈工" in text
+    assert "used 1500.00, remaining 600.00, still due 0" in text
+    assert "不超过实收保费的21%" in text and "At most 21 %" in text
+    found = told(term, "ledger", quote_id)
+    assert [one["kind"] for one in found["entries"]] == ["received", "used"]
+    assert (found["balance"]["most"], found["balance"]["remaining"], found["visits_a_year"]) == ("2100.00", "600.00", "4")
+
+
+def test_an_adjustment_and_the_rebate_are_told(quote_id: str) -> None:
+    term = cli_term.term
+    text = ran(term, "adjust", quote_id, "--accident", "larger", "--day", "2025-07-02", *SIGNED)
+    assert text.startswith("from 2025-07-02, 183 of 365 days left: +1524.16 CNY (accident larger, factor 1.2)\n[")
+    assert text.endswith("premium 16724.16 CNY\n")
+    found = told(term, "adjust", quote_id, "--overdue", "0", "--day", "2025-07-03", *SIGNED)
+    assert (found["premium"], found["adjustments"][0]["amount"]) == ("16724.16", "0.00")
+    ran(term, "ledger", quote_id, "--received", "16000", *SIGNED)
+    settled = ran(term, "rebate", quote_id, "--fact", "accident_rate_change_1y=-0.1", *SIGNED)
+    assert settled.startswith("800.00 CNY: 0.05 of 16000.00 received (accident_rate_down)\n")
+    assert told(cli_quotes.quotes, "show", quote_id)["since"]["rebate"]["document"]["share"] == "0.05"
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "error", "said"),
+    [
+        (cli_quotes.quotes, ["show", "q_9"], NotFound, "no quote q_9; `forewarn quotes list` shows them"),
+        (cli_quotes.quotes, ["override", "ID", "--premium", "1x", "--by", "b", "--reason", "r"], BadInput, "'1x' is no amount"),
+        (cli_quotes.quotes, ["override", "ID", "--premium", "1", "--by", " ", "--reason", "r"], BadInput, "--by: blank"),
+        (cli_quotes.quotes, ["override", "ID", "--premium", "1", "--by", "b", "--reason", ""], BadInput, "--reason: blank"),
+        (cli_term.term, ["ledger", "q_9"], NotFound, "no quote q_9"),
+        (cli_term.term, ["ledger", "ID", "--received", "1", "--used", "1"], BadInput, "two lines at once"),
+        (cli_term.term, ["ledger", "ID", "--received", "1", "--by", "b"], BadInput, "--evidence: blank"),
+        (cli_term.term, ["ledger", "ID", "--received", "99999", *SIGNED], Conflict, "of a premium of 15200.00"),
+        (cli_term.term, ["ledger", "ID", "--used", "1", *SIGNED], BadInput, "--item: blank"),
+        (
+            cli_term.term,
+            ["ledger", "ID", "--used", "1", "--item", "i", "--provider", "p", *SIGNED],
+            Conflict,
+            "1.00 would pass the cap: 0.00 of 0.00 are left",
+        ),
+        (cli_term.term, ["ledger", "ID", "--received", "1", "--day", "1 May", *SIGNED], BadInput, "'1 May' is not a day"),
+        (cli_term.term, ["adjust", "ID", "--by", "b"], BadInput, "what happened is not clear"),
+        (
+            cli_term.term,
+            ["adjust", "ID", "--overdue", "1", "--as-of", "2025-02-01T00:00:00Z", "--by", "b"],
+            BadInput,
+            "not clear",
+        ),
+        (cli_term.term, ["adjust", "ID", "--accident", "bad", "--day", "2025-02-01", *SIGNED], BadInput, "no grade 'bad'"),
+        (cli_term.term, ["adjust", "ID", "--overdue", "1", "--day", "2024-02-01", *SIGNED], BadInput, "outside the term"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credit", *SIGNED], BadInput, "'credit' is no fact"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credits=A", *SIGNED], BadInput, "did you mean 'credit'"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credit=D", *SIGNED], BadInput, "no code 'D'"),
+        (cli_term.term, ["rebate", "ID", "--fact", "headcount=many", *SIGNED], BadInput, "'many' does not fit"),
+        (cli_term.term, ["rebate", "ID", "--fact", "training_coverage=1.5", *SIGNED], BadInput, "'1.5' does not fit"),
+        (cli_term.term, ["rebate", "ID", "--fact", "blacklisted=maybe", *SIGNED], BadInput, "neither true nor false"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credit=A", "--fact", "credit=B", *SIGNED], BadInput, "stated twice"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credit=A", "--by", "b"], BadInput, "--evidence: blank"),
+        (cli_term.term, ["rebate", "ID", "--fact", "credit=A", *SIGNED], Conflict, "no premium was received"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_the_quote_as_it_was(
+    quote_id: str, app: typer.Typer, arguments: list[str], error: type[UserError], said: str
+) -> None:
+    before = told(cli_quotes.quotes, "show", quote_id)
+    with pytest.raises(error) as caught:
+        RUN.invoke(app, [quote_id if one == "ID" else one for one in arguments], catch_exceptions=False)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert told(cli_quotes.quotes, "show", quote_id) == before
+
+
+def test_a_quote_is_replayed_down_to_the_score_it_rests_on(
+    store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = copied(risk_world, tmp_path / "world")
+    monkeypatch.setenv("FOREWARN_HOME", str(world.home))
+    settings.cache_clear()
+    scored = told(cli.score, "enterprise", "--top", "1", "--no-reasons")["riskiest"][0]
+    with opened(store) as quotes:
+        quote_id = quotes.add_quote(document(says=says(scored["score_id"]), enterprise_id=scored["enterprise_id"]))
+    assert told(cli_quotes.quotes, "replay", quote_id)["verdict"] == "reproduced to the cent, its score to the bit"
+    shutil.rmtree(world.home / "bundles")
+    again = told(cli_quotes.quotes, "replay", quote_id)
+    assert (again["reproduced"], again["score"]) == (True, "not made again")
+    assert "bundle" in again["score_why"]
+
+
+def test_a_score_that_comes_out_otherwise_is_a_difference(
+    store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving import risk_explain
+
+    monkeypatch.setenv("FOREWARN_HOME", str(risk_world.home))
+    settings.cache_clear()
+    scored = told(cli.score, "enterprise", "--top", "1", "--no-reasons")["riskiest"][0]
+    with opened(store) as quotes:
+        quote_id = quotes.add_quote(document(says=says(scored["score_id"])))
+    monkeypatch.setattr(risk_explain, "result_differences", lambda stored, result: ["price p was 1, is 2"])
+    found = told(cli_quotes.quotes, "replay", quote_id)
+    assert (found["reproduced"], found["score"], found["replayed"]) == (False, "differs", found["premium"])
+    assert found["differences"] == [f"score {scored['score_id']}: price p was 1, is 2"]
+
+
+def test_accidents_of_the_lake_count_from_the_day_on_which_they_became_known(
+    store: str, risk_world: RiskWorld, tmp_path: Path
+) -> None:
+    world = copied(risk_world, tmp_path / "world")
+    one = world.ids[0]
+
+    def accident(name: str, happened: datetime, days: int, deaths: float = 0.0) -> dict[str, Any]:
+        row = {"enterprise_id": one, "event_time": happened, "recorded_at": happened + timedelta(days), "accident_id": name}
+        return row | {"deaths": deaths, "injuries": 0.0}
+
+    june = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    rows = [
+        accident("before", june - timedelta(300), 1),
+        accident("in", june, 20),
+        accident("in", june, 90, deaths=4.0),
+        accident("late", june + timedelta(200), 60),
+    ]
+    world.lake.append_rows(ACCIDENTS, pa.Table.from_pylist(rows, schema=ACCIDENTS.arrow), datetime.now(UTC), "accidents")
+
+    def seen(as_of: datetime) -> list[tuple[str | None, str, str]]:
+        found = noticed(world.lake, one, as_of, STARTS, ENDS, 0, "").accidents
+        return [(each.accident_id, each.event.day.isoformat(), each.event.grade) for each in found]  # type: ignore[union-attr]
+
+    assert seen(june + timedelta(19)) == []
+    assert seen(june + timedelta(21)) == [("in", "2025-06-21", "ordinary")]
+    assert seen(june + timedelta(91)) == [("in", "2025-06-21", "larger")]
+    assert seen(june + timedelta(400)) == [("in", "2025-06-21", "larger"), ("late", "2025-12-31", "ordinary")]
+    with opened(store) as quotes:
+        policy = PolicyTerm(quotes, quotes.add_quote(document(enterprise_id=one)))
+        told_of = noticed(world.lake, one, june + timedelta(21), STARTS, ENDS, 0, "")
+        [made] = policy.notice(told_of, "陈")
+        assert made.document["evidence"].startswith("accidents: in of 2025-06-01, recorded 2025-06-21; ")
+        assert made.amount == Decimal("807.89")  # 15,200 x 194 / 365 x 0.1
+        assert policy.notice(noticed(world.lake, one, june + timedelta(91), STARTS, ENDS, 0, ""), "陈") == ()

@@ -97,8 +97,11 @@ class FittedTariff:
         return f"losses of {self.origins[0]}-{self.origins[-1]}, each year by the tariff and the model of the years before it"
 
 
-def fit(book: Book, fitted: Mask, model: Model, *, intervals: int = 100) -> FittedTariff:
-    """Fit on the rows chosen. Raises BadInput with fewer than two years: no year has one before it to weigh the model on."""
+def fit(book: Book, fitted: Mask, model: Model, *, intervals: int) -> FittedTariff:
+    """Fit on the rows chosen. intervals: refits for those of the relativities; 0 leaves them out.
+
+    Raises BadInput with fewer than two years: no year has one before it to weigh the model on.
+    """
     years = np.unique(book.year[fitted]).astype(int)
     if len(years) < 2:
         raise BadInput("a year before another is needed to weigh the model", where="training years", mend="give two or more")

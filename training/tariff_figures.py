@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.count_metrics import Counted, actual_over_expected, gini, lorenz
-from training.intervals import Interval, draw, resample
+from training.intervals import Draws, Interval, draw, resample
 from training.report_words import Text
 
 Floats = npt.NDArray[np.float64]
@@ -64,8 +64,19 @@ class Judged:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-def judge(charged: Charged, loss: Floats, policy: npt.NDArray[np.generic], segment: npt.NDArray[np.generic]) -> Judged:
-    """Ours against the others, given each policy's loss [n] and which segment it is of."""
+@dataclass(frozen=True)
+class Year:
+    """A year's policies [n]: premiums, what their claims cost, whose they are, and the segment of each."""
+
+    charged: Charged
+    loss: Floats
+    policy: npt.NDArray[np.generic]
+    segment: npt.NDArray[np.generic]
+
+
+def judge(year: Year) -> Judged:
+    """Ours against the others."""
+    charged, loss, policy, segment = year.charged, year.loss, year.policy, year.segment
     alike = Counted.of(loss, np.ones(len(loss)), policy)
     weights = resample(alike.groups, _REPLICATES, seed=0)
     every = charged.all()
@@ -95,6 +106,35 @@ def judge(charged: Charged, loss: Floats, policy: npt.NDArray[np.generic], segme
         "spread by type": {"ours": _spread(segments, "own"), "really charged": _spread(segments, "really")},
     }
     return Judged(table, gain, curves, lift, segments, [_sentence(name, gain[name]) for name in (FLAT, REALLY)], facts)
+
+
+def over_years(years: Sequence[Year]) -> dict[str, Interval]:
+    """Gain in the mean Gini of several years over each rival; a policy is drawn with all its years."""
+    names, code = np.unique(np.concatenate([one.policy for one in years]), return_inverse=True)
+    codes = np.split(code.astype(np.int64), np.cumsum([len(one.policy) for one in years])[:-1])
+    weights = resample(len(names), _REPLICATES, seed=0)
+    drawn: dict[str, list[Draws]] = {}
+    for one, group in zip(years, codes, strict=True):
+        n = len(one.loss)
+        rows = Counted(one.loss, np.ones(n), group, len(names), np.ones(n))
+        for name, premium in one.charged.all().items():
+            drawn.setdefault(name, []).append(draw(gini(rows, np.maximum(premium, 1e-9)), weights))
+    mean = {
+        name: Draws(float(np.mean([one.value for one in each])), np.mean([one.drawn for one in each], axis=0))
+        for name, each in drawn.items()
+    }
+    return {name: mean[OWN].minus(one).interval() for name, one in mean.items() if name != OWN}
+
+
+def over_years_words(years: Sequence[int], gain: Mapping[str, Interval]) -> Text:
+    """The same over the years as a sentence."""
+    told = [f"{gain[name].value:+.3f} [{gain[name].low:+.3f}, {gain[name].high:+.3f}]" for name in (FLAT, REALLY)]
+    span = ", ".join(str(year) for year in years)
+    return Text(
+        f"Mean of {span}, each by models of the years before it: gain in Gini over {WORDS[FLAT].en} {told[0]}, over what was "
+        f"{WORDS[REALLY].en} {told[1]}.",
+        f"{span}年平均（每年均用此前年度的模型），基尼系数之差：较{WORDS[FLAT].zh} {told[0]}，较{WORDS[REALLY].zh} {told[1]}。",
+    )
 
 
 def _sentence(rival: str, gain: Interval) -> Text:

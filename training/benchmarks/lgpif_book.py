@@ -29,12 +29,13 @@ from training.policy_losses import LIMIT
 from training.policy_tariff import Book, FittedTariff
 from training.policy_years import KEYS, Tables
 from training.report_words import Text
-from training.tariff_figures import Charged, judge
+from training.tariff_figures import Charged, Year, judge, over_years, over_years_words
 
 NAME = "lgpif-book"
 NEEDS = ("fitted_book",)
 CAP = 1e6
 LEAST_YEARS = 2
+INTERVALS = 100  # refits on resampled policies, for the intervals of relativities
 NOTES = (
     Text(
         "A premium rests on what is known when the year begins, rating data of the year and claims of the years before it; "
@@ -130,14 +131,16 @@ def _book(tables: Tables) -> tuple[lgpif.Panel, Book]:
     return panel, Book(columns, panel.periods.period, years["PolicyNum"].to_numpy(np.int64), rows.loss, panel.limited, capped)
 
 
-def _told(panel: lgpif.Panel, book: Book, fitted: Mask, asked: Mask, charger: Charger, say: lgpif.Say) -> Told:
+def _told(
+    panel: lgpif.Panel, book: Book, fitted: Mask, asked: Mask, charger: Charger, say: lgpif.Say, *, intervals: int = INTERVALS
+) -> Told:
     """Tariff, weight and model of the rows fitted, and the rows asked rated by them."""
 
     def model(before: Mask, now: Mask) -> Floats:
         return lgpif.forecast(panel, before, now, say).loss
 
     say("tariff, and the model's weight beside it on rolling origins")
-    found = policy_tariff.fit(book, fitted, model)
+    found = policy_tariff.fit(book, fitted, model, intervals=intervals)
     said = lgpif.forecast(panel, fitted, asked, say)
     years = book.year[asked].astype(int)
     say(f"rate {int(asked.sum())} policy-years")
@@ -161,7 +164,24 @@ def _judged(tables: Tables, charger: Charger, say: lgpif.Say) -> Result:
     if not book.capped[asked].any():
         return Result(NAME, [], notes=[f"No claim of {last} cost anything: nothing to judge by."])
     told = _told(panel, book, fitted, asked, charger, say)
+    year = _year(panel, book, asked, fitted, told)
     say("figures and page")
+    judged = judge(year)
+    sentences = [_opening(tables, asked, last), *judged.verdict]
+    facts = _facts(told) | judged.facts
+    if earlier := _earlier(panel, book, last, charger, say):
+        gain = over_years([*earlier.values(), year])
+        sentences.append(over_years_words([*earlier, last], gain))
+        facts["gain in mean Gini over years"] = gain
+    rulebook = _written(told)
+    page = tariff_page.Page(last, told.fitted, judged, told.booked.digest, str(rulebook), sentences, NOTES)
+    path = tariff_page.write(page, settings().reports / f"{NAME}.html")
+    notes = [one.en for one in (*sentences, *NOTES)]
+    return Result(NAME, judged.table, report=path, notes=notes, facts=facts | {"rulebook file": str(rulebook)})
+
+
+def _year(panel: lgpif.Panel, book: Book, asked: Mask, fitted: Mask, told: Told) -> Year:
+    """The rows asked with all premiums to be compared."""
     really = panel.years["Premium"].to_numpy(np.float64)[asked]
     cover = np.asarray(book.columns[policy_tariff.COVER], dtype=np.float64)
     rate = float(book.capped[fitted].sum() / cover[fitted].sum())
@@ -173,19 +193,28 @@ def _judged(tables: Tables, charger: Charger, say: lgpif.Say) -> Result:
         model=told.said.loss,
     )
     kind = np.asarray(book.columns[policy_tariff.KIND])[asked]
-    judged = judge(charged, book.capped[asked], book.policy[asked], kind)
+    return Year(charged, book.capped[asked], book.policy[asked], kind)
+
+
+def _earlier(panel: lgpif.Panel, book: Book, last: int, charger: Charger, say: lgpif.Say) -> dict[int, Year]:
+    """The same of years before the last one that have enough years before them and had a loss."""
+    found = {}
+    for year in np.unique(book.year[book.year < last])[LEAST_YEARS:].astype(int).tolist():
+        fitted, asked = book.year < year, book.year == year
+        if book.capped[asked].any():
+            found[year] = _year(panel, book, asked, fitted, _told(panel, book, fitted, asked, charger, say, intervals=0))
+    return found
+
+
+def _opening(tables: Tables, asked: Mask, year: int) -> Text:
+    """What the figures are of."""
     losses, full = (float(policy_years.limited(tables, limit)[asked].sum()) / 1e6 for limit in (CAP, np.inf))
-    opening = Text(
-        f"Judged on {last}: {int(asked.sum())} policy-years, losses of USD {losses:.1f} million with single claims held at one "
-        f"million ({full:.1f} without).",
-        f"以{last}年评判：{int(asked.sum())}个保单年度，单次赔款以100万美元为限的赔款合计{losses:.1f}百万美元（不设限为{full:.1f}百万）。",
+    rows = int(asked.sum())
+    return Text(
+        f"Judged on {year}: {rows} policy-years, losses of USD {losses:.1f} million with single claims held at one million "
+        f"({full:.1f} without).",
+        f"以{year}年评判：{rows}个保单年度，单次赔款以100万美元为限的赔款合计{losses:.1f}百万美元（不设限为{full:.1f}百万）。",
     )
-    rulebook = _written(told)
-    page = tariff_page.Page(last, told.fitted, judged, told.booked.digest, str(rulebook), [opening, *judged.verdict], NOTES)
-    path = tariff_page.write(page, settings().reports / f"{NAME}.html")
-    notes = [one.en for one in (opening, *judged.verdict, *NOTES)]
-    facts = _facts(told) | judged.facts | {"rulebook file": str(rulebook)}
-    return Result(NAME, judged.table, report=path, notes=notes, facts=facts)
 
 
 def _facts(told: Told) -> dict[str, object]:

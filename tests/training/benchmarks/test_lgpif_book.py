@@ -19,7 +19,7 @@ from training import policy_tariff
 from training.benchmarks import lgpif, lgpif_book
 from training.experience import ExperienceConfig
 from training.intervals import Interval
-from training.tariff_figures import Charged, judge
+from training.tariff_figures import Charged, Year, judge, over_years
 
 LATER = range(2010, 2012)
 
@@ -29,7 +29,7 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lgpif, "CONFIG", ExperienceConfig(penalties=(10.0,), free=FEW, based=FEW))
         plain = policy_tariff.fit
-        patch.setattr(policy_tariff, "fit", lambda *given: plain(*given, intervals=5))
+        patch.setattr(policy_tariff, "fit", lambda *given, intervals: plain(*given, intervals=min(intervals, 5)))
         patch.setenv("FOREWARN_HOME", str(tmp_path_factory.mktemp("home")))
         settings.cache_clear()
         yield
@@ -98,6 +98,7 @@ def test_the_judged_year_has_paired_gains_and_a_page(folder: Path) -> None:
     assert next(iter(rows)) == "fitted rulebook with model" and {"really charged", "cover x rate"} < set(rows)
     assert all(isinstance(row["gain of ours"], Interval) for row in result.table[1:])
     assert result.notes[0].startswith("Judged on 2009: 80 policy-years")
+    assert "Mean of 2008, 2009, each by models of the years before it" in result.notes[3]
     assert result.report is not None
     page = result.report.read_text(encoding="utf-8")
     assert "Double lift" in page and "双重提升图" in page and page.count("<svg") == 8
@@ -114,10 +115,13 @@ def test_a_year_without_losses_has_nothing_to_judge_by(folder: Path, tmp_path: P
 def test_figures_by_hand() -> None:
     loss = np.array([0.0, 0.0, 0.0, 4.0])
     right, wrong = np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 3.0, 2.0, 1.0])
-    found = judge(Charged(right, right, wrong, np.ones(4), right), loss, np.arange(4), np.array(["a", "a", "b", "b"]))
+    year = Year(Charged(right, right, wrong, np.ones(4), right), loss, np.arange(4), np.array(["a", "a", "b", "b"]))
+    found = judge(year)
     gini = {name: one.value for name, one in found.facts["Gini"].items()}  # type: ignore[attr-defined]
     assert gini["fitted rulebook with model"] == pytest.approx(0.75)  # all losses are the highest premium's
     assert gini["really charged"] == pytest.approx(-0.75) and gini["cover x rate"] == pytest.approx(0.0)
+    swapped = Year(Charged(wrong, wrong, wrong, np.ones(4), right), loss, np.arange(4), year.segment)
+    assert over_years([year, swapped])["really charged"].value == pytest.approx(0.75)  # 0 where both premiums are the same
     assert {one.name: one.own.value for one in found.segments} == {"a": 0.0, "b": pytest.approx(4 / 2.8)}
 
 

@@ -26,7 +26,7 @@ def drawn_shares(count: Floats, kind: Sequence[bool]) -> Floats:
     number, like = count.sum(axis=1), np.asarray(kind)
     found = np.zeros(count.shape)
     for at in range(1, count.shape[1]):
-        base = np.full(len(count), _trace(count)[at])
+        base = np.full(len(count), traced(count.sum(axis=0))[at])
         for one in np.unique(like):
             own = like == one
             base[own] *= (_KIND_WORTH + count[own, at].sum()) / (_KIND_WORTH + float(number[own] @ base[own]))
@@ -73,7 +73,8 @@ def _differ(total: Floats, count: Floats, within: float) -> bool:
     return bool(apart > within * float(chi2.ppf(0.95, known.sum() - 1)))
 
 
-def _trace(count: Floats) -> Floats:
-    """Overall shares [classes]; a class that never came keeps a trace of half an accident over all classes."""
-    total = count.sum(axis=0)
-    return np.asarray((total + 0.5 / len(total)) / (total.sum() + 0.5))
+def traced(count: Floats) -> Floats:
+    """Shares [classes] of classes that came so often [classes], graver ones later. A trace of half an accident is shared out,
+    to each class a fifth of what the one below has: one that never came is rare, and the rarer the graver."""
+    trace = 0.2 ** np.arange(len(count))
+    return np.asarray((count + 0.5 * trace / trace.sum()) / (count.sum() + 0.5))

@@ -1,10 +1,9 @@
-"""What an accident costs: distribution by family, mean by features or by grade, and what of it lies under a limit.
+"""What an accident costs: distribution by family, mean by features or by class of accident.
 
-Expected loss = expected number x mean loss. The part of it that an insurer pays follows from the limited expected value
-E[min(X, limit)] (Klugman, Panjer & Willmot 2012, Loss Models, appendix A).
+Expected loss = expected number x mean loss. What an insurer pays of it under limits is the matter of underwriting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.errors import BadInput
 from training.frequency import CountRows
 from training.glm import PENALTIES, Glm, Term, fit_glm
+from training.loss_credibility import drawn_means, drawn_shares, traced
 
 Floats = npt.NDArray[np.float64]
 _SHAPES = (1e-2, 1e4)
@@ -31,27 +31,6 @@ class LossDistribution(BaseModel):
 
     family: Literal["gamma", "lognormal"]
     shape: float = Field(gt=0)
-
-    def limited(self, mean: Floats, limit: Floats | float) -> Floats:
-        """E[min(X, limit)] [n]; an infinite limit gives the mean."""
-        from scipy import special
-
-        mean = np.asarray(mean, dtype=np.float64)
-        at = np.maximum(np.asarray(limit, dtype=np.float64), 0.0) / mean
-        with np.errstate(invalid="ignore"):
-            if self.family == "gamma":
-                below = special.gammainc(self.shape + 1.0, self.shape * at)
-                above = special.gammaincc(self.shape, self.shape * at)
-            else:
-                z = (np.log(np.maximum(at, 1e-300)) + self.shape**2 / 2) / self.shape
-                below, above = special.ndtr(z - self.shape), special.ndtr(-z)
-            found = mean * (below + np.where(above > 0, at * above, 0.0))
-        return np.asarray(np.where(np.isinf(at), mean, found))
-
-    def layer(self, mean: Floats, deductible: Floats | float = 0.0, limit: Floats | float = np.inf) -> Floats:
-        """E[what is paid] [n]: what lies above the deductible, at most `limit` of it, per accident."""
-        least = np.asarray(deductible, dtype=np.float64)
-        return np.asarray(self.limited(mean, least + limit) - self.limited(mean, least))
 
     def log_density(self, loss: Floats, mean: Floats) -> Floats:
         """Log density [n] of losses > 0."""
@@ -122,7 +101,8 @@ def fit_mean(rows: CountRows, terms: Sequence[Term], penalties: Sequence[float] 
 
 
 class GradeSeverity(BaseModel):
-    """Losses by grade of accident: how often each comes in a segment (an industry), what it costs on average, its spread.
+    """Losses by grade of accident, or a finer class: how often each comes in a segment (an industry), what it costs on average,
+    its spread.
 
     shares, means: by segment, in the order of `grades`; segments that were not seen have the overall ones.
     """
@@ -147,33 +127,26 @@ class GradeSeverity(BaseModel):
         shares, means = self.by_grade(segment)
         return np.asarray((shares * means).sum(axis=1))
 
-    def layer(self, segment: Sequence[str], deductible: Floats | float = 0.0, limit: Floats | float = np.inf) -> Floats:
-        """Mean paid loss of an accident [n] above a deductible and under a limit, grade by grade."""
-        shares, means = self.by_grade(segment)
-        paid = [one.layer(mean, deductible, limit) for one, mean in zip(self.distributions, means.T, strict=True)]
-        return np.asarray((shares * np.stack(paid, axis=1)).sum(axis=1))
-
     @classmethod
     def fit(
-        cls, loss: Floats, grade: Sequence[str], segment: Sequence[str], grades: Sequence[str], *, prior: float = 20.0
+        cls, loss: Floats, grade: Sequence[str], segment: Sequence[str], grades: Sequence[str], alike: Collection[str] = ()
     ) -> Self:
-        """From accidents with losses > 0 [n]. prior: how many accidents the overall shares and means are worth in a segment
-        (Buhlmann & Gisler 2005, section 2.4). A grade that never came keeps a trace of half an accident over all grades, and
-        ten times the mean of the grade below it: much where losses are few (the mean loss is 1.2 times theirs at a hundred
-        losses, 1.03 at three hundred), next to nothing at thousands.
+        """From accidents with losses > 0 [n]. alike: segments of one kind, the others being of another; a segment's shares are
+        drawn to those of its kind, its means to the overall ones (training.loss_credibility). A grade that never came keeps a
+        trace, and ten times the mean of the grade below it: where none came but of the lightest of five, the mean loss is 1.12
+        times theirs at a hundred losses, 1.04 at three hundred.
         """
         checked(loss)
         code = np.array([list(grades).index(one) for one in grade])
         count = np.bincount(code, minlength=len(grades)).astype(float)
         total = np.bincount(code, loss, minlength=len(grades)).astype(float)
-        overall = (count + 0.5 / len(grades)) / (count.sum() + 0.5)
+        overall = traced(count)
         means = _filled(count, total)
         names, place = np.unique(np.asarray(segment, dtype=str), return_inverse=True)
         cell = place * len(grades) + code
-        own_count = np.bincount(cell, minlength=len(names) * len(grades)).reshape(len(names), -1)
-        own_total = np.bincount(cell, loss, minlength=len(names) * len(grades)).reshape(len(names), -1)
-        shares = (own_count + prior * overall) / (own_count.sum(axis=1, keepdims=True) + prior)
-        mixed = (own_total + prior * means) / (own_count + prior)
+        own_count = np.bincount(cell, minlength=len(names) * len(grades)).reshape(len(names), -1).astype(float)
+        shares = drawn_shares(own_count, [name in alike for name in names.tolist()])
+        mixed = drawn_means(loss, place, code, means, len(names))
         at = mixed[place, code]
         spread = [
             fit_distribution(loss[code == one], at[code == one]) if count[one] > 1 else None for one in range(len(grades))

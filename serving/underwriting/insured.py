@@ -28,8 +28,8 @@ class LossLaw:
 
     share [n, c] or [c]: chance of each class.  mean [n, c] or [c]: mean loss.  family [c]: position in FAMILIES.
     shape [c]: of a gamma distribution its shape, of a log-normal one the deviation of the logarithm.
-    persons [c, k]: chance that 0, 1, .. k-1 persons are harmed.  covered_share ([n] or one): part of a loss that insurance covers.
-    costly: share of accidents that cost anything.  cap [c]: most that a loss can be, with `mean` that before the cap; None: no cap.
+    persons [c, k]: chance that 0, 1, .. k-1 persons are harmed.  covered_share ([n] or one): part of a loss that insurance
+    covers.  costly: share of accidents that cost anything.  cap [c]: most that a loss can be, `mean` being that before the cap.
     """
 
     share: Floats
@@ -77,8 +77,8 @@ def insured_losses(
     """What is expected to be paid [n] of a year with so many accidents expected [n].
 
     size: shape of the negative binomial number, so that its variance is expected + expected^2 / size; infinite: Poisson.
-    Limits and deductible: one or [n], in the currency of the losses; an infinite limit is none, and so is NaN. Without a limit per
-    person it does not matter how many are harmed; with one an accident that harms nobody is paid nothing. What an aggregate
+    Limits and deductible: one or [n], in the currency of the losses; an infinite limit is none, and so is NaN. Without a limit
+    per person it does not matter how many are harmed; with one an accident that harms nobody is paid nothing. What an aggregate
     limit takes off is exact to about 1e-5 of the result. Raises ValueError on negative amounts and rows that do not fit.
     """
     return reckoned_losses(
@@ -111,12 +111,10 @@ def reckoned_losses(
     if not (np.isfinite(count).all() and (count >= 0).all() and (shape > 0).all() and (terms >= 0).all()):
         raise ValueError("an expected number, a shape, a limit or a deductible is negative or not known")
     cap = np.full(len(law.family), np.inf) if law.cap is None else law.cap
+    spread, persons, most = (np.ascontiguousarray(one, dtype=np.float64) for one in (law.shape, law.persons, cap))
+    family = np.ascontiguousarray(law.family, dtype=np.int64)
     out, reckoned = np.empty(len(count)), np.empty(len(count), dtype=np.bool_)
-    run = partial(
-        kernel.years, count, shape, share, mean, *(np.ascontiguousarray(one, dtype=np.float64) for one in (law.shape,)),
-        np.ascontiguousarray(law.family, dtype=np.int64), *(np.ascontiguousarray(one, dtype=np.float64) for one in (law.persons, cap)),
-        covered, terms,
-    )  # fmt: skip
+    run = partial(kernel.years, count, shape, share, mean, spread, family, persons, most, covered, terms)
     _in_parts(run, out, reckoned, threads)
     return out, reckoned
 

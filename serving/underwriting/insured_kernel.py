@@ -173,7 +173,7 @@ def within(count, size, severity, last, width, aggregate, weighted, sums):  # ty
     sums, weighted: room for the chances of S and of severity[j] x j. They are kept relative to a factor, so that no number of
     accidents is too many.
     """
-    cells = int(math.ceil(aggregate / width))
+    cells = math.ceil(aggregate / width)
     if size == np.inf:
         a, b, log_none = 0.0, count, -count * (1.0 - severity[0])
     else:
@@ -223,7 +223,7 @@ def one_year(count, size, law, more, terms, room):  # type: ignore[no-untyped-de
     if excess_bound(count, size, paid, most, aggregate, enough) <= enough:
         return mean, False
     width = width_of(law, aggregate)
-    last = int(math.ceil(most / width))
+    last = math.ceil(most / width)
     # Each payment is spread over the two ends of its cell so that its mean is kept (Gerber 1982).
     before, here = 0.0, 0.0
     for j in range(last + 1):

@@ -27,7 +27,7 @@ from training.enterprise.model import FREE, SIGNED, Models, Risk, ScoreFacts, Wh
 from training.enterprise.parts import EXPOSURE, RECORD, Floats, Matrix
 from training.enterprise.sequence_model import NETWORK_FILE, SEQUENCE_FILE, SequenceLayout, sequence_model
 from training.enterprise.sequence_words import UNHEARD
-from training.enterprise.severity import Severity
+from training.enterprise.severity import LossArrays, Severity
 from training.frequency import Boosted
 from training.manifest import MANIFEST, canonical, seal_of, sha256
 from training.report_words import Text
@@ -205,6 +205,21 @@ class RiskBundle:
         """What one accident costs on average [n], in the enterprise's currency; times an expected number, the expected loss."""
         self._check(x)
         return self.severity.mean(x, self.names)
+
+    def loss_law(self, x: Matrix) -> LossArrays:
+        """What an accident costs and whom it harms, of rows [n, features]: the arguments of underwriting's law of losses.
+
+        Raises BadInput in a bundle that was made before limits were reckoned with.
+        """
+        self._check(x)
+        return self.severity.law(x, self.names)
+
+    def count_size(self, which: Which, x: Matrix, expected: Floats) -> Floats:
+        """Shape [n] of the negative binomial number of accidents of a year of which a score expects so many [n] of rows: its
+        variance is expected + expected^2 / shape."""
+        self._check(x)
+        exposure, past = _sizes(x, self.names)
+        return self.models.scores[which].unlike.size(expected / exposure * past)
 
     def contributions(self, which: Which, x: Matrix, *, horizon: int = 2, threads: int = 1) -> Floats:
         """[n, features]: what each feature adds to the log of the expected number within a horizon (0, 1, 2)."""

@@ -32,6 +32,7 @@ class Past:
     """A snapshot's observations and features, with what its lake knows of accidents and exposures, as it knew them when.
 
     currencies, regions: of enterprises, by id; one that is not there has the usual currency, and no region that is known.
+    claims, policies: what the lake holds of them; None: not read.
     """
 
     snapshot: Snapshot
@@ -42,6 +43,8 @@ class Past:
     known_until: int
     currencies: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, str] = field(default_factory=dict)
+    claims: pa.Table | None = None
+    policies: pa.Table | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot, lake: Lake) -> "Past":
@@ -58,7 +61,10 @@ class Past:
         roll.learn(enterprises)
         told = zip(enterprises.column(ENTERPRISE).to_pylist(), enterprises.column("region").to_pylist(), strict=True)
         regions = {one: region for one, region in told if region}
-        return cls(snapshot, snapshot.observations(), matrix, accidents, exposures, known, roll.currency, regions)
+        return cls(
+            snapshot, snapshot.observations(), matrix, accidents, exposures, known, roll.currency, regions,
+            view.read("claims"), view.read("policies"),
+        )  # fmt: skip
 
     @cached_property
     def as_of(self) -> Micros:

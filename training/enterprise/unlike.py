@@ -28,6 +28,10 @@ class Unlike(BaseModel):
         """Variance left [n] after records over which so many accidents were to be expected [n]."""
         return np.asarray(self.variance / (1.0 + self.variance * np.maximum(record, 0.0)))
 
+    def size(self, record: Floats) -> Floats:
+        """Shape [n] of the negative binomial number after such records: one over the variance left."""
+        return np.asarray(1.0 / np.maximum(self.left(record), _LEAST))
+
     def p_any(self, expected: Floats, record: Floats) -> Floats:
         """Chance of at least one accident [n, k] where so many are expected [n, k], after records [n]."""
         left = np.maximum(self.left(record), _LEAST)[:, None]

@@ -103,8 +103,24 @@ def test_losses_are_what_accidents_cost(bundle: RiskBundle, past: Past) -> None:
     mean = np.mean(past.accidents.column("direct_loss").to_numpy())
     found = bundle.loss(past.x[::50])
     assert 0.5 * mean < found.mean() < 2.0 * mean
-    limited = bundle.severity.layer(past.x[::50], bundle.names, 0.0, mean)
-    assert (limited < found).all()
+    law = bundle.loss_law(past.x[::50])
+    np.testing.assert_allclose(law["costly"] * (law["share"] * law["mean"]).sum(axis=1), found)
+    np.testing.assert_allclose(law["persons"].sum(axis=1), 1.0)
+
+
+def test_the_spread_of_numbers_is_that_of_the_chance_of_any(bundle: RiskBundle, past: Past) -> None:
+    risk = bundle.risk("price", past.x[::50], ranges=False)
+    size = bundle.count_size("price", past.x[::50], risk.expected[:, 2])
+    np.testing.assert_allclose(1.0 - (1.0 + risk.expected[:, 2] / size) ** -size, risk.p[:, 2], rtol=1e-9)
+
+
+def test_a_bundle_from_before_limits_loads_and_says_so(bundle: RiskBundle, past: Past) -> None:
+    document = json.loads(bundle.severity.model_dump_json())
+    del document["persons"], document["covered_share"]
+    older = RiskBundle(bundle.manifest, bundle.models, Severity.model_validate(document))
+    assert (older.loss(past.x[:3]) == bundle.loss(past.x[:3])).all()
+    with pytest.raises(BadInput, match="train and promote enterprises again"):
+        older.loss_law(past.x[:3])
 
 
 def test_both_scores_asked_together_are_those_asked_alone(bundle: RiskBundle, past: Past) -> None:

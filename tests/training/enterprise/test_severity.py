@@ -51,4 +51,4 @@ def test_limits_in_yuan_grade_no_loss_in_another_currency(past: Past, learned: L
     heavy = with_column(past, "direct_loss", [1.2e7] * past.accidents.num_rows)
     dollars = replace(heavy, currencies=dict.fromkeys(past.ids.tolist(), "USD"))
     shares = [Severity.fit(one, learned.cuts.test_from).graded.overall_shares for one in (heavy, dollars)]
-    assert shares[0][0] < 0.01 < shares[0][1] and shares[1][0] > 0.98
+    assert shares[0][0] < 0.01 and shares[0][2] > 0.98 and shares[1][0] > 0.98

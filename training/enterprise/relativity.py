@@ -35,7 +35,7 @@ from training.enterprise.bundle import RiskBundle
 from training.enterprise.evaluation import over_followed
 from training.enterprise.model import Risk
 from training.enterprise.parts import DAYS, Floats, Matrix
-from training.enterprise.relativity_document import Relativity, keep
+from training.enterprise.relativity_document import Rated, Relativity, keep
 from training.enterprise.rows import SHORTEST, Past, moment
 from training.intervals import Interval, percentile, resample
 
@@ -46,13 +46,6 @@ _STEPS = 25
 _LEAST_SPREAD = 1e-3  # of log(R / P): two amounts that always agree leave nothing to weigh
 
 
-class Rated(NamedTuple):
-    """Of each row the rulebook's amount a year before the model (NaN: it does not rate the row) and the insured loss a year."""
-
-    amount: Floats
-    insured: Floats
-
-
 class Rater(Protocol):
     """A rulebook as training is given it; what it is made of is nothing that training knows.
 
@@ -60,16 +53,17 @@ class Rater(Protocol):
     `view`, whose features are x [n, f] and of which the bundle's price score says `risk`.
     """
 
-    name: str
-    version: str
-    digest: str
-    floor: float
-    cap: float
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def floor(self) -> float: ...
+    @property
+    def cap(self) -> float: ...
     def rate(self, observations: pa.Table, view: View, bundle: RiskBundle, x: Matrix, risk: Risk) -> Rated: ...
-
-
-RaterOf = Callable[[Path, str], Rater]  # of a home and the rulebook's name or file
 
 
 class Fit(NamedTuple):

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from features.documents import write_json
@@ -11,6 +13,14 @@ from features.errors import BadInput
 from training.manifest import seal_of
 
 FOLDER = "relativities"
+Floats = npt.NDArray[np.float64]
+
+
+class Rated(NamedTuple):
+    """Of each row the rulebook's amount a year before the model (NaN: it does not rate the row) and the insured loss a year."""
+
+    amount: Floats
+    insured: Floats
 
 
 class Relativity(BaseModel):

@@ -76,6 +76,7 @@ FAULTS = [
     (ZHONGSHAN, CASE, '    { name = "all", value = 0.95 },\n' + CASE, "takes everybody"),
     (ZHONGSHAN, 'name = "credit"', 'name = "standardisation"', "a second factor"),
     (ZHONGSHAN, '"fishery"]\nvisits = 12', '"mining"]\nvisits = 12', "'mining' is named twice"),
+    (HENAN, "{ at_least = 0.95, value", "{ at_least = 0.95, below = 1, value", "gap: nothing beyond"),
     # uncited
     (ZHONGSHAN, '[base]\nclause = "assumed"', '[base]', "uncited: it names no clause"),
     (ZHONGSHAN, CLAUSE, 'clause = "calculater"', "uncited: no clause 'calculater' (did you mean 'calculator'?)"),
@@ -187,6 +188,11 @@ def test_whatever_is_cut_or_put_in_is_a_fault_at_a_line_or_none(name: str, data:
             parse(text, "book")
     else:
         assert parse(text).source == text
+
+
+def test_bands_need_not_reach_beyond_what_a_fact_can_be() -> None:
+    ends = TEXTS[HENAN].replace("{ at_least = 0.95, value", "{ at_least = 0.95, up_to = 1, value")
+    assert check(ends.replace("{ below = 0.8,", "{ at_least = 0, below = 0.8,")) == []
 
 
 def test_all_faults_are_named_at_once_in_the_order_of_their_lines() -> None:

@@ -43,11 +43,15 @@ def write_json(path: Path, document: Any) -> None:
 def write_text(path: Path, text: str) -> Path:
     """The same of any text. Processes may write the same file at once: each has a draft of its own, and one of them stays."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return draft.replace(path)
+    except OSError:  # a full disk, or a folder of that name
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def validated(model: type[Model], document: Any, where: str, mend: str) -> Model:

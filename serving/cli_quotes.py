@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,13 +40,29 @@ def list_(
 
 
 @quotes.command()
-def show(quote_id: QuoteId, as_json: AsJson = False) -> None:
+def show(
+    quote_id: QuoteId,
+    html: Annotated[Path | None, typer.Option(help="Write the worksheet's page, in English and Chinese, to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """A quote's worksheet as it was quoted, and what happened to it since."""
+    from features.documents import write_text
     from serving.quote_store import opened
-    from serving.quote_words import head_document, head_text, plain, replayed_text, since_document, since_text, steps_text
+    from serving.quote_words import (
+        head_document,
+        head_text,
+        page_of,
+        plain,
+        replayed_text,
+        since_document,
+        since_text,
+        steps_text,
+    )
 
     with opened(settings().store) as store:
         quote, policy, replays = store.quote(quote_id), store.policy(quote_id), store.replays(quote_id)
+    if html is not None:
+        write_text(html, page_of(quote, policy))
     if as_json:
         document = {
             **head_document(quote),

@@ -159,9 +159,9 @@ def _noticed(policy: "PolicyTerm", as_of: str) -> Any:
 def _facts_at(policy: "PolicyTerm", at: datetime) -> "Facts":
     """The facts of the policy's enterprise in the lake. Raises BadInput of a prospect, NotFound."""
     from features.lake import Lake
-    from serving.enterprise_facts import facts_of
+    from serving.term_facts import of_lake
 
-    return facts_of(Lake.open(settings().lake), _enterprise(policy), at)
+    return of_lake(Lake.open(settings().lake), _enterprise(policy), at, policy.quote.currency)
 
 
 def _enterprise(policy: "PolicyTerm") -> str:

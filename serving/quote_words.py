@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from serving.quote_rows import Policy, QuoteHead, StoredQuote
+from serving.underwriting.worksheet import Worksheet
+from serving.underwriting.worksheet_page import Signed, page
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -72,3 +74,10 @@ def steps_text(quote: StoredQuote) -> Iterator[str]:
 def replayed_text(reproduced: bool, score: str) -> str:
     """How a replay went."""
     return ("reproduced" if reproduced else "not reproduced") + ("" if score == "none" else f", score {score}")
+
+
+def page_of(quote: StoredQuote, policy: Policy) -> str:
+    """The worksheet's page as it was quoted, with the overrides since."""
+    signed = [Signed(one.after, one.by, one.reason, one.at) for one in policy.overrides]
+    about: dict[str, Any] = {"quote_id": quote.quote_id, "quoted_at": quote.quoted_at, "parent": quote.parent}
+    return page(Worksheet.from_document(quote.document), **about, overrides=signed)

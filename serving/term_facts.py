@@ -1,10 +1,16 @@
-"""Facts that somebody states on the command line, each as FACT=VALUE, in the kinds that the rulebook's facts have."""
+"""Facts for what happens to a policy: read of the lake at a moment, or stated as FACT=VALUE in the kinds of the rulebook."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
-from features.errors import BadInput
+import numpy as np
+
+from features.clock import known_at, micros
+from features.enterprise.schema import ENTERPRISES
+from features.errors import BadInput, NotFound
+from features.lake import Lake
+from serving.enterprise_facts import facts_at, facts_of, with_evidence
 from serving.underwriting.facts import Fact, Facts, Value
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_facts import Kind, kinds_of, nearest
@@ -50,3 +56,14 @@ def _number(kind: Kind, number: Decimal) -> Decimal:
     if not number.is_finite() or (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{number} is not within {low} and {high}")
     return number
+
+
+def of_lake(lake: Lake, enterprise_id: str, at: datetime, currency: str) -> Facts:
+    """The facts of an enterprise of the lake as known at a moment, with the rows that they rest on. Raises NotFound."""
+    view = lake.at()
+    rows = view.read(ENTERPRISES.name, machine_ids=[enterprise_id])
+    if not known_at(rows, ENTERPRISES, at, ordered=True).num_rows:
+        what, mend = f"not known to the lake at {at.isoformat()}", "choose a later moment or import its enterprises row"
+        raise NotFound(what, where=f"enterprise {enterprise_id}", mend=mend)
+    columns = facts_of(view, [enterprise_id], np.array([micros(at)], dtype=np.int64))
+    return with_evidence(facts_at(columns, 0, at, currency), view, enterprise_id, at)

@@ -20,9 +20,15 @@ def facts(as_of: date = date(2024, 12, 20), **values: Value) -> Facts:
 
 
 def worksheet(
-    says: ModelSays | None = None, *, enterprise_id: str | None = "e-1", rulebook: str = "henan-example", **values: Value
+    says: ModelSays | None = None,
+    *,
+    enterprise_id: str | None = "e-1",
+    rulebook: str = "henan-example",
+    starts: date = STARTS,
+    ends: date = ENDS,
+    **values: Value,
 ) -> Worksheet:
-    terms = Terms(STARTS, ENDS, "CNY", limit_per_person=Decimal(400_000))
+    terms = Terms(starts, ends, "CNY", limit_per_person=Decimal(400_000))
     return Worksheet.make(load(rulebook), facts(**values), terms, says, enterprise_id=enterprise_id, name="食品厂")
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,17 @@ def test_quotes_are_listed_and_shown(quote_id: str) -> None:
     shown = told(cli_quotes.quotes, "show", quote_id)
     assert shown["worksheet"] == json.loads(json.dumps(document()))
     assert shown["since"]["premium"] == "15200.00"
+
+
+def test_the_page_of_a_quote_is_written_whole_or_not_at_all(quote_id: str, tmp_path: Path) -> None:
+    ran(cli_quotes.quotes, "override", quote_id, "--premium", "14000", "--by", "陈工", "--reason", "老客户")
+    ran(cli_quotes.quotes, "show", quote_id, "--html", str(tmp_path / "quote.html"))
+    page = (tmp_path / "quote.html").read_text(encoding="utf-8")
+    assert quote_id in page and "老客户" in page and "基准保费" in page
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        ran(cli_quotes.quotes, "show", quote_id, "--html", str(tmp_path / "folder"))
+    assert sorted(one.name for one in tmp_path.iterdir() if not one.name.startswith("store")) == ["folder", "quote.html"]
 
 
 def test_a_replay_is_told_and_listed(quote_id: str) -> None:
@@ -228,3 +239,51 @@ def test_accidents_of_the_lake_count_from_the_day_on_which_they_became_known(
         assert made.document["evidence"].startswith("accidents: in of 2025-06-01, recorded 2025-06-21; ")
         assert made.amount == Decimal("807.89")  # 15,200 x 194 / 365 x 0.1
         assert policy.notice(noticed(world.lake, one, june + timedelta(91), STARTS, ENDS, 0, ""), "陈") == ()
+
+
+def test_what_happened_is_read_of_the_lake_as_of_a_moment(
+    store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREWARN_HOME", str(risk_world.home))
+    settings.cache_clear()
+    accidents, enterprises = (risk_world.lake.read(name).to_pylist() for name in ("accidents", "enterprises"))
+    there = {row["enterprise_id"] for row in enterprises if row["recorded_at"] < datetime(2024, 3, 1, tzinfo=UTC)}
+    hurt = [row["enterprise_id"] for row in accidents if row["enterprise_id"] in there]
+    year = {"starts": date(2024, 3, 1), "ends": date(2024, 8, 31)}
+    term, middle, after = cli_term.term, "2024-08-01T00:00:00Z", "2024-09-01T00:00:00Z"
+    kinds: set[str] = set()
+    for one in [*dict.fromkeys(hurt)][:2]:
+        with opened(store) as quotes:
+            quote_id = quotes.add_quote(document(enterprise_id=one, **year))
+        made = told(term, "adjust", quote_id, "--as-of", middle, "--by", "陈")["adjustments"]
+        kinds |= {each["document"]["kind"] for each in made}
+        until = datetime(2024, 8, 1, tzinfo=UTC)
+        known = {
+            row["accident_id"]
+            for row in accidents
+            if row["enterprise_id"] == one
+            and datetime(2024, 3, 1, tzinfo=UTC) <= row["event_time"]
+            and max(row["recorded_at"], row["event_time"]) <= until
+        }
+        assert {each["document"]["accident_id"] for each in made} - {None} == known
+        assert told(term, "adjust", quote_id, "--as-of", middle, "--by", "陈")["adjustments"] == []
+        ran(term, "ledger", quote_id, "--received", "7000", *SIGNED)
+        with pytest.raises(Conflict, match="the policy runs until 2024-08-31"):
+            ran(term, "rebate", quote_id, "--as-of", middle, "--by", "陈")
+        settled = told(term, "rebate", quote_id, "--by", "陈")
+        assert settled["document"]["as_of"] == after.replace("Z", "+00:00")
+        assert settled["amount"] in ("0.00", "350.00")
+    assert kinds == {"accident", "overdue"}
+
+
+@pytest.mark.parametrize("enterprise", [None, "e-unknown"])
+def test_whom_the_lake_does_not_know_is_said(
+    store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch, enterprise: str | None
+) -> None:
+    monkeypatch.setenv("FOREWARN_HOME", str(risk_world.home))
+    settings.cache_clear()
+    with opened(store) as quotes:
+        quote_id = quotes.add_quote(document(enterprise_id=enterprise))
+    said = "quoted for a prospect" if enterprise is None else "enterprise e-unknown: not known to the lake at"
+    with pytest.raises(UserError, match=said):
+        ran(cli_term.term, "adjust", quote_id, "--as-of", "2025-03-01T00:00:00Z", "--by", "陈")

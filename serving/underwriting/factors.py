@@ -207,10 +207,21 @@ def _modification(rule: Ncci, facts: KnownFacts, where: str) -> Decimal:
     expected = _expected(rule, facts, where)
     primary = MONEY.multiply(expected, rule.primary)
     excess = expected - primary
-    same = MONEY.multiply(excess, ONE - rule.weight) + rule.ballast
-    actual = _number(facts, rule.actual_primary, where) + MONEY.multiply(rule.weight, _number(facts, rule.actual_excess, where))
-    below = primary + same + MONEY.multiply(rule.weight, excess)
+    weight, ballast = _by_size(rule.weight, expected, where), _by_size(rule.ballast, expected, where)
+    same = MONEY.multiply(excess, ONE - weight) + ballast
+    actual = _number(facts, rule.actual_primary, where) + MONEY.multiply(weight, _number(facts, rule.actual_excess, where))
+    below = primary + same + MONEY.multiply(weight, excess)
     return ONE if below == 0 else MONEY.divide(actual + same, below)
+
+
+def _by_size(value: Decimal | tuple[Band, ...], expected: Decimal, where: str) -> Decimal:
+    """A number, or that of the band of expected losses."""
+    if isinstance(value, Decimal):
+        return value
+    band = band_of(value, expected)
+    if band is None:
+        raise outside("expected losses", f"{expected:f}", where, (one.level for one in value))
+    return band.value
 
 
 def _expected(rule: Credibility | Ncci, facts: KnownFacts, where: str) -> Decimal:

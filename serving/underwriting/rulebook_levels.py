@@ -79,6 +79,12 @@ def _formula(rule: Linear | Credibility | Ncci, kinds: Mapping[str, Kind], place
     for key in ("actual", "actual_primary", "actual_excess"):
         if hasattr(rule, key):
             yield from _fact(getattr(rule, key), kinds, "number", (*place, key))
+    for key in ("weight", "ballast"):
+        bands = getattr(rule, key, None)
+        if isinstance(bands, tuple):
+            yield from banded(bands, Kind("number", least=Decimal(0)), (*place, key))
+    if isinstance(rule, Ncci) and isinstance(rule.weight, tuple) and any(band.value > 1 for band in rule.weight):
+        yield Finding((*place, "weight"), "a weight above 1", "a weight is a share, 0 to 1")
 
 
 def cased(cases: Sequence[Case], kinds: Mapping[str, Kind], place: Place) -> Iterator[Finding]:

@@ -183,8 +183,9 @@ class Ncci(Part):
     """NCCI's experience modification: (Ap + C(1-A) + G + A F) / (E + C(1-A) + G + A C).
 
     Ap, F: actual primary and actual excess losses; E, C: expected primary and expected excess losses; A: the weight of excess
-    losses; G: the ballast. primary: the share of expected losses that is primary (the bureau's D-ratio). National Council on
-    Compensation Insurance, Experience Rating Plan Manual; explained in its "ABCs of Experience Rating".
+    losses; G: the ballast. primary: the share of expected losses that is primary (the bureau's D-ratio). Weight and ballast are
+    one number each, or by bands of the expected losses, as the bureau's tables are. National Council on Compensation Insurance,
+    Experience Rating Plan Manual; explained in its "ABCs of Experience Rating".
     """
 
     formula: Literal["ncci"]
@@ -192,8 +193,8 @@ class Ncci(Part):
     actual_excess: Name
     expected: Expected
     primary: Share
-    weight: Share
-    ballast: Annotated[Number, Field(ge=0)]
+    weight: Share | tuple[Band, ...]
+    ballast: Annotated[Number, Field(ge=0)] | tuple[Band, ...]
     floor: Positive
     cap: Positive
 

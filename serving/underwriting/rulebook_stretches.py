@@ -12,6 +12,9 @@ def banded(bands: Sequence[Band], kind: Kind, place: Place) -> Iterator[Finding]
 
     The bands must reach from the least value that the fact can have to the most.
     """
+    if not bands:
+        yield Finding(place, "incomplete: no bands", "add them")
+        return
     for number, band in enumerate(bands):
         if not _holds_any(band):
             yield Finding((*place, number), f"the band '{band.bounds}' holds no number", "correct its bounds")

@@ -71,8 +71,12 @@ def _formula(rule: Credibility | Ncci) -> str:
     expected = f"{rule.expected.fact} x {plain(rule.expected.rate)} x {plain(rule.expected.years)} years"
     if isinstance(rule, Credibility):
         return f"Buhlmann-Straub: ({rule.actual} + k) / (expected + k), expected = {expected}, k = {plain(rule.k)}"
-    shares = f"primary share {plain(rule.primary)}, weight {plain(rule.weight)}, ballast {plain(rule.ballast)}"
+    shares = f"primary share {plain(rule.primary)}, weight {_by_size(rule.weight)}, ballast {_by_size(rule.ballast)}"
     return f"NCCI modification of {rule.actual_primary} and {rule.actual_excess}; expected = {expected}; {shares}"
+
+
+def _by_size(value: Decimal | tuple[Band, ...]) -> str:
+    return plain(value) if isinstance(value, Decimal) else f"by expected ({_bands(value)})"
 
 
 def _rest(one: Rulebook) -> Iterator[str]:

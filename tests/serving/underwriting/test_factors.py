@@ -196,6 +196,16 @@ def test_nccis_modification_by_hand() -> None:
     assert value(factor(kind="rule", rule=NCCI | {"ballast": 0}), primary_losses=1, excess_losses=0, payroll=0) == 1
 
 
+def test_nccis_weight_and_ballast_go_by_the_expected_losses() -> None:
+    weights = [{"below": 100_000, "value": 0.05}, {"at_least": 100_000, "value": 0.1}]
+    ballasts = [{"up_to": 120_000, "value": 20_000}, {"above": 120_000, "value": 30_000}]
+    one, sized = factor(kind="rule", rule=NCCI), factor(kind="rule", rule=NCCI | {"weight": weights, "ballast": ballasts})
+    losses = {"primary_losses": 30_000, "excess_losses": 50_000}
+    assert value(sized, **losses, payroll=2_000_000) == value(one, **losses, payroll=2_000_000)
+    # E = 60,000: (30,000 + 36,000 x 0.95 + 20,000 + 2,500) / (24,000 + 34,200 + 20,000 + 1,800) = 86,700 / 80,000.
+    assert value(sized, **losses, payroll=1_000_000) == Decimal("1.08375")
+
+
 CREDIBILITY = {
     "formula": "credibility",
     "actual": "incurred_3y",

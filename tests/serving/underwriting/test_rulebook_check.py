@@ -195,6 +195,55 @@ def test_bands_need_not_reach_beyond_what_a_fact_can_be() -> None:
     assert check(ends.replace("{ below = 0.8,", "{ at_least = 0, below = 0.8,")) == []
 
 
+NCCI = """[[facts]]
+name = "primary_losses"
+kind = "number"
+words_en = "primary losses of three years"
+words_zh = "三年初级损失"
+better = "lower"
+
+[[factors]]
+name = "experience"
+words_en = "Experience modification"
+words_zh = "经验费率调整"
+clause = "assumed"
+kind = "rule"
+missing = "neutral"
+[factors.rule]
+formula = "ncci"
+actual_primary = "primary_losses"
+actual_excess = "incurred_3y"
+expected = { fact = "payroll", rate = 0.01 }
+primary = 0.4
+weight = [{ below = 100_000, value = 0.05 }, { at_least = 100_000, value = 0.1 }]
+ballast = 20_000
+floor = 0.6
+cap = 1.6
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("rate = 0.01", "rate = 0.01", None),
+        ("at_least = 100_000", "at_least = 200_000", "gap: nothing between the bands 'below 100000' and 'from 200000'"),
+        ("value = 0.1 }", "value = 1.1 }", "a weight above 1"),
+        ("weight = [{ below = 100_000, value = 0.05 }, { at_least = 100_000, value = 0.1 }]", "weight = []", "no bands"),
+        ("ballast = 20_000", "ballast = -1", "greater than or equal to 0"),
+        ('"payroll"', '"pay roll"', "match pattern"),
+        ('actual_primary = "primary_losses"', 'actual_primary = "losses"', "no fact 'losses'"),
+        ('actual_excess = "incurred_3y"', 'actual_excess = "clean_years"', "clean_years improves"),
+        ('better = "lower"', 'better = "higher"', "primary_losses improves"),
+        ("floor = 0.6", "floor = 2", "the floor 2 is above the cap 1.6"),
+    ],
+)
+def test_a_rulebook_may_state_nccis_modification(old: str, new: str, words: str | None) -> None:
+    assert old in NCCI
+    text = TEXTS[HENAN].replace("[[factors]]", NCCI.replace(old, new, 1) + "\n[[factors]]", 1)
+    found = [fault.what for fault in check(text)]
+    assert any(words in one for one in found) if words else not found, found
+
+
 def test_all_faults_are_named_at_once_in_the_order_of_their_lines() -> None:
     text = TEXTS[ZHONGSHAN].replace("commission = 0.05", "commission = 0.07").replace("AA = 0.8", "AA = 0.95")
     found = check(text.replace(BANDS, BANDS.replace("50,", "60,")))

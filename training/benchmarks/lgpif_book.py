@@ -52,9 +52,10 @@ NOTES = (
         "基尼系数：按保费（而非费率）由低到高排列保单，每单计一；赔款以单次100万美元为限；为曲线与对角线之间面积的两倍。",
     ),
     Text(
-        "How far claims are limited in the fit, and that the model takes half of its loss from the amount itself, was compared "
-        "on rolling origins from 2007 on, 2009 among them: its figures flatter a little, those of later folders do not.",
-        "拟合中的赔款限额以及模型的赔款合成方式，是在2007年起的滚动起点上比较后确定的，2009年也在其中：该年的数字略偏乐观，以后年度不受影响。",
+        "How far claims are limited in the fit, and how the model's loss is made up, was compared on folds of policies of 2006 "
+        "to 2008 and on rolling origins from 2007 on, 2009 among them: it flatters a little, later folders do not.",
+        "拟合中的赔款限额以及模型的赔款合成方式，是在2006-2008年的保单分折和2007年起的滚动起点上比较后确定的，2009年也在其中："
+        "该年的数字略偏乐观，以后年度不受影响。",
     ),
     Text("Intervals are of 95 %, over policies; gains are paired.", "区间为95%，以保单为单位重抽样；差值为配对比较。"),
 )

@@ -4,32 +4,31 @@ import numpy as np
 
 from features.enterprise import schema
 from features.simulator.enterprise_accidents import Accidents
+from features.simulator.enterprise_cover import POLICY_DAYS, cover, due
 from features.simulator.enterprise_life import Life
 from features.simulator.enterprise_roll import Draw, Roll, stream
 from features.simulator.enterprise_rows import Columns, Frame, numbered, one, stacked, table
 from features.simulator.enterprise_tables import Told
 
-_POLICY_DAYS = 365
-
 
 def policies(roll: Roll, life: Life, frame: Frame, days: int) -> Told:
     """Each enterprise is covered from its start on, a year at a time; the premium knows industry and size, not the risk."""
-    law, rng = roll.world.money, stream(roll.seed, Draw.MONEY)
+    law, terms, rng = roll.world.money, cover(roll), stream(roll.seed, Draw.MONEY)
+    rng.random(roll.size)  # what decides the limits
     rate = roll.of_industry([industry.rate / 1000.0 for industry in roll.world.industries])
-    per_person = np.array(law.limit_per_person)[(rng.random(roll.size) * len(law.limit_per_person)).astype(np.int64)]
     blocks, events, everyone = [], [], np.arange(roll.size)
-    for nth in range(days // _POLICY_DAYS + 1):
-        start = roll.joins + nth * _POLICY_DAYS
+    for nth in range(days // POLICY_DAYS + 1):
+        start = roll.joins + nth * POLICY_DAYS
         workers = life.workers[np.minimum(start.astype(np.int64), len(life.workers) - 1), everyone]
         blur = np.exp(law.premium_spread * rng.standard_normal(roll.size))
         block: Columns = {
-            "ends": frame.at(start + _POLICY_DAYS),
+            "ends": frame.at(start + POLICY_DAYS),
             "premium": np.round(workers * rate * law.loss_per_accident * law.premium_loading * blur, -2),
             "currency": one("CNY", roll.size),
-            "limit_per_person": per_person,
-            "limit_per_accident": per_person * law.persons_per_accident,
-            "limit_aggregate": per_person * law.persons_per_accident * law.accidents_per_aggregate,
-            "deductible": np.full(roll.size, law.deductible),
+            "limit_per_person": terms.per_person,
+            "limit_per_accident": terms.per_accident,
+            "limit_aggregate": terms.aggregate,
+            "deductible": terms.deductible,
             "headcount": np.round(workers),
         }
         blocks.append(block)
@@ -40,13 +39,12 @@ def policies(roll: Roll, life: Life, frame: Frame, days: int) -> Told:
 
 
 def claims(roll: Roll, found: Accidents, frame: Frame) -> Told:
-    """A claim for each accident above the deductible, valued again and again until it is closed."""
+    """A claim for each accident of which the policy in force pays something, valued again and again until it is closed."""
     law, count = roll.world.money, len(found.at)
     draws = stream(roll.seed, Draw.CLAIMS).random((count, 2))
     blur = stream(roll.seed, Draw.CLAIMS, 2).standard_normal((count, len(law.valued_after_days)))
-    limit = max(law.limit_per_person) * law.persons_per_accident
-    due = np.minimum(found.loss * law.insured_share, limit) - law.deductible
-    chosen = np.flatnonzero(due > 0)
+    amount = due(roll, found)
+    chosen = np.flatnonzero(amount > 0)
     opened = found.known[chosen] + 1 + 20 * draws[chosen, 0]
     ids = [f"claim-{number:07d}" for number in range(1, len(chosen) + 1)]
     names = [f"accident-{number:07d}" for number in range(1, count + 1)]
@@ -60,8 +58,8 @@ def claims(roll: Roll, found: Accidents, frame: Frame) -> Told:
             "claim_id": (ids, np.arange(len(chosen))),
             "valued_at": frame.at(when),
             "accident_id": (names, chosen),
-            "paid": np.round(due[chosen] * paid, -1),
-            "reserved": np.round(due[chosen] * open_share * guess, -1),
+            "paid": np.round(amount[chosen] * paid, -1),
+            "reserved": np.round(amount[chosen] * open_share * guess, -1),
             "currency": one("CNY", len(chosen)),
             "status": (("open", "closed"), np.full(len(chosen), int(paid >= 1.0))),
         })  # fmt: skip

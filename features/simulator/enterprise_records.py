@@ -71,7 +71,8 @@ class Standing(Strict):
 class Money(Strict):
     """premium: workers x industry rate x loss_per_accident x loading, blurred.
 
-    Claims: the share paid at each valuation, of what is insured; reserves are guesses at the rest, the better the older.
+    insured_share: of a loss, before limits (enterprise_cover). limit_per_person: one of these by lot; the others are multiples.
+    Claims: the share paid at each valuation, of what is covered; reserves are guesses at the rest, the better the older.
     """
 
     loss_per_accident: float = Field(gt=0)

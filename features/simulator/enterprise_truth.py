@@ -12,6 +12,8 @@ number of accidents over the coming h days given that, over all futures of cultu
 
 Nothing of the future path is in it. `path_h` is the same sum along the path that was taken: an observer who knows the future.
 Both count accidents that come to be recorded. Grades are those of State Council order 493 by deaths and loss.
+`expected_insured_365` is what an insurer is expected to pay of the coming 365 days under the terms of the policy in force, as
+if they were one policy year (enterprise_cover): limits per person, per accident and of the year, deductible, insured share.
 """
 
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from features.errors import NotFound
 from features.schema import ENTERPRISE, TEXT, TIME
 from features.simulator import enterprise_life as law_of
 from features.simulator.chance import Ints
+from features.simulator.enterprise_cover import Insured
 from features.simulator.enterprise_life import AFTER_DAYS, USUAL_SIZE, YEAR, Life
 from features.simulator.enterprise_machines import SPANS, Machinery
 from features.simulator.enterprise_roll import Roll
@@ -126,7 +129,7 @@ def tables(
 ) -> Iterator[pa.Table]:
     """Truth rows, moment by moment. begin: microseconds of the first day; ids: of the enterprises, in order."""
     shares, losses = class_shares(roll), class_losses(roll)
-    each = (shares * losses).sum(axis=1)
+    each, insured = (shares * losses).sum(axis=1), Insured(roll, shares)
     grades = np.stack([shares[:, 0] + shares[:, 1], *shares.T[2:]])
     paths = [np.concatenate([np.zeros((1, roll.size)), np.cumsum(part, axis=0)]) for part in daily(roll, life, made)]
     culture = life.culture(roll)
@@ -137,6 +140,7 @@ def tables(
         columns = {f"expected_{h}": total[h] for h in HORIZONS}
         columns |= {f"expected_365_{grade}": total[365] * grades[at] for at, grade in enumerate(GRADES)}
         columns |= {f"expected_loss_{h}": total[h] * each for h in HORIZONS}
+        columns |= {"expected_insured_365": insured.expected(total[365])}
         columns |= {f"{name}_{h}": part[:h].sum(axis=0) for name, part in parts.items() for h in (30, 365)}
         columns |= {f"path_{h}": sum(path[day + h] - path[day] for path in paths) for h in HORIZONS}
         columns |= {"culture": culture[day], "workers": life.workers[day]}

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
     "rulebook": ("serving.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
+    "quote": ("serving.cli_quote", "quote", "A premium from a rulebook, with its worksheet: of the lake or a prospect."),
     "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
     "term": ("serving.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
     "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),

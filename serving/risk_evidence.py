@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import known_at, micros
@@ -57,25 +58,32 @@ class Knowledge:
         """What a score leaves behind so that its features can be made again."""
         return lake_evidence(self.lake_id, self.versions)
 
+    def versions_of(self, enterprise_id: str, as_of: datetime) -> pa.Table:
+        """The versions of an enterprise that were known, the latest last. Raises NotFound where there is none."""
+        where = f"enterprise {enterprise_id}"
+        rows = self.view.read(ENTERPRISES.name, machine_ids=[enterprise_id])
+        if not rows.num_rows:
+            raise NotFound("not in the lake", where=where, mend="import its row in the enterprises table first")
+        known = known_at(rows, ENTERPRISES, as_of, ordered=True)
+        if not known.num_rows:
+            what, mend = f"was not known at {as_of.isoformat()}", "choose a later moment or import its enterprises row"
+            raise NotFound(what, where=where, mend=mend)
+        return known
+
     def features(self, wanted: Catalog, enterprise_id: str, as_of: datetime, *, consent: bool = True) -> Vectors:
         """The features float32[features] of one enterprise.
 
         Raises NotFound if the lake does not know it, or did not by `as_of`; Withheld, unless `consent` is off, if it had not
         consented to being scored.
         """
-        where = f"enterprise {enterprise_id}"
+        self.versions_of(enterprise_id, as_of)
         history = build.history_of(self.view, [enterprise_id], self.shared)
-        if enterprise_id not in history.ids:
-            raise NotFound("not in the lake", where=where, mend="import its row in the enterprises table first")
-        rows = self.view.read(ENTERPRISES.name, machine_ids=[enterprise_id])
-        if not known_at(rows, ENTERPRISES, as_of, ordered=True).num_rows:
-            what, mend = f"was not known at {as_of.isoformat()}", "choose a later moment or import its enterprises row"
-            raise NotFound(what, where=where, mend=mend)
         if consent:
             said = self.view.read("consents", machine_ids=[enterprise_id])
             if not consented(said, [enterprise_id], as_of, "score")[0]:
+                what = f"has not consented to being scored at {as_of.isoformat()}"
                 mend = "ask for its consent (table consents, purpose score)"
-                raise Withheld(f"has not consented to being scored at {as_of.isoformat()}", where=where, mend=mend)
+                raise Withheld(what, where=f"enterprise {enterprise_id}", mend=mend)
         moment = np.array([micros(as_of)], dtype=np.int64)
         return np.ascontiguousarray(compute(wanted, history, np.zeros(1, dtype=np.int64), moment)[0])
 

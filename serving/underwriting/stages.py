@@ -167,10 +167,10 @@ def _rounding(run: Run) -> None:
 
 def _held(run: Run, stage: str, clause: str, low: Decimal | None, high: Decimal | None) -> None:
     """Between two amounts, of which either may be missing; no step where both are."""
-    bounds = [f"{sign} {_short(one)}" for sign, one in (("≥", low), ("≤", high)) if one is not None]
+    bounds = [f"{sign} {MONEY.quantize(one, CENT):,f}" for sign, one in (("≥", low), ("≤", high)) if one is not None]
     if not bounds:
         return
-    told = ", ".join(bounds)
+    told = "; ".join(bounds)
     if high is not None and run.amount > high:
         run.took(stage, "cap", high, high, clause, told)
     elif low is not None and run.amount < low:

@@ -68,3 +68,4 @@ RELATIVITY = Words(
     "（预期赔款 {loss} ÷（{level} × {amount}））的 {weight} 次方，限于 {floor} 至 {cap}",
 )
 FLAGS = {True: Words("yes", "是"), False: Words("no", "否")}
+REST = Words("Rounding and what cannot be told apart", "取整及无法分解部分")

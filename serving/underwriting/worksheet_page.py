@@ -130,10 +130,10 @@ def _line(worksheet: Worksheet, step: Step) -> Mapping[str, Any]:
     rulebook = worksheet.rulebook
     names = step.fact.split(", ") if step.fact else []
     used = [(fact_words(rulebook, name), shown(worksheet.facts.value(name))) for name in names]
-    return {"step": step, "stage": words.STAGES[step.stage], "used": used, "said": _said(worksheet, step), "does": _does(step)}
+    return {"step": step, "stage": words.STAGES[step.stage], "used": used, "said": _said(worksheet, step), "does": does(step)}
 
 
-def _does(step: Step) -> str:
+def does(step: Step) -> str:
     """What is done with the amount, in signs."""
     if step.operation == "x":
         return f"× {ratio(step.value)}"
@@ -158,7 +158,9 @@ def _said(worksheet: Worksheet, step: Step) -> Words | None:
         return Words(f"to {unit}, {mode.en}", f"至 {unit}，{mode.zh}")
     if step.stage == "pro_rata":
         return Words(step.evidence, "")
-    return Words(step.level.replace("_", " "), "") if step.level else None
+    level = step.level.replace("_", " ")
+    told = [shown(worksheet.facts.value(name)).en for name in step.fact.split(", ")]
+    return Words(level, "") if level and level not in told else None
 
 
 def _of_model(worksheet: Worksheet, step: Step) -> Words:

@@ -1,0 +1,106 @@
+"""What if an enterprise were otherwise: changed facts -> rows as they would be -> facts and features -> another premium.
+
+A prospect's rows are made anew from its facts. Of an enterprise of the lake the real rows stay: rows are made of its size and
+industry with the old values of what changes, and with the new ones; by what the two differ in facts and features, its own
+facts and features move. So a change moves what hangs on it (accidents of the last year their rates and the clean years), in
+the direction in which it would in rows of its own, and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+
+from features.clock import micros
+from features.enterprise.catalog import catalog
+from features.enterprise.compute import compute
+from features.enterprise.history import Published
+from serving.enterprise_facts import fact_columns, facts_at
+from serving.prospect_rows import made_history
+from serving.quotes import Basis
+from serving.risk import Vectors
+from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
+
+_TYPES = {"number": pa.float64(), "code": pa.string(), "flag": pa.bool_(), "date": pa.date32()}
+# What rows are made of beside that which changes: who it is and how large.
+_WHO = ("industry", "process", "region", "founded", "headcount", "payroll", "project_cost", "revenue", "insured_value")
+_RECORD = ("hours_worked", "record_years")
+_FOLLOWS = "follows from what is changed"
+_Shared = Mapping[str, Published] | None
+
+
+def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
+    """What a premium would be made of with other values of some facts. shared: what the lake knows of groups.
+
+    The score of such a basis is not kept: no rows stand behind it. Raises BadInput for facts that contradict each other.
+    """
+    facts = replace(basis.facts, known={**basis.facts.known, **wished.known})
+    standard = [name for name in wished if name in VOCABULARY and VOCABULARY[name].origin == "lake"]
+    if not standard:
+        return replace(basis, facts=facts, score=None)
+    if basis.enterprise_id is None:
+        x = None if basis.x is None else made(facts, shared)[0]
+        return replace(basis, facts=facts, x=x, score=None)
+    kept = [name for name in (*_WHO, *_RECORD) if name not in wished]
+    x_old, before = made(_only(basis.facts, [*kept, *standard]), shared)
+    x_new, after = made(_only(facts, [*kept, *standard]), shared)
+    facts = _moved(facts, wished, before, after)
+    return replace(basis, facts=facts, x=None if basis.x is None else _shifted(basis.x, x_old, x_new), score=None)
+
+
+def made(facts: Facts, shared: _Shared) -> tuple[Vectors, Facts]:
+    """Features float32[features] of rows made from facts, and the facts of those rows."""
+    moment = np.array([moment_of(facts.as_of)], dtype=np.int64)
+    history, first = made_history(table_of(facts), moment, shared), np.zeros(1, dtype=np.int64)
+    x = np.ascontiguousarray(compute(catalog(), history, first, moment)[0])
+    return x, facts_at(fact_columns(history, first, moment), 0, facts.as_of, facts.currency)
+
+
+def table_of(facts: Facts) -> pa.Table:
+    """The standard facts as columns of one row, typed as `enterprise_facts.fact_columns` has them."""
+
+    def one(kind: FactKind) -> pa.Array:
+        value = facts.value(kind.name)
+        return pa.array([float(value) if isinstance(value, Decimal) else value], _TYPES[kind.kind])
+
+    return pa.table({name: one(kind) for name, kind in VOCABULARY.items() if name in facts})
+
+
+def moment_of(as_of: date) -> int:
+    """The moment that facts are as of, in microseconds; of a day its first one (UTC)."""
+    return micros(as_of if isinstance(as_of, datetime) else datetime.combine(as_of, time(tzinfo=UTC)))
+
+
+def _only(facts: Facts, names: list[str]) -> Facts:
+    return replace(facts, known={name: facts[name] for name in names if name in facts})
+
+
+def _shifted(x: Vectors, old: Vectors, new: Vectors) -> Vectors:
+    """The features moved by what made rows moved; what one of the two does not know is as the new rows have it."""
+    same = (old == new) | (np.isnan(old) & np.isnan(new))
+    told = np.isfinite(x) & np.isfinite(old) & np.isfinite(new)
+    moved = np.where(told, x.astype(np.float64) + new - old, new)
+    return np.where(same, x, moved).astype(np.float32)
+
+
+def _moved(facts: Facts, wished: Facts, before: Facts, after: Facts) -> Facts:
+    """Facts that hang on those wished: numbers move as in made rows, within their bounds; others where these had them too."""
+    known = dict(facts.known)
+    for name, fact in facts.items():
+        old, new = before.value(name), after.value(name)
+        if name in wished or name not in VOCABULARY or old is None or new is None or old == new:
+            continue
+        if isinstance(fact.value, Decimal) and isinstance(old, Decimal) and isinstance(new, Decimal):
+            known[name] = Fact(name, _within(VOCABULARY[name], fact.value + new - old), _FOLLOWS)
+        elif fact.value == old:
+            known[name] = Fact(name, new, _FOLLOWS)
+    return replace(facts, known=known)
+
+
+def _within(kind: FactKind, number: Decimal) -> Value:
+    low, high = kind.least, kind.most
+    number = number if low is None else max(number, low)
+    return number if high is None else min(number, high)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +17,16 @@ from typer.testing import CliRunner
 from features.enterprise.schema import ACCIDENTS
 from features.errors import BadInput, Conflict, NotFound, UserError
 from features.settings import settings
-from serving import cli, cli_quotes, cli_term
+from serving import cli_quotes, cli_term, quotes
 from serving.policy_term import PolicyTerm
 from serving.quote_store import opened
+from serving.risk_champion import load_risk_champion
+from serving.risk_evidence import Knowledge
 from serving.term_events import noticed
-from tests.serving.quoted import ENDS, STARTS, document, says
+from serving.underwriting.facts import Fact
+from serving.underwriting.rulebook import load
+from serving.underwriting.worksheet import Worksheet
+from tests.serving.quoted import ENDS, STARTS, document
 from tests.serving.risk_world import RiskWorld, copied
 
 RUN = CliRunner()
@@ -40,8 +46,8 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def quote_id(store: str) -> str:
-    with opened(store) as quotes:
-        return quotes.add_quote(document())
+    with opened(store) as kept:
+        return kept.add_quote(document())
 
 
 def ran(app: typer.Typer, *arguments: str) -> str:
@@ -173,36 +179,51 @@ def test_a_mistake_is_one_line_and_leaves_the_quote_as_it_was(
     assert told(cli_quotes.quotes, "show", quote_id) == before
 
 
-def test_a_quote_is_replayed_down_to_the_score_it_rests_on(
+@pytest.fixture
+def of_lake(
     store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+) -> tuple[RiskWorld, Worksheet, str]:
+    """A world of its own, and a quote for an enterprise of its lake with the worksheet that it keeps."""
     world = copied(risk_world, tmp_path / "world")
     monkeypatch.setenv("FOREWARN_HOME", str(world.home))
     settings.cache_clear()
-    scored = told(cli.score, "enterprise", "--top", "1", "--no-reasons")["riskiest"][0]
-    with opened(store) as quotes:
-        quote_id = quotes.add_quote(document(says=says(scored["score_id"]), enterprise_id=scored["enterprise_id"]))
-    assert told(cli_quotes.quotes, "replay", quote_id)["verdict"] == "reproduced to the cent, its score to the bit"
+    champion, rulebook = load_risk_champion(world.home), load("henan-example")
+    basis = quotes.of_lake(Knowledge.of(world.lake), champion, world.ids[1], None)
+    made = quotes.worksheet(world.home, rulebook, basis, quotes.Asked().terms(rulebook, basis.facts.as_of), champion)
+    with opened(store) as kept:
+        return world, made, quotes.keep(kept.engine, made, basis.score)
+
+
+def test_a_quote_is_replayed_down_to_the_rows_it_rests_on(of_lake: tuple[RiskWorld, Worksheet, str]) -> None:
+    world, made, quote_id = of_lake
+    assert made.says is not None
+    said = "reproduced to the cent, its score to the bit, its facts from the lake"
+    assert told(cli_quotes.quotes, "replay", quote_id)["verdict"] == said
+    # What becomes known later changes nothing.
+    when = made.facts.as_of - timedelta(days=3)
+    row = {"enterprise_id": made.enterprise_id, "event_time": when, "recorded_at": when, "accident_id": "a", "deaths": 1.0}
+    rows = pa.Table.from_pylist([row | {"injuries": 0.0}], schema=ACCIDENTS.arrow)
+    world.lake.append_rows(ACCIDENTS, rows, datetime.now(UTC), "late")
+    assert told(cli_quotes.quotes, "replay", quote_id)["verdict"] == said
     shutil.rmtree(world.home / "bundles")
     again = told(cli_quotes.quotes, "replay", quote_id)
     assert (again["reproduced"], again["score"]) == (True, "not made again")
     assert "bundle" in again["score_why"]
 
 
-def test_a_score_that_comes_out_otherwise_is_a_difference(
-    store: str, risk_world: RiskWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from serving import risk_explain
-
-    monkeypatch.setenv("FOREWARN_HOME", str(risk_world.home))
-    settings.cache_clear()
-    scored = told(cli.score, "enterprise", "--top", "1", "--no-reasons")["riskiest"][0]
-    with opened(store) as quotes:
-        quote_id = quotes.add_quote(document(says=says(scored["score_id"])))
-    monkeypatch.setattr(risk_explain, "result_differences", lambda stored, result: ["price p was 1, is 2"])
-    found = told(cli_quotes.quotes, "replay", quote_id)
-    assert (found["reproduced"], found["score"], found["replayed"]) == (False, "differs", found["premium"])
-    assert found["differences"] == [f"score {scored['score_id']}: price p was 1, is 2"]
+def test_what_comes_out_otherwise_is_a_difference(store: str, of_lake: tuple[RiskWorld, Worksheet, str]) -> None:
+    _, made, _ = of_lake
+    assert made.says is not None
+    with opened(store) as kept:
+        other = quotes.keep(kept.engine, replace(made, says=replace(made.says, insured_loss=Decimal("1.5"))), None)
+        hundred = replace(made.facts, known={**made.facts.known, "headcount": Fact("headcount", Decimal(7), "paper")})
+        fewer = quotes.keep(kept.engine, replace(made, facts=hundred), None)
+    found = told(cli_quotes.quotes, "replay", other)
+    assert (found["reproduced"], found["score"]) == (False, "differs")
+    assert f"model.insured_loss: stored 1.5, made again {made.says.insured_loss}" in found["differences"]
+    found = told(cli_quotes.quotes, "replay", fewer)
+    assert f"fact headcount: stored 7, in the lake {made.facts.value('headcount')}" in found["differences"]
+    assert any(one.startswith("charge.") for one in found["differences"])
 
 
 def test_accidents_of_the_lake_count_from_the_day_on_which_they_became_known(
@@ -232,8 +253,8 @@ def test_accidents_of_the_lake_count_from_the_day_on_which_they_became_known(
     assert seen(june + timedelta(21)) == [("in", "2025-06-21", "ordinary")]
     assert seen(june + timedelta(91)) == [("in", "2025-06-21", "larger")]
     assert seen(june + timedelta(400)) == [("in", "2025-06-21", "larger"), ("late", "2025-12-31", "ordinary")]
-    with opened(store) as quotes:
-        policy = PolicyTerm(quotes, quotes.add_quote(document(enterprise_id=one)))
+    with opened(store) as kept:
+        policy = PolicyTerm(kept, kept.add_quote(document(enterprise_id=one)))
         told_of = noticed(world.lake, one, june + timedelta(21), STARTS, ENDS, 0, "")
         [made] = policy.notice(told_of, "陈")
         assert made.document["evidence"].startswith("accidents: in of 2025-06-01, recorded 2025-06-21; ")
@@ -253,8 +274,8 @@ def test_what_happened_is_read_of_the_lake_as_of_a_moment(
     term, middle, after = cli_term.term, "2024-08-01T00:00:00Z", "2024-09-01T00:00:00Z"
     kinds: set[str] = set()
     for one in [*dict.fromkeys(hurt)][:2]:
-        with opened(store) as quotes:
-            quote_id = quotes.add_quote(document(enterprise_id=one, **year))
+        with opened(store) as kept:
+            quote_id = kept.add_quote(document(enterprise_id=one, **year))
         made = told(term, "adjust", quote_id, "--as-of", middle, "--by", "陈")["adjustments"]
         kinds |= {each["document"]["kind"] for each in made}
         until = datetime(2024, 8, 1, tzinfo=UTC)
@@ -282,8 +303,8 @@ def test_whom_the_lake_does_not_know_is_said(
 ) -> None:
     monkeypatch.setenv("FOREWARN_HOME", str(risk_world.home))
     settings.cache_clear()
-    with opened(store) as quotes:
-        quote_id = quotes.add_quote(document(enterprise_id=enterprise))
+    with opened(store) as kept:
+        quote_id = kept.add_quote(document(enterprise_id=enterprise))
     said = "quoted for a prospect" if enterprise is None else "enterprise e-unknown: not known to the lake at"
     with pytest.raises(UserError, match=said):
         ran(cli_term.term, "adjust", quote_id, "--as-of", "2025-03-01T00:00:00Z", "--by", "陈")

@@ -19,7 +19,6 @@ from training import policy_tariff
 from training.benchmarks import lgpif, lgpif_book
 from training.experience import ExperienceConfig
 from training.intervals import Interval
-from training.tariff_figures import Charged, Year, judge, over_years
 
 LATER = range(2010, 2012)
 
@@ -110,19 +109,6 @@ def test_a_year_without_losses_has_nothing_to_judge_by(folder: Path, tmp_path: P
     none = with_claims(folder, tmp_path / "copy", {(int(policy), 2009): 0 for policy in rows["PolicyNum"].unique()})
     result = lgpif_book.run(none, None, None, silent, fitted_book=fitted.book)
     assert not result.table and "nothing to judge by" in result.notes[0]
-
-
-def test_figures_by_hand() -> None:
-    loss = np.array([0.0, 0.0, 0.0, 4.0])
-    right, wrong = np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 3.0, 2.0, 1.0])
-    year = Year(Charged(right, right, wrong, np.ones(4), right), loss, np.arange(4), np.array(["a", "a", "b", "b"]))
-    found = judge(year)
-    gini = {name: one.value for name, one in found.facts["Gini"].items()}  # type: ignore[attr-defined]
-    assert gini["fitted rulebook with model"] == pytest.approx(0.75)  # all losses are the highest premium's
-    assert gini["really charged"] == pytest.approx(-0.75) and gini["cover x rate"] == pytest.approx(0.0)
-    swapped = Year(Charged(wrong, wrong, wrong, np.ones(4), right), loss, np.arange(4), year.segment)
-    assert over_years([year, swapped])["really charged"].value == pytest.approx(0.75)  # 0 where both premiums are the same
-    assert {one.name: one.own.value for one in found.segments} == {"a": 0.0, "b": pytest.approx(4 / 2.8)}
 
 
 def test_the_command_line_hands_in_the_engine(folder: Path, tmp_path: Path) -> None:

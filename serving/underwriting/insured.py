@@ -79,7 +79,7 @@ def insured_losses(
     size: shape of the negative binomial number, so that its variance is expected + expected^2 / size; infinite: Poisson.
     Limits and deductible: one or [n], in the currency of the losses; an infinite limit is none, and so is NaN. Without a limit
     per person it does not matter how many are harmed; with one an accident that harms nobody is paid nothing. What an aggregate
-    limit takes off is exact to about 1e-5 of the result. Raises ValueError on negative amounts and rows that do not fit.
+    limit takes off is exact to a few 1e-5 of the result. Raises ValueError on negative amounts and rows that do not fit.
     """
     return reckoned_losses(
         expected, size, law, limit_per_person=limit_per_person, limit_per_accident=limit_per_accident,

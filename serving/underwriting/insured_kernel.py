@@ -14,6 +14,7 @@ GAMMA, LOGNORMAL = 0, 1
 HALF_CENT, NEGLIGIBLE = 0.005, 1e-10
 # Cells between nothing and the aggregate limit; within these numbers a cell's width follows from the law of losses alone.
 FEWEST_CELLS, MOST_CELLS = 256, 1024
+_FAR = 9.0  # deviations beyond which the normal distribution has nothing left
 _ROOT_TWO = math.sqrt(2.0)
 _TERMS = 10_000  # of series that converge in a few dozen
 _LARGE, _LOG_LARGE = 1e250, 250.0 * math.log(10.0)
@@ -68,6 +69,10 @@ def limited(family, mean, shape, x):  # type: ignore[no-untyped-def]
         at = shape * (x / mean)
         return mean * gamma_below(shape + 1.0, at) + x * (1.0 - gamma_below(shape, at))
     z = (math.log(x / mean) + 0.5 * shape * shape) / shape
+    if z < -_FAR:
+        return x
+    if z > _FAR + shape:
+        return mean
     return mean * _below(z - shape) + x * _below(-z)
 
 
@@ -166,38 +171,44 @@ def width_of(law, aggregate):  # type: ignore[no-untyped-def]
 
 
 @jit
-def within(count, size, severity, last, width, aggregate, weighted, sums):  # type: ignore[no-untyped-def]
+def within(count, size, severity, last, width, aggregate, room):  # type: ignore[no-untyped-def]
     """E[min(S, aggregate)] of a sum S of a negative binomial number (mean count, shape size; infinite: Poisson) of payments
     j x width with the chances severity[j], j = 0..last (Panjer 1981).
 
-    sums, weighted: room for the chances of S and of severity[j] x j. They are kept relative to a factor, so that no number of
-    accidents is too many.
+    room [3, cells and more]: severity[j] x j and the two sums of the recursion, to which each chance of S adds its part as soon
+    as it is known. Chances are kept relative to a factor, so that no number of accidents is too many.
     """
     cells = math.ceil(aggregate / width)
     if size == np.inf:
-        a, b, log_none = 0.0, count, -count * (1.0 - severity[0])
+        a, b, factor = 0.0, count, -count * (1.0 - severity[0])
     else:
         a = count / size / (1.0 + count / size)
-        b, log_none = (size - 1.0) * a, -size * math.log1p(count / size * (1.0 - severity[0]))
+        b, factor = (size - 1.0) * a, -size * math.log1p(count / size * (1.0 - severity[0]))
+    weighted, one, two = room[0], room[1], room[2]
     for j in range(last + 1):
         weighted[j] = j * severity[j]
-    sums[0], factor = 1.0, log_none
-    for s in range(1, cells):
-        one = two = 0.0
-        for j in range(1, min(s, last) + 1):
-            one += severity[j] * sums[s - j]
-            two += weighted[j] * sums[s - j]
-        sums[s] = max((a * one + b / s * two) / (1.0 - a * severity[0]), 0.0)
-        if sums[s] > _LARGE:
-            for i in range(s + 1):
-                sums[i] /= _LARGE
-            factor += _LOG_LARGE
-    scale = math.exp(factor)
-    under = total = 0.0
+    one[:cells] = 0.0
+    two[:cells] = 0.0
+    under, total, own = 0.0, 0.0, 1.0
     for s in range(cells):
-        under += sums[s] * scale
-        total += s * width * (sums[s] * scale)
-    return total + aggregate * max(1.0 - under, 0.0)
+        if s > 0:
+            own = max((a * one[s] + b / s * two[s]) / (1.0 - a * severity[0]), 0.0)
+        if own > _LARGE:
+            own /= _LARGE
+            under /= _LARGE
+            total /= _LARGE
+            one[s:cells] /= _LARGE
+            two[s:cells] /= _LARGE
+            factor += _LOG_LARGE
+        under += own
+        total += s * own
+        ahead = min(last, cells - 1 - s)
+        for j in range(1, ahead + 1):
+            one[s + j] += severity[j] * own
+        for j in range(1, ahead + 1):
+            two[s + j] += weighted[j] * own
+    scale = math.exp(factor)
+    return total * scale * width + aggregate * max(1.0 - under * scale, 0.0)
 
 
 @jit
@@ -205,10 +216,10 @@ def one_year(count, size, law, more, terms, room):  # type: ignore[no-untyped-de
     """What is paid in a year, and whether the aggregate limit was reckoned with.
 
     law: (share [c], mean [c], shape [c], family [c], cap [c], covered share). terms: limit per person, per accident, of the
-    year, deductible. room: (at [c, k], base [c, k], severity, weighted, sums).
+    year, deductible. room: (at [c, k], base [c, k], severity, what `within` takes).
     """
     per_person, per_accident, aggregate, deductible = terms
-    at, base, severity, weighted, sums = room
+    at, base, severity, sums = room
     # A single payment beyond the aggregate limit is cut by it, whatever the others are.
     most = min(per_accident - deductible, aggregate)
     if not (most > 0.0 and count > 0.0):
@@ -231,7 +242,7 @@ def one_year(count, size, law, more, terms, room):  # type: ignore[no-untyped-de
         after = paid if there == most else _accident(law, more, per_person, steps, at, base, deductible + there) - free
         severity[j] = max((2.0 * here - before - after) / width, 0.0) if j else max(1.0 - after / width, 0.0)
         before, here = here, after
-    return min(within(count, size, severity, last, width, aggregate, weighted, sums), mean), True
+    return min(within(count, size, severity, last, width, aggregate, sums), mean), True
 
 
 @jit
@@ -246,7 +257,7 @@ def years(count, size, share, mean, shape, family, persons, cap, covered, terms,
             more[c, k - 1] = min(above, 1.0)
     room = (
         np.empty((classes, most + 1)), np.empty((classes, most + 1)),
-        np.empty(MOST_CELLS + 2), np.empty(MOST_CELLS + 2), np.empty(MOST_CELLS + 2),
+        np.empty(MOST_CELLS + 2), np.empty((3, MOST_CELLS + 2)),
     )  # fmt: skip
     for i in range(len(out)):
         row = first + i

@@ -24,7 +24,7 @@ def losses_of(random: np.random.Generator, law: LossLaw, kind: np.ndarray) -> np
     shape, mean = law.shape[kind], law.mean[kind]
     gamma = random.gamma(shape, mean / shape)
     lognormal = mean * np.exp(shape * random.standard_normal(len(kind)) - shape**2 / 2)
-    return np.where(law.family[kind] == 0, gamma, lognormal)
+    return np.asarray(np.where(law.family[kind] == 0, gamma, lognormal))
 
 
 def simulated(expected: float, size: float, law: LossLaw, terms: dict[str, float], years: int = 200_000) -> np.ndarray:
@@ -112,13 +112,15 @@ def test_a_cap_of_the_loss_and_a_row_of_its_own() -> None:
         assert alone[0] == told[row]
 
 
-def drawn(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def drawn(count: int) -> tuple[np.ndarray, dict[str, Any]]:
     random = np.random.default_rng(7)
     person = random.choice([4e5, 6e5, 8e5], count)
     terms = {
-        "limit_per_person": np.where(random.random(count) < 0.1, np.inf, person), "limit_per_accident": 8 * person,
-        "limit_aggregate": person * random.choice([4.0, 32.0, np.inf], count), "deductible": random.choice([0.0, 1e3, 2e4], count),
-    }  # fmt: skip
+        "limit_per_person": np.where(random.random(count) < 0.1, np.inf, person),
+        "limit_per_accident": 8 * person,
+        "limit_aggregate": person * random.choice([4.0, 32.0, np.inf], count),
+        "deductible": random.choice([0.0, 1e3, 2e4], count),
+    }
     return np.exp(random.normal(-2.0, 1.5, count)), terms
 
 
@@ -153,13 +155,16 @@ AMOUNT = st.floats(1e4, 1e8)
 @settings(max_examples=150, deadline=None)
 @given(
     st.floats(1e-3, 30.0), st.floats(0.2, 50.0), AMOUNT, AMOUNT, AMOUNT, st.floats(0.0, 1e6),
-    st.sampled_from(["limit_per_person", "limit_per_accident", "limit_aggregate", "deductible", "expected"]), st.floats(1.0, 3.0),
+    st.sampled_from(["limit_per_person", "limit_per_accident", "limit_aggregate", "deductible", "expected"]),
+    st.floats(1.0, 3.0),
 )  # fmt: skip
 def test_more_cover_never_costs_less(
     expected: float, size: float, person: float, accident: float, aggregate: float, deductible: float, moved: str, by: float
 ) -> None:
     """To what the grid of the aggregate limit resolves: 1e-5."""
-    terms = {"limit_per_person": person, "limit_per_accident": accident, "limit_aggregate": aggregate, "deductible": deductible}
+    terms: dict[str, Any] = {
+        "limit_per_person": person, "limit_per_accident": accident, "limit_aggregate": aggregate, "deductible": deductible,
+    }  # fmt: skip
     count = {"expected": expected}
     before = insured_losses(np.array([expected]), size, LAW, **terms)[0]
     (count if moved == "expected" else terms)[moved] *= 1.0 / by if moved == "deductible" else by

@@ -96,7 +96,7 @@ def _charge_rows(job: Job, packed: bytes) -> Charged:
         own = {name: told[place] for name, told in columns.items()}
         try:
             facts = facts_of(own, names, job.currency)
-            one = charge(rulebook, facts, terms_of(own, job.currency), _says(job, own), ends=False)
+            one = charge(rulebook, facts, terms_of(own, rulebook), _says(job, own), ends=False)
         except UserError as error:
             found.faults[place] = str(error)
             found.premiums.append(Decimal(0))
@@ -132,10 +132,12 @@ def least_of(rulebook: Rulebook, one: Charge) -> Decimal:
     return rounded(rulebook, rulebook.premium.minimum * (one.years if later else 1))
 
 
-def terms_of(row: dict[str, Any], currency: str) -> Terms:
-    """The terms of a row. Raises BadInput."""
+def terms_of(row: dict[str, Any], rulebook: Rulebook) -> Terms:
+    """The terms of a row; the least limit per person that the rulebook allows where none is stated. Raises BadInput."""
     amounts: dict[str, Any] = {name: decimal_of(row.get(name)) for name in TERMS}
-    return Terms(row["starts"], row["ends"], currency, **amounts)
+    if amounts["limit_per_person"] is None:
+        amounts["limit_per_person"] = rulebook.cover.least_limit_per_person
+    return Terms(row["starts"], row["ends"], rulebook.currency, **amounts)
 
 
 def decimal_of(value: float | None) -> Decimal | None:
@@ -178,8 +180,10 @@ def facts_of(row: dict[str, Any], names: Sequence[str], currency: str) -> Facts:
 
 
 def fact_value(value: Any) -> Any:
-    """A number as the decimal that was written; codes, flags and days as they are."""
-    return decimal_of(value) if isinstance(value, float) else value
+    """A number as the decimal that was written, a whole one without a point; codes, flags and days as they are."""
+    if isinstance(value, float):
+        return Decimal(int(value)) if value.is_integer() else decimal_of(value)
+    return value
 
 
 def used_facts(rulebook: Rulebook) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Rating a book: facts of every policy, what the price score says of it, and the premium as a single quote computes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ from serving.book_cells import Faults
 from serving.book_charges import Charged, Job
 from serving.book_import import POLICY_ID, ROW, Book
 from serving.book_model import Said
-from serving.underwriting import rulebook as rulebooks
+from serving.quotes import rulebook_named
 from serving.underwriting.experience import bands
 from serving.underwriting.rated import Floats, Rated, StepColumn
 from serving.underwriting.rulebook import Rulebook
@@ -66,25 +66,25 @@ def rate(
     day, else its first day of cover.  Raises BadInput where a policy cannot be rated, unless those are left out.
     """
     policies = _dated(book.policies, starts, as_of)
-    loaded = [rulebooks.load(name) for name, _ in tariffs]
+    loaded = [rulebook_named(config.home, name) for name, _ in tariffs]
     for rulebook in loaded:
         if rulebook.currency != book.currency:
             what = f"the book is in {book.currency}, rulebook {rulebook.id} in {rulebook.currency}"
             raise BadInput(what, where=f"book {book.name}", mend=f"name a rulebook in {book.currency}")
-    basis = book_model.basis(config, book, policies, [bundle for _, bundle in tariffs])
+    asked = [(rulebook, bundle) for rulebook, (_, bundle) in zip(loaded, tariffs, strict=True)]
+    basis = book_model.basis(config, policies, asked, _part(progress, 0, 1 + len(loaded)))
     found: list[tuple[Rulebook, Said | None, Charged]] = []
-    for number, (rulebook, said) in enumerate(zip(loaded, basis.said, strict=True)):
-
-        def step(done: int, of: int, before: int = number) -> None:
-            if progress is not None:
-                progress(done + before * of, of * len(loaded))
-
-        told = said.under(rulebook, policies) if said is not None else None
-        job = Job(rulebook.source, book.currency)
+    for number, (rulebook, said) in enumerate(zip(loaded, basis.said, strict=True), start=1):
+        job, step = Job(rulebook.source, book.currency), _part(progress, number, 1 + len(loaded))
         if said is not None:
             job = replace(job, bundle_id=said.bundle_id, relativity=said.relativity(config.home, rulebook))
-        found.append((rulebook, told, book_charges.charges(job, basis.facts_with(told), threads=config.threads, progress=step)))
-    return _ratings(book, found, leave_out)
+        found.append((rulebook, said, book_charges.charges(job, basis.facts_with(said), threads=config.threads, progress=step)))
+    return _ratings(book, found, basis.faults, leave_out)
+
+
+def _part(progress: Progress | None, number: int, parts: int) -> Progress | None:
+    """One of several parts of the work, each as long as the others: what it tells is told as progress of all."""
+    return None if progress is None else lambda done, of: progress(done + number * of, of * parts)
 
 
 def _dated(policies: pa.Table, starts: date | None, as_of: date | None) -> pa.Table:
@@ -105,9 +105,11 @@ def _dated(policies: pa.Table, starts: date | None, as_of: date | None) -> pa.Ta
     return rest
 
 
-def _ratings(book: Book, found: Sequence[tuple[Rulebook, Said | None, Charged]], leave_out: bool) -> list[Rating]:
+def _ratings(
+    book: Book, found: Sequence[tuple[Rulebook, Said | None, Charged]], unscored: Mapping[int, str], leave_out: bool
+) -> list[Rating]:
     """Ratings of the policies that every tariff can rate. Raises BadInput where some are not to be left out."""
-    faults = {place: said for _, _, charged in found for place, said in charged.faults.items()}
+    faults = {place: said for _, _, charged in found for place, said in charged.faults.items()} | dict(unscored)
     keys, rows = book.policies.column(POLICY_ID).to_pylist(), book.policies.column(ROW).to_pylist()
     told = [f"policy {keys[place]} (row {rows[place]}): {said}" for place, said in sorted(faults.items())]
     if told and not leave_out:

@@ -24,7 +24,8 @@ from features.view import View
 from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
 from serving.underwriting.numbers import of_model
 
-YEAR_DAYS = 365.25
+# A year of a fact is one of the windows that accidents are counted over: no accident in a year is a clean year.
+YEAR_DAYS = 365.0
 # Codes in the order of the numbers that features tell them by.
 _CODES = {"standardisation": ("none", "3", "2", "1"), "credit": ("AA", "A", "B", "C", "bad")}
 _TEXTS = ("industry", "process", "region")
@@ -49,8 +50,10 @@ def fact_columns(history: History, entity: Ints, as_of: Ints) -> pa.Table:
     numbers = {name: found[feature] for name, feature in FEATURES.items()} | {
         spec.name: found[spec.name] for spec in specs() if not spec.hidden and spec.name in VOCABULARY
     }
-    free, record = found["accident_free_days"], found["observed_days"]
-    numbers |= {"clean_years": np.floor(free / YEAR_DAYS), "record_years": record / YEAR_DAYS}
+    record = found["observed_days"]
+    # Who was not on record yet was not seen to be clean.
+    clean = np.minimum(found["accident_free_days"], record)
+    numbers |= {"clean_years": np.floor(clean / YEAR_DAYS), "record_years": record / YEAR_DAYS}
     for name, kind in VOCABULARY.items():
         if name in known:
             continue
@@ -124,10 +127,12 @@ def _typed(kind: FactKind, values: np.ndarray) -> pa.Array:
     if kind.name in _CODES:
         codes = pa.array(_CODES[kind.name], pa.string())
         return codes.take(pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing))
-    return pa.array(values, pa.float64(), mask=missing)
+    # More people may have come to a training than had to: no share of the required is above all of them.
+    low, high = (None if bound is None else float(bound) for bound in (kind.least, kind.most))
+    return pa.array(values if low is None and high is None else np.clip(values, low, high), pa.float64(), mask=missing)
 
 
 def _founded(age_days: np.ndarray, as_of: Ints) -> pa.Array:
     missing = np.isnan(age_days)
-    moment = as_of - np.where(missing, 0.0, age_days * DAY).astype(np.int64)
+    moment = as_of - np.rint(np.where(missing, 0.0, age_days * DAY)).astype(np.int64)
     return pa.array(moment.astype("datetime64[us]").astype("datetime64[D]"), pa.date32(), mask=missing)

@@ -18,6 +18,7 @@ from features.enterprise.compute import compute
 from features.enterprise.history import History, Published, from_tables
 from features.enterprise.kernel import DAY
 from features.history import Ints
+from serving.enterprise_facts import YEAR_DAYS
 from serving.made_rows import Floats, Made, Stated, days_ago, each, named, some, table_of
 from serving.underwriting.facts import VOCABULARY
 
@@ -77,7 +78,7 @@ def _enterprises(stated: Stated) -> list[Made]:
         else pa.nulls(len(stated), pa.int64())
     )
     columns = {"industry": industry, "process": stated.text("process"), "region": stated.text("region"), "founded": founded}
-    return [Made(everyone, np.rint(record_years(stated) * YEAR).astype(np.int64), columns)]
+    return [Made(everyone, np.rint(record_years(stated) * YEAR_DAYS * DAY).astype(np.int64), columns)]
 
 
 def _exposures(stated: Stated) -> list[Made]:

@@ -1,9 +1,11 @@
 """Quotes: an enterprise of the lake, or what is stated of a prospect -> facts, score, insured loss -> worksheet -> stored."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -58,6 +60,11 @@ class Asked:
     deductible: Decimal | None = None
     headcount: int | None = None
     expiring_premium: Decimal | None = None
+
+    def over(self, others: Mapping[str, Any]) -> "Asked":
+        """These terms, and those of others where these say nothing."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Asked(**{**others, **{name: value for name, value in given.items() if value is not None}})
 
     def terms(self, rulebook: Rulebook, as_of: date) -> Terms:
         """The whole terms: from the day after `as_of`, for a year, at the least limit per person that the rulebook allows."""

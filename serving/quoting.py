@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from features.documents import write_text
 from features.enterprise.history import Published
 from features.lake import Lake
 from serving import quotes
+from serving.prospects import Prospect, read
 from serving.quotes import Asked, Basis
 from serving.risk import notes_of
 from serving.risk_champion import RiskChampion
@@ -25,9 +26,6 @@ from serving.underwriting.worksheet import Worksheet
 from serving.underwriting.worksheet_page import page
 from serving.whatif import changed
 from serving.whatif import made as made_rows
-
-if TYPE_CHECKING:
-    from serving.prospects import Prospect
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Desk:
         assert self.known is not None
         return quotes.of_lake(self.known, self.champion, enterprise_id, as_of)
 
-    def of_prospect(self, prospect: "Prospect") -> Basis:
+    def of_prospect(self, prospect: Prospect) -> Basis:
         """What is stated of a prospect, and the features of rows made of it. Raises BadInput for facts that cannot all be."""
         if self.champion is None:
             return Basis(prospect.facts, name=prospect.name)
@@ -111,11 +109,8 @@ def desk(home: Path, store: str, *, lake: bool) -> Iterator[Desk]:
 
 def of_file(at: Desk, path: Path, rulebook: Rulebook, asked: Asked) -> tuple[Basis, Asked]:
     """A prospect's basis, and its terms: those asked for, else those of the file. Raises BadInput naming the line."""
-    from serving import prospects
-
-    prospect = prospects.read(path, rulebook)
-    given = {one.name: getattr(asked, one.name) for one in fields(asked) if getattr(asked, one.name) is not None}
-    return at.of_prospect(prospect), Asked(**{**prospect.terms, **given})
+    prospect = read(path, rulebook.facts)
+    return at.of_prospect(prospect), asked.over(prospect.terms)
 
 
 def write_page(path: Path, made: Made) -> None:

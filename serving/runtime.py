@@ -22,6 +22,7 @@ from serving.contracts import how_many_reasons
 from serving.errors import Unavailable
 from serving.evidence import lake_evidence, posted_evidence, stored
 from serving.posted import TOLERANCE, parse
+from serving.quote_service import QuoteService
 from serving.recorder import Recorder
 from serving.risk_service import RiskService
 from serving.risk_service import warm as warm_risk
@@ -59,6 +60,7 @@ class Runtime:
         self.home, self.champions, self.store = settings.home, champions, store
         self.recorder, self.stream = Recorder(store), Stream(settings)
         self.enterprises = RiskService(settings.home, self.recorder)
+        self.quotes = QuoteService(settings.home, store, self.enterprises)
         self.room = Room(MOST_RECEIVING)
         self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._stop = threading.Event()

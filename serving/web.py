@@ -1,4 +1,4 @@
-"""What is not a native BentoML endpoint: machines of the lake, rows for it, metrics, and problem details for every error."""
+"""What is not a native BentoML endpoint: machines and enterprises of the lake, quotes, rows, metrics, problem details."""
 
 import logging
 import time
@@ -16,6 +16,8 @@ from features.errors import BadInput, NotFound, UserError
 from serving import metrics
 from serving.contracts import BINARY, MOST_REASONS, ROWS, Moment, Problem, ScoreResponse, TakenRows, how_many_reasons
 from serving.errors import PROBLEM, Unavailable, WrongMediaType, plain_problem, problem
+from serving.quote_contracts import MOST_BYTES, KeptQuote, QuoteResponse, schema_of_request
+from serving.quote_contracts import too_large as quote_too_large
 from serving.risk_contracts import RiskResponse
 from serving.rows import ARROW, JSON, most_bytes, too_large
 from serving.runtime import Runtime
@@ -37,6 +39,7 @@ QUERY = ("as_of", "reasons")
 INDEX = "/"
 SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"
 RISK_ROUTE = "/v1/enterprises/{enterprise_id}/risk"
+QUOTES_ROUTE, QUOTE_ROUTE = "/v1/quotes", "/v1/quotes/{quote_id}"
 # What is read of a body, by how the path begins; elsewhere JSON.
 READ = {"/v1/tables/": (JSON, ARROW)}
 
@@ -104,14 +107,32 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
         return await guarded(runtime().enterprises.score(enterprise_id, as_of, asked_reasons(reasons)))
 
     @app.post(
+        QUOTES_ROUTE,
+        response_model=QuoteResponse,
+        summary="Quote a premium for an enterprise of the lake or a prospect; answered once it is stored",
+        openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": schema_of_request()}}}},
+    )
+    async def make_quote(request: Request) -> Response:
+        _no_parameters(request)
+
+        async def made() -> bytes:
+            return await runtime().quotes.make(await body_of(request, MOST_BYTES, quote_too_large()))
+
+        return await guarded(made())
+
+    @app.get(QUOTE_ROUTE, response_model=KeptQuote, summary="A stored quote with its worksheet, and what happened to it since")
+    async def show_quote(request: Request, quote_id: str) -> Response:
+        _no_parameters(request)
+        return await guarded(runtime().quotes.show(quote_id))
+
+    @app.post(
         TABLE_ROUTE,
         response_model=TakenRows,
         summary="Send rows to a table of the lake; answered once they are on the disk",
         openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": ROWS}, ARROW: {"schema": BINARY}}}},
     )
     async def take_rows(request: Request, table: str) -> Response:
-        for name in request.query_params:
-            raise BadInput("unknown parameter", where=name, mend="send rows in the body alone")
+        _no_parameters(request)
 
         async def taken() -> bytes:
             media_type = media_type_of(request.scope["headers"])
@@ -144,6 +165,11 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
     return app
 
 
+def _no_parameters(request: Request) -> None:
+    for name in request.query_params:
+        raise BadInput("unknown parameter", where=name, mend="send what you have in the body alone")
+
+
 def check_parameters(request: Request) -> None:
     """Raises BadInput for a query parameter that is none of a score's."""
     for name in request.query_params:
@@ -158,7 +184,7 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
         schemas.pop(name, None)
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in (SCORE_ROUTE, KNOWN_ROUTE, RISK_ROUTE, TABLE_ROUTE):
+    for path in (SCORE_ROUTE, KNOWN_ROUTE, RISK_ROUTE, QUOTES_ROUTE, QUOTE_ROUTE, TABLE_ROUTE):
         for operation in document["paths"][path].values():
             operation["responses"] = {"200": operation["responses"]["200"]} | {
                 str(status): {"description": title, "content": content} for status, title in TITLES.items()
@@ -224,10 +250,12 @@ class Edge:
 
 def route_of(path: str) -> str:
     """The route of a path, with the id taken out; anything unknown is one label."""
-    if path == SCORE_ROUTE or path in ("/readyz", "/livez", "/metrics", "/docs.json"):
+    if path in (SCORE_ROUTE, QUOTES_ROUTE, "/readyz", "/livez", "/metrics", "/docs.json"):
         return path
     if path.startswith("/v1/tables/"):
         return TABLE_ROUTE
+    if path.startswith("/v1/quotes/"):
+        return QUOTE_ROUTE
     if path.startswith("/v1/enterprises/") and path.endswith("/risk"):
         return RISK_ROUTE
     return KNOWN_ROUTE if path.startswith("/v1/machines/") and path.endswith("/score") else "other"

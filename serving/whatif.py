@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import numpy as np
-import pyarrow as pa
 
 from features.clock import micros
 from features.enterprise.catalog import catalog
@@ -20,11 +19,11 @@ from features.enterprise.compute import compute
 from features.enterprise.history import Published
 from serving.enterprise_facts import fact_columns, facts_at
 from serving.prospect_rows import made_history
+from serving.prospects import columns_of
 from serving.quotes import Basis
 from serving.risk import Vectors
 from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
 
-_TYPES = {"number": pa.float64(), "code": pa.string(), "flag": pa.bool_(), "date": pa.date32()}
 # What rows are made of beside that which changes: who it is and how large.
 _WHO = ("industry", "process", "region", "founded", "headcount", "payroll", "project_cost", "revenue", "insured_value")
 _RECORD = ("hours_worked", "record_years")
@@ -54,19 +53,9 @@ def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
 def made(facts: Facts, shared: _Shared) -> tuple[Vectors, Facts]:
     """Features float32[features] of rows made from facts, and the facts of those rows."""
     moment = np.array([moment_of(facts.as_of)], dtype=np.int64)
-    history, first = made_history(table_of(facts), moment, shared), np.zeros(1, dtype=np.int64)
+    history, first = made_history(columns_of(facts), moment, shared), np.zeros(1, dtype=np.int64)
     x = np.ascontiguousarray(compute(catalog(), history, first, moment)[0])
     return x, facts_at(fact_columns(history, first, moment), 0, facts.as_of, facts.currency)
-
-
-def table_of(facts: Facts) -> pa.Table:
-    """The standard facts as columns of one row, typed as `enterprise_facts.fact_columns` has them."""
-
-    def one(kind: FactKind) -> pa.Array:
-        value = facts.value(kind.name)
-        return pa.array([float(value) if isinstance(value, Decimal) else value], _TYPES[kind.kind])
-
-    return pa.table({name: one(kind) for name, kind in VOCABULARY.items() if name in facts})
 
 
 def moment_of(as_of: date) -> int:

@@ -111,13 +111,20 @@ def less(spec: EnterpriseSpec, one: Floats, other: Floats) -> Floats:
     return one - other
 
 
-def rate_change(spec: EnterpriseSpec, last: Floats, before: Floats, growth: Floats, observed: Floats) -> Floats:
-    """Accidents per worker-year of one year against the year before, less 1; missing without accidents to divide by, or with a
-    record shorter than the window. growth: exposure of the year against both years (`change`); not known: none."""
-    grown = np.where(np.isnan(growth), 0.0, growth)
-    sizes = np.where(grown < 1.0, (1.0 + grown) / (1.0 - grown), np.nan)
-    known = (before > 0.0) & (observed >= _window(spec)) & (sizes > 0.0)
-    return np.where(known, last / before / sizes - 1.0, np.nan)
+def rate_change(spec: EnterpriseSpec, last: Floats, before: Floats, observed: Floats, size: Floats, *told: Floats) -> Floats:
+    """Accidents per worker-year of one year against the year before, less 1; missing without accidents or workers to divide
+    by, or with a record shorter than the window.
+
+    told: worker-years and days told of the one year, then of the year before, for each basis; the first basis that tells of
+    both counts. Where none does, an enterprise of a known `size` has had that size in both.
+    """
+    grown = np.where(np.isnan(size), np.nan, 1.0)
+    for at in range(len(told) - 4, -1, -4):
+        amount, days, earlier, earlier_days = told[at : at + 4]
+        both = (days > 0.0) & (earlier_days > 0.0)
+        grown = np.where(both, (amount / days) / (earlier / earlier_days), grown)
+    known = (before > 0.0) & (observed >= _window(spec)) & (grown > 0.0) & np.isfinite(grown)
+    return np.where(known, last / before / grown - 1.0, np.nan)
 
 
 def known_or_0(spec: EnterpriseSpec, value: Floats, beside: Floats) -> Floats:

@@ -7,6 +7,7 @@ A second catalog. Most facts are features of the first one by another name; what
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ FEATURES: Mapping[str, str] = {
     "claims_3y": "claim_count_1095d",
     "incurred_3y": "claim_incurred_1095d",
     "standardisation": "standardisation_level",
-    "rectification_rate": "hazard_rectified_365d",
+    "rectification_rate": "hazard_rectified_365d",  # 1 where none was due: nothing is left to rectify
     "overdue_hazards": "hazard_overdue",
     "overdue_major_hazards": "hazard_overdue_major",
     "supervised_open": "hazard_supervised_open",
@@ -46,12 +47,15 @@ FEATURES: Mapping[str, str] = {
 }
 # Amounts a year of the latest period told, by basis of exposure.
 AMOUNTS = ("payroll", "project_cost", "revenue", "insured_value")
+# Bases that tell of workers, the preferred one first, and the column that selects their rows (features/enterprise/exposure.py).
+BASES = {"hours": "hours", "heads": "headcount"}
+_YEARS = (365, 730, 1095)
 _S = partial(EnterpriseSpec, family=FAMILY)
 _ACCIDENTS = partial(_S, table="accidents", op="count")
 
 
 def specs() -> list[EnterpriseSpec]:
-    """Facts that are no feature by themselves. `free_days`, `record_days`: see `serving.enterprise_facts`."""
+    """Facts that are no feature by themselves. Years without accident and on record: see `serving.enterprise_facts`."""
     told = partial(_S, table="exposures", op="last")
     return [
         _S(name="founded_days", table="enterprises", op="elapsed", column="founded"),
@@ -68,17 +72,33 @@ def specs() -> list[EnterpriseSpec]:
 
 
 def _rates() -> Iterator[EnterpriseSpec]:
-    """Accidents of each of the last three years per worker-year, against the year before; missing without a whole record."""
+    """Accidents of the last year per worker-year against those of the year before, and theirs against the one before it.
+
+    Missing without a record of all these years, or without accidents or a size to divide by.
+    """
     yield _ACCIDENTS(name="_accidents_2y", window_hours=days(730), hidden=True)
-    yield _S(name="_accidents_year_2", table="", op="less", of=("_accidents_2y", "accident_count_365d"), hidden=True)
-    yield _S(name="_accidents_year_3", table="", op="less", of=("accident_count_1095d", "_accidents_2y"), hidden=True)
+    less = partial(_S, table="", op="less", hidden=True)
+    yield less(name="_accidents_year_2", of=("_accidents_2y", "accident_count_365d"))
+    yield less(name="_accidents_year_3", of=("accident_count_1095d", "_accidents_2y"))
+    for basis in BASES:
+        longest = days(_YEARS[-1])
+        yield _S(
+            name=f"_{basis}_told_{_YEARS[-1]}d", table="exposures", op="covered", select=BASES[basis], second="starts",
+            window_hours=longest, hidden=True,
+        )  # fmt: skip
+        for what in (basis, f"{basis}_told"):
+            for year, (shorter, longer) in enumerate(pairwise(_YEARS), start=2):
+                yield less(name=f"_{what}_year_{year}", of=(f"_{what}_{longer}d", f"_{what}_{shorter}d"))
     change = partial(_S, table="", op="rate_change", unit="share")
-    first = ("accident_count_365d", "_accidents_year_2", "exposure_change", "observed_days")
-    yield change(name="accident_rate_change_1y", of=first, window_hours=days(730))
-    # The sizes of the second and the third year are not told apart: their accidents are compared as they are.
-    second = ("_accidents_year_2", "_accidents_year_3", "_no_change", "observed_days")
-    yield _S(name="_no_change", table="", op="less", of=("observed_days", "observed_days"), hidden=True)
-    yield change(name="accident_rate_change_2y", of=second, window_hours=days(1095))
+    counts = ("accident_count_365d", "_accidents_year_2", "_accidents_year_3")
+    sizes = {basis: [f"_{basis}{{}}_365d", f"_{basis}{{}}_year_2", f"_{basis}{{}}_year_3"] for basis in BASES}
+    for year in (1, 2):
+        two = slice(year - 1, year + 1)
+        told = [name.format(part) for of in sizes.values() for name in of[two] for part in ("", "_told")]
+        yield change(
+            name=f"accident_rate_change_{year}y", of=(*counts[two], "observed_days", "headcount", *told),
+            window_hours=days(_YEARS[year]),
+        )  # fmt: skip
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from serving.quote_tables import metadata
+from serving import quote_tables  # noqa: F401  (its tables join the metadata)
+from serving.store import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

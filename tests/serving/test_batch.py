@@ -59,11 +59,11 @@ def test_machines_silent_for_the_longest_window_are_counted(world: World) -> Non
     assert len(scores.silent) == MACHINES
 
 
-def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World, tmp_path: Path) -> None:
+def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World, url: str) -> None:
     champion = load_champion(world.home, "pump")
     scores = score_machines(world.lake, champion)
     before = world.lake.read("machine_scores").num_rows
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+    with opened(url) as store:
         keep(scores, store, world.lake)
         assert store.count() == MACHINES
         found = explain(world.home, store, scores.top(1)[0]["score_id"])
@@ -82,9 +82,9 @@ def test_scores_are_kept_with_evidence_in_the_store_and_in_the_lake(world: World
         assert kept["reconstructed"] is False
 
 
-def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, tmp_path: Path) -> None:
+def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, url: str) -> None:
     scores = score_machines(world.lake, load_champion(world.home, "pump"))
-    with opened(f"sqlite:///{tmp_path}/store.db") as store, (world.home / "lake" / ".lock").open("w") as held:
+    with opened(url) as store, (world.home / "lake" / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(Conflict, match="another process"):
             keep(scores, store, world.lake)
@@ -94,7 +94,7 @@ def test_a_lake_that_is_held_leaves_nothing_half_written(world: World, tmp_path:
 @pytest.mark.parametrize("dies", [(Store, "record_batch"), (Lake, "append"), (Lake, "_store_account")])
 @pytest.mark.parametrize("after", [False, True])
 def test_wherever_keeping_dies_what_the_lake_holds_can_be_explained(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: tuple[type, str], after: bool
+    world: World, url: str, monkeypatch: pytest.MonkeyPatch, dies: tuple[type, str], after: bool
 ) -> None:
     owner, name = dies
     works = getattr(owner, name)
@@ -107,7 +107,7 @@ def test_wherever_keeping_dies_what_the_lake_holds_can_be_explained(
     scores = score_machines(world.lake, load_champion(world.home, "pump"))
     before = world.lake.read("machine_scores")
     monkeypatch.setattr(owner, name, killed)
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+    with opened(url) as store:
         with pytest.raises(SystemExit):
             keep(scores, store, world.lake)
         told = set(world.lake.read("machine_scores")["score_id"].to_pylist()) - set(before["score_id"].to_pylist())

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +30,8 @@ class Slow(Store):
             raise OSError("disk full")
 
 
-def test_recorded_is_stored_and_deflated(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+def test_recorded_is_stored_and_deflated(url: str) -> None:
+    with opened(url) as store:
         recorder = Recorder(store)
 
         async def many() -> None:
@@ -102,8 +101,8 @@ def test_close_writes_what_waits() -> None:
     assert sum(store.groups) == 5
 
 
-def test_who_comes_after_the_end_is_refused_and_waits_for_nothing(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path}/store.db") as store:
+def test_who_comes_after_the_end_is_refused_and_waits_for_nothing(url: str) -> None:
+    with opened(url) as store:
         recorder = Recorder(store)
         recorder.close()
         with pytest.raises(Unavailable, match="is going down"):

@@ -1,5 +1,6 @@
 """Batches of enterprises: each as it is alone, kept with its evidence, rebuilt to the bit."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,9 @@ from tests.serving.risk_world import RiskWorld, copied, withdraw
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(f"sqlite:///{tmp_path}/store.db")
+def store(url: str) -> Iterator[Store]:
+    with opened(url) as found:
+        yield found
 
 
 def test_every_enterprise_is_scored_as_it_is_alone(risk_world: RiskWorld) -> None:

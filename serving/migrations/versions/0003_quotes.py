@@ -4,6 +4,8 @@ Revision ID: 0003
 Revises: 0002
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,7 @@ depends_on = None
 
 _MONEY = sa.String(60)
 _TIME = sa.DateTime(timezone=True)
-_OF_QUOTES: dict[str, tuple[tuple[str, sa.types.TypeEngine[object], bool], ...]] = {
+_OF_QUOTES: dict[str, tuple[tuple[str, sa.types.TypeEngine[Any], bool], ...]] = {
     "quote_overrides": (
         ("by", sa.Text(), False),
         ("reason", sa.Text(), False),

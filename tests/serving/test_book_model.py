@@ -1,0 +1,108 @@
+"""A book with the price score: a row is what a single quote says, of enterprises of the lake and of prospects."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from features.errors import BadInput, NotFound
+from features.settings import Settings
+from serving import book_lake, book_result, quotes
+from serving.book_import import Book, read_book
+from serving.book_rate import Rating, rate
+from serving.risk_champion import load_risk_champion
+from serving.risk_evidence import Knowledge
+from serving.underwriting import rulebook
+from serving.underwriting.terms import Terms
+from tests.serving import book_world
+from tests.serving.risk_world import RiskWorld, challenger_of, copied, point_at, withdraw
+
+STARTS, ENDS = date(2026, 1, 1), date(2026, 12, 31)
+RULES = "zhongshan-example"
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    policies, claims = book_world.book(60)
+    folder = tmp_path_factory.mktemp("book")
+    return read_book(book_world.write_csv(folder / "b.csv", policies), book_world.write_csv(folder / "c.csv", claims))
+
+
+def rated(world: RiskWorld, book: Book, *bundles: str | None, **how: object) -> list[Rating]:
+    config = Settings(home=world.home, threads=1)
+    return rate(config, book, [(RULES, bundle) for bundle in bundles or (None,)], **({"starts": STARTS} | how))
+
+
+def of_the_lake(world: RiskWorld, as_of: date) -> Book:
+    """A policy of each of ten enterprises of the lake; the sheet states one fact that the lake does not know of."""
+    ids = world.ids[:10]
+    policies = {
+        "policy_id": [f"P{place}" for place in range(10)], "enterprise_id": ids, "starts": [STARTS] * 10, "ends": [ENDS] * 10,
+        "as_of": [as_of] * 10, "premium": [1000.0] * 10, "limit_per_person": [500_000.0] * 10, "award": ["city"] * 10,
+        "row": list(range(2, 12)),
+    }  # fmt: skip
+    claims = {name: [] for name in ("claim_id", "policy_id", "happened", "valued_at", "paid", "reserved")}
+    return Book("lake", "CNY", pa.table(policies), pa.table(claims))
+
+
+def day_of(world: RiskWorld) -> date:
+    return Knowledge.of(world.lake).until.date()
+
+
+def test_a_policy_of_the_lake_is_a_quote_of_its_enterprise(risk_world: RiskWorld) -> None:
+    day = day_of(risk_world)
+    found = rated(risk_world, of_the_lake(risk_world, day))[0].rated
+    champion, known = load_risk_champion(risk_world.home), Knowledge.of(risk_world.lake)
+    rules = rulebook.load(RULES)
+    terms = Terms(STARTS, ENDS, "CNY", Decimal(500_000))
+    for place, name in enumerate(risk_world.ids[:10]):
+        basis = quotes.of_lake(known, champion, name, datetime(day.year, day.month, day.day, tzinfo=UTC), evidence=False)
+        sheet = quotes.worksheet(risk_world.home, rules, basis, terms, champion)
+        assert found.premiums[place] == sheet.charge.premium
+        assert found.losses[place] == pytest.approx(float(sheet.says.insured_loss), rel=1e-9)
+
+
+def test_what_a_row_is_told_does_not_hang_on_its_neighbours(
+    risk_world: RiskWorld, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rated(risk_world, book)[0].rated
+    monkeypatch.setattr(book_lake, "_PROSPECTS", 7)
+    parts = rated(risk_world, book)[0].rated
+    alone = rated(risk_world, book.only(pa.array([place == 13 for place in range(60)])))[0].rated
+    np.testing.assert_array_equal(parts.losses, whole.losses)
+    assert alone.losses[0] == whole.losses[13] and alone.premiums[0] == whole.premiums[13] and whole.losses.min() > 0
+
+
+def test_two_bundles_are_compared(risk_world: RiskWorld, book: Book, tmp_path: Path) -> None:
+    world = copied(risk_world, tmp_path / "home")
+    other = challenger_of(world.bundle)
+    point_at(world.home, other)
+    one, two = rated(world, book, world.bundle.manifest.bundle_id, None)
+    assert two.rated.bundle_id == other.manifest.bundle_id != one.rated.bundle_id
+    assert book_result.moved(one, two).total.sum() == 0  # it says the same under another name
+    with pytest.raises(NotFound, match="no bundle nobody"):
+        rated(world, book, "nobody")
+
+
+def test_facts_that_contradict_each_other_are_named_by_their_policy(risk_world: RiskWorld, book: Book) -> None:
+    table = book.policies
+    wrong = pa.array(
+        [5.0 if place in (3, 40) else value for place, value in enumerate(table.column("clean_years").to_pylist())]
+    )
+    broken = Book(
+        book.name, book.currency, table.set_column(table.column_names.index("clean_years"), "clean_years", wrong), book.claims
+    )
+    with pytest.raises(BadInput, match=r"policy P000003 \(row 5\): more clean years than years on record.*\(1 more faults"):
+        rated(risk_world, broken)
+    assert len(rated(risk_world, broken, leave_out=True)[0].left_out) == 2
+
+
+def test_who_has_not_consented_is_not_scored(risk_world: RiskWorld, tmp_path: Path) -> None:
+    world = copied(risk_world, tmp_path / "home")
+    day = day_of(world)
+    withdraw(world.lake, world.ids[2], datetime(day.year, day.month, day.day, tzinfo=UTC))
+    with pytest.raises(BadInput, match=r"policy P2 .*has not consented"):
+        rated(world, of_the_lake(world, day))

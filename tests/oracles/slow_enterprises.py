@@ -96,6 +96,10 @@ def _larger(row: Row) -> bool:
     return row["deaths"] >= 3 or row["injuries"] >= 10 or (row["direct_loss"] or 0.0) >= 10e6
 
 
+def _major(row: Row) -> bool:
+    return row["deaths"] >= 10 or row["injuries"] >= 50 or (row["direct_loss"] or 0.0) >= 50e6
+
+
 def _outside(row: Row) -> bool:
     return row["found_by"] != "self"
 
@@ -144,6 +148,7 @@ COLUMNS: dict[tuple[str, str], Value] = {
     ("standardisation", "level"): lambda row: ["none", "3", "2", "1"].index(row["level"]),
     ("accidents", "fatal"): lambda row: row["deaths"] > 0,
     ("accidents", "larger"): _larger,
+    ("accidents", "major"): _major,
     ("accidents", "loss_known"): lambda row: row["direct_loss"] is not None,
     **{
         ("accidents", group): lambda row, codes=codes: row["cause"] in codes for group, codes in CAUSE_GROUPS.items()
@@ -233,6 +238,18 @@ def _change(spec: EnterpriseSpec, *told: float) -> float:
     return NAN
 
 
+def _rate_change(spec: EnterpriseSpec, last: float, before: float, observed: float, size: float, *told: float) -> float:
+    growth = NAN if math.isnan(size) else 1.0
+    for at in range(0, len(told), 4):
+        workers, days, earlier, earlier_days = told[at : at + 4]
+        if days > 0 and earlier_days > 0:
+            growth = NAN if earlier == 0 else (workers / days) / (earlier / earlier_days)
+            break
+    if not before > 0 or not growth > 0 or observed < (spec.window_hours or 0.0) / 24:
+        return NAN
+    return (last / growth) / before - 1
+
+
 def _to_a_year(spec: EnterpriseSpec, told: float, age: float, observed: float) -> float:
     part = (min(observed, 365.0) - age) / 365
     return told / part if part > 0 else NAN
@@ -276,6 +293,8 @@ DERIVED: dict[str, Callable[..., float]] = {
     "per": lambda spec, one, of: one / of,
     "product": lambda spec, one, other: one * other,
     "plus": lambda spec, one, other: one + other,
+    "less": lambda spec, one, other: one - other,
+    "rate_change": _rate_change,
     "exists": lambda spec, count: NAN if math.isnan(count) else float(count > 0),
     "is_known": lambda spec, value: float(not math.isnan(value)),
     "known_or_0": lambda spec, value, beside: NAN if math.isnan(value) and math.isnan(beside) else _first(value, 0.0),

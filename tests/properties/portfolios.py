@@ -83,7 +83,7 @@ DRAWN: dict[str, tuple[int, dict[str, Choice]]] = {
         {
             "accident_id": ["a1", "a2"],
             "cause": ["machinery", "vehicle", "fire", "fall_from_height", "burns", "unheard of", None],
-            "deaths": [0.0, 0.0, 1.0, 4.0], "injuries": [0.0, 2.0, 12.0], "direct_loss": [None, 1e4, 2e7],
+            "deaths": [0.0, 0.0, 1.0, 4.0], "injuries": [0.0, 2.0, 12.0, 60.0], "direct_loss": [None, 1e4, 2e7],
         },
     ),
     "policies": (
@@ -125,7 +125,7 @@ def _enterprises(draw: st.DrawFn) -> object:
         ["construction", "food"],
         [None, "piling", "new"],
         [None, "north", "south"],
-        [None, START - timedelta(days=900)],
+        [None, START - timedelta(days=900), START - timedelta(days=4000)],
         [None, "CNY", "USD"],
     ]
     for name in ENTERPRISES:

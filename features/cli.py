@@ -53,6 +53,7 @@ PANELS = {
     "workers-comp": "Workers' compensation: payroll and losses by class and year.",
     "osha": "OSHA's narratives of construction accidents, as cases.",
     "ihm": "Accidents at plants of mining and metals, as cases.",
+    "chicago": "Food inspections of Chicago and what was found.",
 }
 
 

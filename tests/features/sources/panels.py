@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.sources.chicago import LICENCES
+
 Write = Callable[[pd.DataFrame, Path], None]
 
 
@@ -136,4 +138,23 @@ def ihm(folder: Path, write: Write = parquet) -> Path:
     names = ["Data", "Local", "Industry Sector", "Critical Risk", "Description"]
     more = ["Countries", "Accident Level", "Potential Accident Level", "Genre", "Employee or Third Party"]
     write(pd.DataFrame(rows, columns=names).assign(**dict.fromkeys(more, "I")), folder / "accidents_en")
+    return folder
+
+
+def chicago(folder: Path, write: Write = parquet) -> Path:
+    """Two licences, the later inspection of one standing first; and what goes wrong: no day, half a violation."""
+    rows = [
+        ("2013-01-31", 11, 269961.0, 1.0, 0.0, 3.0, 1.0, "Grocery_Store", 2.0, "green", True),
+        ("2011-10-18", 11, 507211.0, 2.0, 1.0, 4.0, 0.0, "Restaurant", 1.0, "blue", True),
+        ("2014-09-02", 12, 507300.0, 0.0, 0.0, 0.0, 0.0, "Other", 0.0, "purple", False),
+        (None, 12, 507301.0, 0.0, 0.0, 0.0, 0.0, "Other", 0.1, "purple", False),
+        ("2014-09-03", 12, 507302.0, 0.5, 0.0, 0.0, 0.0, "Other", 0.1, "purple", False),
+    ]
+    names = [
+        "Inspection_Date", "License", "Inspection_ID", "criticalCount", "seriousCount", "minorCount", "fail_flag",
+        "Facility_Type", "ageAtInspection", "Inspector_Assigned", "Train",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=names)
+    table = table.assign(Test=~table["Train"], score=0.1, **dict.fromkeys(LICENCES, 0.0))
+    write(table.astype({"Inspection_Date": "datetime64[us]"}), folder / "30_xgboost_data")
     return folder

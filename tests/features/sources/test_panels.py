@@ -17,13 +17,13 @@ from features import cli
 from features.errors import BadInput
 from features.lake import Lake, RowAccount
 from features.settings import settings
-from features.sources import fremtpl2, lgpif, msha, osha, phmsa
+from features.sources import chicago, fremtpl2, lgpif, msha, osha, phmsa
 from features.sources.frames import frame
 from tests.features.plant import counts
 from tests.features.sources import panels
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-SETS = ["phmsa", "msha", "lgpif", "fremtpl2", "workers_comp", "osha", "ihm"]
+SETS = ["phmsa", "msha", "lgpif", "fremtpl2", "workers_comp", "osha", "ihm", "chicago"]
 
 
 def at(year: int, month: int = 1, day: int = 1, hour: int = 0) -> datetime:
@@ -351,3 +351,48 @@ def test_osha_as_published() -> None:
 
 def test_fremtpl2_as_published() -> None:
     assert fremtpl2.frame(shared("freMTPL2"))["IDpol"].is_unique
+
+
+def test_chicago_visits_their_violations_and_the_licence_behind_them(tmp_path: Path) -> None:
+    lake, account = take("chicago", made("chicago", tmp_path / "files"), tmp_path)
+    assert rows(lake, "enterprises", "enterprise_id", "event_time", "founded", "industry", "process") == [
+        ("chicago-11", at(2011, 10, 18), at(2010, 10, 18), "services", "restaurant"),
+        ("chicago-12", at(2014, 9, 2), at(2014, 9, 2), "services", "other"),
+    ]
+    assert rows(lake, "inspections", "enterprise_id", "event_time", "recorded_at", "visit_id", "visitor", "findings") == [
+        ("chicago-11", at(2011, 10, 18), at(2011, 10, 19), "507211", "authority", 7.0),
+        ("chicago-11", at(2013, 1, 31), at(2013, 2, 1), "269961", "authority", 4.0),
+        ("chicago-12", at(2014, 9, 2), at(2014, 9, 3), "507300", "authority", 0.0),
+    ]
+    assert rows(lake, "violations", "enterprise_id", "violation_id", "grade") == [
+        ("chicago-11", "507211-critical-1", "critical"),
+        ("chicago-11", "507211-critical-2", "critical"),
+        ("chicago-11", "507211-serious-1", "serious"),
+        ("chicago-11", "269961-critical-1", "critical"),
+    ]
+    assert refused(lake) == [
+        ("inspections", 4, "Inspection_Date", "not a day"),
+        ("inspections", 5, "criticalCount", "not a whole number"),
+    ]
+    assert counts(account.tables["inspections"]) == (5, 3, 0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("Inspection_Date", "soon", "not a day: soon"),
+        ("Inspection_ID", "507211.0", "an inspection is there twice: 507211"),
+        ("Train", "perhaps", "neither true nor false: perhaps"),
+        ("License", "", "missing"),
+        ("criticalCount", "many", "not a number"),
+    ],
+)
+def test_chicago_a_mistake_in_the_file_of_a_benchmark_is_named(column: str, value: str, said: str, tmp_path: Path) -> None:
+    folder = made("chicago", tmp_path / "files", panels.csv)
+    path = folder / "30_xgboost_data.csv"
+    table = pd.read_csv(path, dtype="str").iloc[:3]
+    table.loc[2, column] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(BadInput, match=said) as failed:
+        chicago.frame(folder)
+    assert "30_xgboost_data" in str(failed.value) and f"row 3, column {column}" in str(failed.value)

@@ -92,7 +92,7 @@ def replay(quote_id: QuoteId, as_json: AsJson = False) -> None:
     typer.echo(
         f"{quote_id}: stored {document['premium']} {document['currency']}, made again {document['replayed'] or 'nothing'}"
     )
-    typer.echo(found.verdict)
+    typer.echo("\n".join([found.verdict, *(f"today: {one}" for one in found.today)]))
 
 
 @quotes.command()

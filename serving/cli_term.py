@@ -184,7 +184,8 @@ def _end(policy: "PolicyTerm", as_of: str | None) -> datetime:
 
     if as_of is not None:
         return moment(as_of)
-    return moment(datetime.combine(policy.over, time(), UTC).isoformat())
+    policy.ended(datetime.now(UTC))
+    return datetime.combine(policy.over, time(), UTC)
 
 
 def _balance_text(now: "Balance", policy: "PolicyTerm") -> list[str]:

@@ -6,7 +6,7 @@ kept with all they saw. The rulebook is the text that the quote kept, whatever i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -138,12 +138,16 @@ class PolicyTerm:
         """The first day after the term."""
         return self._terms.ends + timedelta(days=1)
 
+    def ended(self, on: date) -> None:
+        """Raises Conflict where the term is not over on a day."""
+        if (on.date() if isinstance(on, datetime) else on) < self.over:
+            what = f"the policy runs until {self._terms.ends}, and it is {on:%Y-%m-%d}"
+            raise Conflict(what, where=f"quote {self.quote_id}", mend="settle it when it is over")
+
     def rebate(self, facts: "Facts", by: str) -> StoredRebate:
         """Settle the rebate on the premium received, by the facts at the end. Raises Conflict before it, or a second time."""
         name, on = told("--by", by, "name who answers for it"), facts.as_of
-        if (on.date() if hasattr(on, "date") else on) < self.over:
-            what = f"the policy runs until {self._terms.ends}, the facts are as of {facts.as_of}"
-            raise Conflict(what, where=f"quote {self.quote_id}", mend="settle it when it is over")
+        self.ended(on)
 
         def made(policy: Policy) -> Mapping[str, Any]:
             received = self.balance(policy).received

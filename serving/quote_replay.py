@@ -8,6 +8,7 @@ from typing import Any
 from features.errors import UserError
 from serving.quote_rows import Replay, StoredQuote
 from serving.quote_store import QuoteStore
+from serving.quote_today import today
 from serving.store import Store, StoredScore
 from serving.underwriting.worksheet import Worksheet, replay
 
@@ -16,17 +17,23 @@ EQUAL, DIFFERS, NOT_MADE, NO_SCORE = "equal", "differs", "not made again", "none
 
 @dataclass(frozen=True)
 class Replayed:
-    """A quote and how its replay went. why: why the score was not made again, where it was not."""
+    """A quote and how its replay went. why: why the score was not made again, where it was not.
+
+    today: what is otherwise today than when it was quoted, and changes nothing of it.
+    """
 
     quote: StoredQuote
     replay: Replay
     why: str
+    today: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
         """In words."""
         if not self.replay.reproduced:
-            return "not reproduced: " + "; ".join(self.replay.differences)
+            same = self.replay.premium == self.quote.premium
+            words = "the same premium to the cent, but not all that stands behind it: " if same else "not reproduced: "
+            return words + "; ".join(self.replay.differences)
         score = {EQUAL: ", its score to the bit, its facts from the lake", NO_SCORE: ", it rests on no score"}
         return "reproduced to the cent" + score.get(self.replay.score, f"; its score was not made again: {self.why}")
 
@@ -45,6 +52,7 @@ class Replayed:
             "reproduced": self.replay.reproduced,
             "differences": list(self.replay.differences),
             "verdict": self.verdict,
+            "today": list(self.today),
             "replay": self.replay.number,
             "replayed_at": self.replay.at.isoformat(),
         }
@@ -60,7 +68,8 @@ def replay_quote(home: Path, quotes: QuoteStore, quote_id: str) -> Replayed:
     except UserError as error:
         found = [str(error)]
     score, why, of_score = _score(home, quotes, quote)
-    return Replayed(quote, quotes.add_replay(quote_id, premium, score, [*found, *of_score]), why)
+    replayed = quotes.add_replay(quote_id, premium, score, [*found, *of_score])
+    return Replayed(quote, replayed, why, today(home, quote))
 
 
 def _score(home: Path, quotes: QuoteStore, quote: StoredQuote) -> tuple[str, str, list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from serving.quote_rows import Policy, QuoteHead, StoredQuote
 from serving.underwriting.worksheet import Worksheet
-from serving.underwriting.worksheet_page import Signed, page
+from serving.underwriting.worksheet_page import Signed, does, money, page
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -64,11 +64,10 @@ def head_text(head: QuoteHead) -> str:
 
 def steps_text(quote: StoredQuote) -> Iterator[str]:
     """The worksheet's steps, each with its clause and evidence."""
-    for step in quote.document["charge"]["steps"]:
-        of = f"{step['words_en']} {step['words_zh']}"
-        yield f"  {of}: {step['operation']} {step['value']} -> {step['after']}  [{step['citation']}]"
-        if step["evidence"]:
-            yield f"      {step['evidence']}"
+    for step in Worksheet.from_document(quote.document).charge.steps:
+        yield f"  {money(step.after):>18}  {does(step):<14} {step.words_en} {step.words_zh}  [{step.citation}]"
+        if step.evidence:
+            yield f"      {step.evidence}"
 
 
 def replayed_text(reproduced: bool, score: str) -> str:

@@ -42,7 +42,7 @@ def _quote(
     from serving.cli import moment
     from serving.quote_text import text
     from serving.quotes import Asked, rulebook_named
-    from serving.quoting import desk, of_file, write_page
+    from serving.quoting import desk, must_be_writable, of_file, write_page
 
     if (enterprise is None) == (facts is None):
         raise BadInput(
@@ -62,6 +62,8 @@ def _quote(
     at = moment(as_of) if as_of is not None else None
     if facts is not None and at is not None:
         raise BadInput("the facts file names its own moment", where="--as-of", mend="write `as_of` into the file")
+    if html is not None:
+        must_be_writable(html)
     with desk(config.home, config.store, lake=enterprise is not None) as at_desk:
         if facts is not None:
             basis, asked = of_file(at_desk, facts, chosen, asked)

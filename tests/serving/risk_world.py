@@ -38,16 +38,16 @@ def made_bundle() -> RiskBundle:
     """A bundle fitted on invented enterprises, on today's catalog."""
     past = planted.past(150)
     learned = learn(planted.CONFIG, past, periods(past.as_of, planted.CONFIG.periods))
-    return _assembled(learned.models, Severity.fit(past, learned.cuts.test_from), past.x[:900:113], "champion")
+    return assembled(learned.models, Severity.fit(past, learned.cuts.test_from), past.x[:900:113], "champion")
 
 
 def challenger_of(bundle: RiskBundle) -> RiskBundle:
     """A bundle with another name that says the same."""
     golden = np.array(bundle.manifest.golden.x, dtype=np.float32)
-    return _assembled(bundle.models, bundle.severity, golden, "challenger")
+    return assembled(bundle.models, bundle.severity, golden, "challenger")
 
 
-def _assembled(models: Models, severity: Severity, golden: Matrix, name: str) -> RiskBundle:
+def assembled(models: Models, severity: Severity, golden: Matrix, name: str) -> RiskBundle:
     facts = RiskFacts("planted", {}, ("simulated-stand-in",), MADE, MADE, MADE, {"name": name})
     return RiskBundle.assemble(models, severity, facts, golden)
 

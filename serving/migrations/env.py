@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from serving import quote_tables  # noqa: F401  (its tables join the metadata)
+from serving import plan_tables, quote_tables  # noqa: F401  (their tables join the metadata)
 from serving.store import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

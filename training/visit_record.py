@@ -63,12 +63,16 @@ def features(asked: pd.DataFrame, history: pd.DataFrame, rates: Rates) -> pd.Dat
         "years since": (past.plan - past.latest(past.days)) / YEAR_DAYS,
         "last finds": past.latest(rates.each(who, "found")),
     }
+    came = {group: past.total((who == group).to_numpy(np.float64)) for group in rates.of["found"]}
+    others = table["visits"] - sum(came.values())
     for word, name in OUTCOMES.items():
         brought = past.history[name].to_numpy(np.float64)
+        expected = sum((rates.of[name][group] * count for group, count in came.items()), rates.all[name] * others)
         table[f"{word}, last"] = past.latest(brought)
         table[f"{word}, all"] = past.total(brought)
-        table[f"{word}, more than expected"] = past.total(brought - rates.each(who, name))
-    table["critical, expected"] = past.total(rates.each(who, "found"))
+        table[f"{word}, more than expected"] = table[f"{word}, all"] - expected
+        if word == "critical":
+            table["critical, expected"] = expected
     ahead = _days(asked[DAY]) - past.plan
     table["age"] = asked["ageAtInspection"].to_numpy(np.float64) - ahead / YEAR_DAYS
     facility = asked["Facility_Type"].str.lower()
@@ -109,6 +113,7 @@ class _Past:
         return cls(history, days, start, until - start, plan)
 
     def total(self, values: Floats) -> Floats:
+        """Of counts alone: their running sums are exact, so that what other places had cannot show in the last digit."""
         sums = np.r_[0.0, np.cumsum(values)]
         return np.asarray(sums[self.start + self.count] - sums[self.start])
 

@@ -42,7 +42,7 @@ def opening(asked: pd.DataFrame) -> Text:
 def sentences(drawn: Mapping[str, Draws], apart: Mapping[str, Draws], over: Mapping[str, Interval], origins: int) -> list[Text]:
     """What was found on the test rows.
 
-    apart: the same where each group of inspectors keeps its days; over: the gains of ours in the mean of so many rolling origins.
+    apart: the same where each group of inspectors keeps its days; over: gains of ours in the mean of so many rolling origins.
     """
     rivals = [name for name in (STORED, CITY, CITY_BLIND) if name in drawn]
     kept = (" where each group keeps its own days", "（各组保持自身工作日）")
@@ -88,9 +88,9 @@ def _against(rival: str, gain: Interval, where_en: str = "", where_zh: str = "")
 
 NOTES = (
     Text(
-        "Ours knows nothing that happened in the two months planned, be it weather, complaints or earlier visits; licences and the "
-        "kind of place stand as of the visit. The city's scores know a visit's own day up to the eve, which nobody has on the "
-        "morning of the plan.",
+        "Ours knows nothing that happened in the two months planned, be it weather, complaints or earlier visits; licences and "
+        "the kind of place stand as of the visit. The city's scores know a visit's own day up to the eve, which nobody has on "
+        "the morning of the plan.",
         "本模型不使用所排两个月内发生的任何信息（天气、投诉、期内检查），许可证与场所类型取检查时的状态；市政府的评分用到了每次检查"
         "当天之前的信息，而排计划时尚无。",
     ),
@@ -101,8 +101,8 @@ NOTES = (
     ),
     Text(
         "Groups of inspectors are the publisher's, made by what they usually find; how they were drawn, and from which months, "
-        "is not published. Knowing the group mostly sends those first who find most, and they cannot be everywhere in the first "
-        "week: the figure where each group keeps its own days is the one that a plan can reach.",
+        "is not published. Knowing the group mostly sends those first who find most, and they cannot be everywhere in the "
+        "first week: the figure where each group keeps its own days is the one that a plan can reach.",
         "检查员分组由发布方按其通常发现率划定，划定方法与所用月份未公布。已知分组时，排序主要是让发现率高者先去，而其人力有限；"
         "各组保持自身工作日的数字才是计划可达到的。",
     ),

@@ -80,7 +80,7 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
             what = f"{len(asked)} test rows with {asked['found'].sum():g} critical ones are too few to judge by"
             raise BadInput(what, where=str(train), mend="bring the publisher's whole file")
         return _judged(learnt, asked, gap, progress)
-    other = source.frame(predict, told=False)
+    other = _outcomes(source.frame(predict, told=False))
     fitted = _fitted(learnt, visit_model.origins(learnt, gap), _history(learnt, other), progress)
     progress(f"predict {len(other)} visits")
     p_any = {name: 1.0 / (1.0 + np.exp(-one)) for name, one in fitted.odds(other).items()}
@@ -95,10 +95,12 @@ def run(train: Path, predict: Path | None, out: Path | None, progress: Say) -> R
 
 
 def _outcomes(visits: pd.DataFrame) -> pd.DataFrame:
-    """With `found`: whether a critical violation was; missing where nobody tells."""
-    counts = visits["criticalCount"]
+    """With `found`, whether a critical violation was; missing, as other outcomes and the inspector, where nobody tells."""
+    untold = {name: np.nan for name in (*source.FOUND, "fail_flag") if name not in visits}
+    visits = visits.assign(**untold)
     if "Inspector_Assigned" not in visits:
         visits = visits.assign(Inspector_Assigned=pd.Series(None, index=visits.index, dtype="str"))
+    counts = visits["criticalCount"]
     return visits.assign(found=(counts > 0).astype(np.float64).where(counts.notna()))
 
 
@@ -169,7 +171,7 @@ def _judged(learnt: pd.DataFrame, asked: pd.DataFrame, gap: int, say: Say) -> Re
 
 
 def _table(visits: Visits, scores: Mapping[str, Floats]) -> tuple[list[dict[str, Any]], dict[str, Draws], dict[str, Draws]]:
-    """The rows as printed; days earlier of each score on the same resamples of licences, with each group's days kept as well."""
+    """The rows as printed; days earlier of each score on the same resamples of licences, and with each group's days kept."""
     weights = resample(visits.units, REPLICATES, seed=0)
     middle = float(np.median(visits.day))
     drawn = {name: draw(days_earlier(visits, one), weights) for name, one in scores.items()}

@@ -54,6 +54,13 @@ def write_text(path: Path, text: str) -> Path:
         raise
 
 
+def must_be_writable(path: Path) -> None:
+    """Raises BadInput where no page can be written: before something is stored whose page would then fail."""
+    parent = next(one for one in path.absolute().parents if one.exists())
+    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise BadInput("no page can be written there", where=str(path), mend="name a file in a folder that may be written to")
+
+
 def validated(model: type[Model], document: Any, where: str, mend: str) -> Model:
     """A table as a model. Raises BadInput naming the field."""
     try:

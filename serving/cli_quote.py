@@ -39,10 +39,11 @@ def _quote(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Quote a premium: base, factors with clause and evidence, the model's say; stored, so that it can be replayed."""
+    from features.documents import must_be_writable
     from serving.cli import moment
     from serving.quote_text import text
     from serving.quotes import Asked, rulebook_named
-    from serving.quoting import desk, must_be_writable, of_file, write_page
+    from serving.quoting import desk, of_file, write_page
 
     if (enterprise is None) == (facts is None):
         raise BadInput(

@@ -46,7 +46,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """A quote's worksheet as it was quoted, and what happened to it since."""
-    from features.documents import write_text
+    from features.documents import must_be_writable, write_text
     from serving.quote_store import opened
     from serving.quote_words import (
         head_document,
@@ -59,6 +59,8 @@ def show(
         steps_text,
     )
 
+    if html is not None:
+        must_be_writable(html)
     with opened(settings().store) as store:
         quote, policy, replays = store.quote(quote_id), store.policy(quote_id), store.replays(quote_id)
     if html is not None:

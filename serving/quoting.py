@@ -1,6 +1,5 @@
 """One quote from beginning to end, for the command line and the service: basis, worksheet, what-if, stored."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from features.documents import write_text
 from features.enterprise.history import Published
-from features.errors import BadInput
 from features.lake import Lake
 from serving import quotes
 from serving.prospects import Prospect, read
@@ -113,13 +111,6 @@ def of_file(at: Desk, path: Path, rulebook: Rulebook, asked: Asked) -> tuple[Bas
     """A prospect's basis, and its terms: those asked for, else those of the file. Raises BadInput naming the line."""
     prospect = read(path, rulebook.facts)
     return at.of_prospect(prospect), asked.over(prospect.terms)
-
-
-def must_be_writable(path: Path) -> None:
-    """Raises BadInput where no page can be written, so that no quote is stored whose page then fails."""
-    parent = next(one for one in path.absolute().parents if one.exists())
-    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise BadInput("no page can be written there", where=str(path), mend="name a file in a folder that may be written to")
 
 
 def write_page(path: Path, made: Made) -> None:

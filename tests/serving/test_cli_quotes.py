@@ -78,7 +78,7 @@ def test_the_page_of_a_quote_is_written_whole_or_not_at_all(quote_id: str, tmp_p
     page = (tmp_path / "quote.html").read_text(encoding="utf-8")
     assert quote_id in page and "老客户" in page and "基准保费" in page
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="Is a directory"):
+    with pytest.raises(BadInput, match="no page can be written there"):
         ran(cli_quotes.quotes, "show", quote_id, "--html", str(tmp_path / "folder"))
     assert {one.name for one in tmp_path.iterdir()} - {"0"} == {"folder", "quote.html"}
 

@@ -97,7 +97,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "negative deductible": (["quote", "E", "--deductible", "-5"], "deductible is -5.00; state an amount of at least 0"),
     "no amount": (["quote", "E", "--deductible", "much"], "--deductible: 'much' is no amount; write it as 12345.67"),
     "tenths of a cent": (["quote", "E", "--limit-per-accident", "1.005"], "'1.005' is no amount"),
-    "page nowhere": (["quote", "E", "--html", "FOLDER"], "FOLDER"),
+    "page nowhere": (["quote", "E", "--html", "FOLDER"], "FOLDER: no page can be written there; name a file"),
     # A prospect's file
     "no facts": (["quote", "--facts", "nowhere.toml"], "nowhere.toml: no such file; name a TOML or JSON file of facts"),
     "folder": (["quote", "--facts", "."], "no such file"),
@@ -137,7 +137,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "override of a what-if": (
         ["quotes", "override", "W", "--premium", "1", "--by", "b", "--reason", "r"], "a what-if charges nobody",
     ),
-    "page of none": (["quotes", "show", "Q", "--html", "FOLDER"], "FOLDER"),
+    "page of none": (["quotes", "show", "Q", "--html", "FOLDER"], "FOLDER: no page can be written there"),
     # The term
     "term of none": (["term", "ledger", "q_9"], "no quote q_9"),
     "term of a what-if": (["term", "ledger", "W", "--received", "1", *SIGNED], "a what-if charges nobody"),

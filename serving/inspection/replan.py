@@ -2,8 +2,9 @@
 
 An alarm, or an inspector who drops out, asks for places in routes that are settled. Each is given the place that costs, in
 this order: the fewest visits of a better tier, the fewest changes for people who were told a time, the least value, and then
-an alarm the earliest time, other visits the least travel. A place is between two visits as they stand, or with later visits of the same day pushed back, or instead of one or two
-of them; what is taken out is then placed elsewhere in the week where nothing else changes.
+an alarm the earliest time, other visits the least travel. A place is between two visits as they stand, or with later visits of
+the same day pushed back, or instead of one or two of them; what is taken out is then placed elsewhere in the week where nothing
+else changes.
 """
 
 from bisect import insort

@@ -53,9 +53,12 @@ def rulebook_check(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """All faults of rulebooks, each at its line; exit code 2 where there is one. Several are checked against each other too."""
+    """All faults of rulebooks, each at its line; exit code 2 where there is one. Several are checked against each other too.
+
+    A note is no fault: a cliff of the premium, a fact that costs less where it is not known.
+    """
     from serving.underwriting.rulebook import path_of, text_of
-    from serving.underwriting.rulebook_check import check, read
+    from serving.underwriting.rulebook_check import check, notes, read
 
     day = (today or datetime.now(UTC)).date()
     texts = {str(path): text_of(path) for path in (path_of(one) for one in files)}
@@ -64,8 +67,13 @@ def rulebook_check(
     for where, text in texts.items():
         others = [*_rivals(where), *(one for at, one in known.items() if at != where and one is not None)]
         found[where] = check(text, day, others)
-    document = [_told(where, known[where], faults) for where, faults in found.items()]
-    lines = [line for where, faults in found.items() for line in _lines(where, known[where], faults, day)]
+    noted = {where: notes(text) for where, text in texts.items()}
+    document = [_told(where, known[where], faults, noted[where]) for where, faults in found.items()]
+    lines = []
+    for where, faults in found.items():
+        lines += _lines(where, known[where], faults, day)
+        # Faults come first: they are to be corrected before anything else is worth knowing.
+        lines += [] if faults else [f"{where}, line {one.line}: note: {one.what}" for one in noted[where]]
     say(document, "\n".join(lines), json_)
     if any(found.values()):
         raise typer.Exit(FAULTY)
@@ -78,9 +86,10 @@ def _rivals(where: str) -> "list[Rulebook]":
     return [load(path) for path in sorted(FOLDER.glob("*.toml")) if str(path) != where]
 
 
-def _told(where: str, one: "Rulebook | None", faults: "list[Fault]") -> dict[str, Any]:
+def _told(where: str, one: "Rulebook | None", faults: "list[Fault]", noted: "list[Fault]") -> dict[str, Any]:
     rows = [{"line": fault.line, "what": fault.what, "mend": fault.mend} for fault in faults]
-    return {"file": where, "id": one and one.id, "digest": one and one.digest, "faults": rows}
+    notes = [{"line": note.line, "what": note.what} for note in noted]
+    return {"file": where, "id": one and one.id, "digest": one and one.digest, "faults": rows, "notes": notes}
 
 
 def _lines(where: str, one: "Rulebook | None", faults: "list[Fault]", day: date) -> list[str]:

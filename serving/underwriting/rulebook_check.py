@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from serving.underwriting import rulebook_fair, rulebook_whole
+from serving.underwriting import rulebook_fair, rulebook_notes, rulebook_whole
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_facts import Finding
 from serving.underwriting.rulebook_lines import Lines, lines_of
@@ -56,6 +56,15 @@ def check(text: str, today: date | None = None, others: Sequence[Rulebook] = ())
     lines = lines_of(text)
     dated = (Fault(lines.of(*one.path), one.what, one.mend) for one in _dated(rulebook, today, others))
     return sorted({*faults, *dated})
+
+
+def notes(text: str) -> list[Fault]:
+    """What is worth knowing of a rulebook's text and no fault: none where it cannot be read."""
+    rulebook, _ = read(text)
+    if rulebook is None:
+        return []
+    lines = lines_of(text)
+    return sorted(Fault(lines.of(*one.path), one.what, one.mend) for one in rulebook_notes.notes(rulebook))
 
 
 def _dated(rulebook: Rulebook, today: date | None, others: Sequence[Rulebook]) -> Iterator[Finding]:

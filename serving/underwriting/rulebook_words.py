@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from serving.underwriting.numbers import plain
 from serving.underwriting.rulebook import Rulebook
+from serving.underwriting.rulebook_notes import notes
 from serving.underwriting.rulebook_parts import Band, Case, Condition, Credibility, Factor, First, Linear, Ncci
 
 
@@ -29,6 +30,10 @@ def _page(one: Rulebook) -> Iterator[str]:
             yield from _factor(factor)
     yield from _rest(one)
     yield from _during(one)
+    noted = [finding.what for finding in notes(one)]
+    if noted:
+        yield "\nNotes"
+        yield from (f"  {what}" for what in noted)
     yield "\nClauses"
     for name, clause in one.clauses.items():
         yield f"  {name} ({clause.status}): {clause.citation}"

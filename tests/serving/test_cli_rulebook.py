@@ -90,3 +90,14 @@ def test_two_files_are_checked_against_each_other(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert isinstance(run("check", str(tmp_path / "no.toml")).exception, NotFound)
+
+
+def test_a_cliff_is_a_note_and_no_fault() -> None:
+    result = run("check", "shandong-construction-example")
+    assert result.exit_code == 0
+    first, *rest = result.stdout.splitlines()
+    assert "no faults" in first
+    assert len(rest) == 5 and all(", line " in line and ": note: cliff: at project_cost " in line for line in rest)
+    (document,) = json.loads(run("check", "shandong-construction-example", "--json").stdout)
+    assert document["faults"] == [] and len(document["notes"]) == 5
+    assert "\nNotes\n  cliff: at project_cost 10000000 " in run("show", "shandong-construction-example").stdout

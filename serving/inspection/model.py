@@ -77,7 +77,7 @@ class Inspector:
 class Wanted:
     """A visit that may be planned: at most one for each site of a plan.
 
-    place: row of the travel matrix (of remote support, which needs no travel, any). windows: when it may take place, each in one
+    place: row of the travel matrix (of remote support any: it needs no travel). windows: when it may take place, each in one
     day. minutes: how long. value: what it averts. pinned: the inspector and start that are settled. inspectors: who may come;
     None: whoever has the skills and the region. known: the inspector whom the site knows (continuity).
     """

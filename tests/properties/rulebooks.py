@@ -127,7 +127,17 @@ def told(values: Mapping[str, Any]) -> Facts:
 
 
 facts = st.fixed_dictionaries({"heads": _VALUES["heads"]}, optional={name: _VALUES[name] for name in GRADED}).map(told)
+discounts = st.integers(1, 99).map(lambda hundredth: Decimal(hundredth) / 100)
 shares = st.integers(0, 10_000).map(lambda part: Decimal(part) / 10_000)
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Minimum numbers of visits: of some industries one, of all others another."""
+    number = st.integers(1, 24).map(Decimal)
+    named = draw(st.lists(st.sampled_from(["mining", "food", "transport"]), unique=True, max_size=3))
+    rows = [{"clause": CLAUSE, "visits": draw(number), "industries": [one]} for one in named]
+    return [*rows, {"clause": CLAUSE, "visits": draw(number)}]
 
 
 @st.composite

@@ -1,5 +1,6 @@
-"""What is promised of every premium: who does better never pays more, and neither does who reports more."""
+"""What is promised of every premium: who does better or reports more never pays more, and who pays less is visited as often."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,9 @@ from serving.underwriting.facts import VOCABULARY, Facts
 from serving.underwriting.premium import charge
 from serving.underwriting.rulebook import Rulebook, shipped
 from serving.underwriting.rulebook_fair import findings
+from serving.underwriting.term import visits_due
 from serving.underwriting.terms import ModelSays, Terms, year_from
+from serving.underwriting.worksheet import Worksheet
 from tests.properties import rulebooks
 from tests.properties.rulebooks import DAY
 
@@ -63,6 +66,64 @@ def test_minimum_and_maximum_hold_whatever_the_discount(
     found = charge(Rulebook.model_validate(document), facts, terms, says)
     step = document["premium"]["rounding_step"]
     assert found.annual > document["premium"]["minimum"] - step
+
+
+Visits = Callable[[Worksheet], Decimal]
+
+
+def visits_of(worksheet: Worksheet) -> Decimal:
+    """What the worksheet tells whoever signs it: the visits of a year that are due, by its rulebook."""
+    industry = worksheet.facts.value("industry")
+    return visits_due(worksheet.rulebook, industry if isinstance(industry, str) else None)
+
+
+def fewer_for_less(dear: Worksheet, cheap: Worksheet, visits: Visits) -> bool:
+    """Whether who pays less is owed fewer visits."""
+    return cheap.charge.premium < dear.charge.premium and visits(cheap) < visits(dear)
+
+
+def worksheets(
+    document: dict[str, Any], facts: Facts, terms: Terms, says: ModelSays | None, data: st.DataObject
+) -> tuple[Worksheet, Worksheet]:
+    """The same policy before and after a fact is bettered or by a rulebook that gives a discount on top of it."""
+    name, value = data.draw(rulebooks.improved(facts))
+    rulebook = rulebooks.fair(document)
+    lower = document["base"] | {"rate": document["base"]["rate"] * data.draw(rulebooks.discounts)}
+    discounted = Rulebook.model_validate(document | {"base": lower, "factors": [], "incentives": []})
+    better = with_(facts, name, value)
+    cheap = rulebook if data.draw(st.booleans()) else discounted
+    return Worksheet.make(rulebook, facts, terms, says), Worksheet.make(cheap, better, terms, says)
+
+
+@given(rulebooks.documents(), rulebooks.visits(), rulebooks.facts, rulebooks.policies(), rulebooks.says(), st.data())
+def test_a_discount_never_lowers_the_minimum_visits(
+    document: dict[str, Any],
+    visits: list[dict[str, Any]],
+    facts: Facts,
+    terms: Terms,
+    says: ModelSays | None,
+    data: st.DataObject,
+) -> None:
+    """However the premium falls: a better fact, a rulebook with lower rates, a model that expects less."""
+    assume(set(facts) & set(rulebooks.GRADED))
+    document = document | {"prevention": document["prevention"] | {"minimum_visits": visits}}
+    facts = with_(facts, "industry", data.draw(st.sampled_from(["mining", "food", "services"])))
+    dear, cheap = worksheets(document, facts, terms, says, data)
+    assert not fewer_for_less(dear, cheap, visits_of)
+    assert visits_of(cheap) == visits_of(dear) >= min(row["visits"] for row in visits)
+
+
+def test_visits_by_the_premium_would_be_seen() -> None:
+    """The property can fail: visits bought by the premium are fewer for who pays less."""
+
+    def bought(worksheet: Worksheet) -> Decimal:
+        return min(visits_of(worksheet), worksheet.charge.premium // 1000)
+
+    facts, terms = rulebooks.told({"heads": Decimal(10)}), Terms(DAY, rulebooks.LAST, "CNY")
+    document = rulebooks.plain()
+    cheaper = document | {"base": document["base"] | {"rate": Decimal(100)}}
+    dear, cheap = (Worksheet.make(Rulebook.model_validate(one), facts, terms, None) for one in (document, cheaper))
+    assert fewer_for_less(dear, cheap, bought) and not fewer_for_less(dear, cheap, visits_of)
 
 
 def test_an_unfair_factor_would_be_seen() -> None:

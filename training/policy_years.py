@@ -66,12 +66,21 @@ def read(folder: Path, *, asked: bool = False) -> Tables:
         raise BadInput(
             "a policy-year is there twice", where=f"{folder}, row {int(twice.to_numpy().argmax()) + 1}", mend="drop one"
         )
-    if (years["BCcov"] <= 0).any():
-        row = int((years["BCcov"] <= 0).to_numpy().argmax()) + 1
-        raise BadInput("cover is zero or below", where=f"{folder}, row {row}, column BCcov", mend="correct the value")
+    _refuse(years["BCcov"] <= 0, "cover is zero or below", folder, "column BCcov")
+    _refuse(years["Deduct"] < 0, "a deductible is below zero", folder, "column Deduct")
+    kinds = years[list(lgpif.TYPES)]
+    single = kinds.isin((0, 1)).all(axis=1) & (kinds.sum(axis=1) == 1)
+    _refuse(~single, "a policy has one type of government", folder, f"columns {lgpif.TYPES[0]} to {lgpif.TYPES[-1]}")
     if (years[list(OUTCOMES)] < 0).any(axis=None):
         raise BadInput("a number or amount of claims is below zero", where=f"{folder}, Freq and y", mend="correct the value")
     return Tables(years, lgpif.claims(folder, empty=asked))
+
+
+def _refuse(wrong: "pd.Series[bool]", what: str, folder: Path, where: str) -> None:
+    """Raises BadInput naming the first row that is wrong, if there is one."""
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax()) + 1
+        raise BadInput(what, where=f"{folder}, row {row}, {where}", mend="correct the value")
 
 
 def _untold(years: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -107,7 +116,8 @@ def panel(tables: Tables) -> Periods:
 def limited(tables: Tables, limit: float) -> Floats:
     """What a policy-year's claims cost together, each held at the limit [n], in the order of the panel."""
     each = tables.claims.assign(Claim=tables.claims["Claim"].clip(0.0, limit)).groupby(KEYS)["Claim"].sum()
-    return each.reindex(_keys(ordered(tables)), fill_value=0.0).to_numpy(np.float64)
+    found: Floats = each.reindex(_keys(ordered(tables)), fill_value=0.0).to_numpy(np.float64)
+    return found
 
 
 def _rating(years: pd.DataFrame) -> dict[str, Floats]:

@@ -48,12 +48,11 @@ def policy_years(folder: Path, *, told: bool = True) -> pd.DataFrame:
         "Premium": "number",
         "Deduct": "given",
         "Fire5": "number",
-        "NoClaimCredit": "number",
         **dict.fromkeys(TYPES, "given"),
     }
     outcomes: dict[str, Sort] = {"Freq": "whole", "y": "given"} if told else {"Freq": "number", "y": "number"}
     optional: dict[str, Sort] = dict.fromkeys(
-        ("LnCoverage", "lnDeduct", "lny", "yAvg", "AC00", "AC05", "AC10", "AC15"), "number"
+        ("LnCoverage", "lnDeduct", "lny", "yAvg", "NoClaimCredit", "AC00", "AC05", "AC10", "AC15"), "number"
     )
     if told:
         return frames.frame(folder, POLICIES_STEM, columns | outcomes, optional)

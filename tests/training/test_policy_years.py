@@ -67,7 +67,15 @@ def test_policy_years_of_both_folders_are_the_first_ones_with_their_claims(table
 
 
 @pytest.mark.parametrize(
-    ("values", "message"), [({"BCcov": 0.0}, "cover is zero"), ({"Freq": -1}, "below zero"), ({"PolicyNum": 1}, "twice")]
+    ("values", "message"),
+    [
+        ({"BCcov": 0.0}, "row 1, column BCcov: cover is zero"),
+        ({"Deduct": -5.0}, "row 1, column Deduct: a deductible is below zero"),
+        ({"TypeCity": 0}, "row 1, columns TypeCity to TypeVillage: a policy has one type"),
+        ({"TypeCounty": 1}, "row 1, columns TypeCity to TypeVillage: a policy has one type"),
+        ({"Freq": -1}, "below zero"),
+        ({"PolicyNum": 1}, "twice"),
+    ],
 )
 def test_files_that_cannot_be_meant_are_one_line(values: dict[str, float], message: str, tmp_path: Path) -> None:
     folder = panels.policies(tmp_path, count=5)
@@ -86,3 +94,13 @@ def test_the_claims_of_a_folder_asked_about_may_be_missing(tables: Tables, tmp_p
         policy_years.read(folder)
     bare = policy_years.read(folder, asked=True)
     assert column(bare, "came_1_ago").equals(column(tables, "came_1_ago")) and column(bare, "log_paid").max() == 0
+
+
+def test_a_folder_asked_about_needs_neither_outcomes_nor_what_is_not_read(tmp_path: Path) -> None:
+    folder = panels.policies(tmp_path, count=5)
+    path = folder / "policy_years_2006_2009.parquet"
+    rows = pd.read_parquet(path)
+    rows[rows["Year"] == 2009].drop(columns=["Freq", "y", "NoClaimCredit"]).to_parquet(path)
+    (folder / "claims_2006_2009.parquet").unlink()
+    found = policy_years.read(folder, asked=True)
+    assert len(found.years) == 5 and not found.years[["Freq", "y"]].any(axis=None) and found.claims.empty

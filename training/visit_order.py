@@ -99,10 +99,11 @@ def _over(sums: Floats, found: Floats) -> Floats:
 
 
 def found_by_day(visits: Visits, score: Floats) -> tuple[Floats, Floats]:
-    """The curve: days from the first, and the share of faults found by the end of each."""
-    new = Order(visits.day, score).days(np.ones(len(score)))
+    """Days from the first, and the share of faults found by the end of each. Of one score the visit made first goes first."""
     first, last = visits.day.min(), visits.day.max()
     days = np.arange(first, last + 1.0)
+    new = np.empty(len(score))
+    new[np.lexsort((visits.day, -score))] = np.sort(visits.day)
     faults = np.sort(new[visits.found > 0])
     share = np.searchsorted(faults, days + 0.5) / max(len(faults), 1)
     return days - first, share

@@ -19,7 +19,6 @@ Floats = npt.NDArray[np.float64]
 TEMPLATE = "visits.html.j2"
 TITLE = Text("Food inspections in another order", "重新排序后的食品安全检查")
 SUBJECT = Text("Chicago: when critical violations would have been found", "芝加哥：严重违规可提前多久发现")
-_STYLES = ("c0", "c1", "c2", "c3", "c4")
 _COLUMNS = ("days earlier", "gain of ours", "each group keeping its days", "found in the first half")
 
 
@@ -85,9 +84,14 @@ def _row(page: Page, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"words": page.words[row["forecast"]], "own": row["forecast"] in page.own, "cells": cells}
 
 
+def _styles(page: Page) -> dict[str, str]:
+    """A colour for each forecast, the same in both charts."""
+    return {name: f"c{place}" for place, name in enumerate(page.words)}
+
+
 def _curves(page: Page) -> Figure:
     """The share of critical violations found by each day."""
-    styles = dict(zip(page.curves, _STYLES, strict=False))
+    styles = _styles(page)
     lines = [Line(page.words[name].en, x, y, styles[name]) for name, (x, y) in page.curves.items()]
     last = max(float(x[-1]) for x, _ in page.curves.values())
     x_axis = span_axis("days since the first 距首日天数", 0.0, last)
@@ -100,7 +104,7 @@ def _curves(page: Page) -> Figure:
 def _origins(page: Page) -> Figure:
     """Days earlier on each rolling origin."""
     places = np.arange(1.0, len(page.starts) + 1.0)
-    styles = dict(zip(page.origins, _STYLES, strict=False))
+    styles = _styles(page)
     lines = [Line(page.words[name].en, places, np.array(days), styles[name], dots=True) for name, days in page.origins.items()]
     every = np.concatenate([line.y for line in lines])
     y_axis = span_axis("days earlier 提前天数", min(0.0, float(every.min())), float(every.max()))

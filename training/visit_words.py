@@ -96,8 +96,8 @@ NOTES = (
     ),
     Text(
         "Settings were chosen on rolling origins inside the training rows, the form of the model too; the means over these "
-        "origins therefore flatter ours a little, the test months do not.",
-        "参数与模型形式均在训练数据内以滚动起点选定，因此滚动起点上的平均略偏乐观；测试月份不受影响。",
+        "origins therefore flatter ours a little. Nothing was chosen on the test months, though their figures were seen meanwhile.",
+        "参数与模型形式均在训练数据内以滚动起点选定，因此滚动起点上的平均略偏乐观；没有任何选择依据测试月份，但开发期间看到过其结果。",
     ),
     Text(
         "Groups of inspectors are the publisher's, made by what they usually find; how they were drawn, and from which months, "

@@ -45,6 +45,7 @@ def test_a_resample_without_a_fault_has_no_figure() -> None:
 def test_the_curve_ends_with_everything_found() -> None:
     days, share = found_by_day(visits(), FOUND)
     assert days.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0] and share.tolist() == [1.0] * 5
+    assert found_by_day(visits(), np.zeros(4))[1].tolist() == found_by_day(visits(), -DAYS)[1].tolist()
     assert found_by_day(visits(), -DAYS)[1].tolist() == [0.5, 0.5, 0.5, 0.5, 1.0]
 
 

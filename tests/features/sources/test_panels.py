@@ -335,6 +335,16 @@ def test_lgpif_as_published(tmp_path: Path) -> None:
     assert abs(years["Freq"].sum() - len(lgpif.claims(shared("lgpif")))) <= 3
 
 
+def test_chicago_as_published(tmp_path: Path) -> None:
+    lake, account = take("chicago", shared("chicago-food-inspections"), tmp_path)
+    assert counts(account.tables["enterprises"]) == (9710, 9710, 0, 0, 0)
+    assert counts(account.tables["inspections"]) == (18712, 18712, 0, 0, 0)
+    assert counts(account.tables["violations"]) == (10637, 10637, 0, 0, 0)
+    frame = chicago.frame(shared("chicago-food-inspections"))
+    assert sum(amount for (amount,) in rows(lake, "inspections", "findings")) == frame[list(chicago.FOUND)].sum().sum()
+    assert (frame["Train"].sum(), frame["Test"].sum()) == (17075, 1637)
+
+
 def test_phmsa_as_published(tmp_path: Path) -> None:
     lake, account = take("phmsa", shared("phmsa-hazardous-liquid"), tmp_path)
     assert counts(account.tables["exposures"]) == (4533, 4533, 0, 0, 0)

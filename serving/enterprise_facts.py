@@ -1,25 +1,22 @@
-"""Facts of enterprises of the lake at a moment: columns for many, `Facts` for one, and the rows that a fact rests on.
+"""Facts of enterprises of the lake at a moment: columns for many, `Facts` for one.
 
 Columns are those of features/enterprise/facts.py under the names and kinds of the vocabulary: numbers float64, codes and texts
 string, flags bool, dates date32; null where a fact is not known.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 
-from features.clock import known_at
 from features.enterprise import build
 from features.enterprise.compute import columns_of
 from features.enterprise.facts import FEATURES, facts_catalog, specs, texts
 from features.enterprise.history import History, Published
 from features.enterprise.kernel import DAY
-from features.enterprise.schema import ENTERPRISE_TABLES
 from features.history import Ints
-from features.schema import EVENT_TIME, RECORDED_AT
 from features.view import View
 from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
 from serving.underwriting.numbers import of_model
@@ -29,18 +26,6 @@ YEAR_DAYS = 365.0
 # Codes in the order of the numbers that features tell them by.
 _CODES = {"standardisation": ("none", "3", "2", "1"), "credit": ("AA", "A", "B", "C", "bad")}
 _TEXTS = ("industry", "process", "region")
-_TABLES: Mapping[str, str] = {
-    "industry": "enterprises", "process": "enterprises", "region": "enterprises", "founded": "enterprises",
-    **dict.fromkeys(("headcount", "payroll", "project_cost", "revenue", "insured_value", "hours_worked"), "exposures"),
-    **dict.fromkeys((name for name in VOCABULARY if name.startswith("accident")), "accidents"), "clean_years": "accidents",
-    "claims_3y": "claims", "incurred_3y": "claims", "standardisation": "standardisation",
-    **dict.fromkeys(("rectification_rate", "overdue_hazards", "overdue_major_hazards", "supervised_open"), "hazards"),
-    "self_reports_1y": "hazards", "credit": "credit", "blacklisted": "credit", "permits_withdrawn": "permits",
-    "violations_1y": "violations", "refused_visits_1y": "inspections", "training_coverage": "trainings",
-    "certificate_coverage": "certificates", "drills_1y": "drills", "services_1y": "services",
-    "subcontracting_depth": "subcontracting",
-}  # fmt: skip
-_SOME = 5  # rows that an evidence names
 
 
 def fact_columns(history: History, entity: Ints, as_of: Ints) -> pa.Table:
@@ -90,34 +75,6 @@ def value_of(kind: FactKind, value: float | str | bool | date) -> Value:
     if isinstance(value, float):
         return Decimal(int(value)) if value.is_integer() else of_model(value)
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def with_evidence(facts: Facts, view: View, enterprise_id: str, as_of: datetime) -> Facts:
-    """The same facts, each with the rows of its table that were known: how many, and the latest by id and time of recording."""
-    said: dict[str, str] = {}
-    known = {}
-    for name, fact in facts.items():
-        table = _TABLES.get(name)
-        if table is not None and table not in said:
-            said[table] = _evidence(view, table, enterprise_id, as_of)
-        known[name] = Fact(name, fact.value, said[table] if table else fact.evidence)
-    return Facts(facts.as_of, facts.currency, known)
-
-
-def _evidence(view: View, table: str, enterprise_id: str, as_of: datetime) -> str:
-    contract = ENTERPRISE_TABLES[table]
-    rows = known_at(view.read(table, machine_ids=[enterprise_id]), contract, as_of, ordered=True)
-    if not rows.num_rows:
-        return f"{table}: no rows known by {as_of:%Y-%m-%d}"
-    latest = rows.slice(max(0, rows.num_rows - _SOME)).to_pylist()[::-1]
-    own = contract.own_key[0] if contract.own_key else EVENT_TIME
-    told = [f"{_word(one[own])} of {one[EVENT_TIME]:%Y-%m-%d}, recorded {one[RECORDED_AT]:%Y-%m-%d}" for one in latest]
-    more = f" and {rows.num_rows - len(latest)} earlier" if rows.num_rows > len(latest) else ""
-    return f"{table}: {'; '.join(told)}{more}"
-
-
-def _word(value: object) -> str:
-    return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
 
 
 def _typed(kind: FactKind, values: np.ndarray) -> pa.Array:

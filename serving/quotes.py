@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from features.clock import micros
 from features.errors import BadInput
-from serving.enterprise_facts import facts_at, facts_of, with_evidence
+from serving.enterprise_facts import facts_at, facts_of
 from serving.evidence import deflated
+from serving.fact_evidence import with_evidence
 from serving.priced import limits_of, priced
 from serving.quote_store import Kind, QuoteStore
 from serving.relativities import load as load_relativity

@@ -10,7 +10,8 @@ from features.clock import known_at, micros
 from features.enterprise.schema import ENTERPRISES
 from features.errors import BadInput, NotFound
 from features.lake import Lake
-from serving.enterprise_facts import facts_at, facts_of, with_evidence
+from serving.enterprise_facts import facts_at, facts_of
+from serving.fact_evidence import with_evidence
 from serving.underwriting.facts import Fact, Facts, Value
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_facts import Kind, kinds_of, nearest

@@ -13,7 +13,8 @@ from features.clock import micros
 from features.enterprise.history import from_tables
 from features.enterprise.schema import ACCIDENTS, ENTERPRISE_TABLES, ENTERPRISES, EXPOSURES
 from features.lake import Lake
-from serving.enterprise_facts import fact_columns, facts_at, facts_of, with_evidence
+from serving.enterprise_facts import fact_columns, facts_at, facts_of
+from serving.fact_evidence import with_evidence
 from serving.underwriting.facts import VOCABULARY
 from tests.serving.risk_world import RiskWorld
 
@@ -301,6 +302,53 @@ def test_evidence_names_the_rows_that_were_known(tmp_path: Path) -> None:
     assert said.endswith(" and 2 earlier")
     assert "late" not in said and "theirs" not in said
     assert "late of 2024-11-12, recorded 2024-12-27" in with_evidence(found, view, "e", NOW)["clean_years"].evidence
-    assert told["headcount"].evidence.startswith("exposures: ")
+    assert told["headcount"].evidence == "exposures: headcount of 2024-09-23, recorded 2024-09-23"
+    assert told["payroll"].evidence == "exposures: payroll of 2024-09-23, recorded 2024-09-23"
     assert told["claims_3y"].evidence == "claims: no rows known by 2024-12-22"
     assert told["industry"].evidence == "enterprises: 2022-07-16 of 2022-07-16, recorded 2022-07-16"
+
+
+def test_evidence_names_the_rows_that_a_fact_counts(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True, buckets=1)
+    rows: dict[str, list[dict[str, Any]]] = {
+        "enterprises": [row(2000, **FIRM)],
+        "accidents": [row(days, accident_id=f"{days} d", **HURT) for days in (10, 400, 800, 1200)],
+        "policies": [row(900, policy_id="p-1", ends=ago(-100), headcount=50.0), row(800, policy_id="p-2", ends=ago(-50))],
+        "exposures": [period("hours_worked", 365, 0, 4000.0)],
+        "hazards": [
+            hazard("overdue", 100, 70), hazard("major", 90, 70, grade="major"), hazard("done", 100, 70, rectified=80),
+            hazard("own", 100, 90, rectified=95, found_by="self"), hazard("open", 10, -20, supervised=True),
+        ],
+        "inspections": [
+            row(30, visit_id="let in", visitor="insurer", mode="on_site", outcome="done"),
+            row(20, visit_id="refused", visitor="insurer", mode="on_site", outcome="refused"),
+        ],
+    }  # fmt: skip
+    for name, some in rows.items():
+        contract = ENTERPRISE_TABLES[name]
+        lake.append_rows(contract, pa.Table.from_pylist(some, schema=contract.arrow), NOW, "test")
+    view = lake.at()
+    told = with_evidence(facts_at(facts_of(view, ["e"], np.array([micros(NOW)])), 0, NOW, "CNY"), view, "e", NOW)
+
+    def named(fact: str) -> list[str]:
+        _, _, said = told[fact].evidence.partition(": ")
+        return [one.split(" of ")[0] for one in said.split("; ")]
+
+    assert (named("accidents_1y"), named("accidents_ordinary_1y")) == (["10 d"], ["10 d"])
+    assert named("accidents_3y") == ["10 d", "400 d", "800 d"]
+    assert named("accident_rate_change_1y") == ["10 d", "400 d"]
+    assert named("clean_years") == ["10 d", "400 d", "800 d", "1200 d"]
+    assert told["headcount"].evidence.startswith("policies: p-1 of ") and told["headcount"].value == 50
+    assert named("overdue_hazards") == ["major", "overdue"]
+    assert (named("overdue_major_hazards"), named("supervised_open"), named("self_reports_1y")) == (
+        ["major"],
+        ["open"],
+        ["own"],
+    )
+    assert named("rectification_rate") == ["open", "major", "overdue", "done"]
+    assert named("refused_visits_1y") == ["refused"]
+    early = with_evidence(told, view, "e", ago(30))
+    assert early["refused_visits_1y"].evidence == "inspections: no such row among 1 known by 2024-12-02"
+    # What is counted is as many as are named.
+    for fact in ("accidents_1y", "accidents_3y", "overdue_hazards", "overdue_major_hazards", "self_reports_1y"):
+        assert told[fact].value == len(named(fact)), fact

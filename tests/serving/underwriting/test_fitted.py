@@ -13,6 +13,7 @@ from features.errors import BadInput
 from serving.underwriting import fitted
 from serving.underwriting.fitted_tables import tariff_of
 from serving.underwriting.fitted_text import text_of
+from serving.underwriting.off_balance import balance
 from serving.underwriting.rulebook_check import check
 
 DOCUMENT: dict[str, Any] = {
@@ -81,6 +82,19 @@ def test_more_cover_or_a_worse_record_never_costs_less(cover: float, more: float
     policies = [policy(insured_value=cover, claims_a_year=better), policy(insured_value=cover * more, claims_a_year=worse)]
     cheap, dear = fitted.book(DOCUMENT, policies, WEIGHED).premiums
     assert cheap <= dear
+
+
+def test_the_book_is_brought_to_a_total_to_the_cent_and_rated_alike_again() -> None:
+    policies = [
+        policy(100.0 * one, insured_value=1e5 * (1 + one), claims_a_year=one % 4) | {"key": str(one)} for one in range(50)
+    ]
+    booked, again = (fitted.book(DOCUMENT, policies, WEIGHED) for _ in range(2))
+    assert booked == again
+    total = Decimal("123456.78")
+    kept = balance(booked.premiums, [one["key"] for one in policies], total).amounts
+    assert sum(kept) == total
+    factor = total / sum(booked.premiums)
+    assert all(abs(new - factor * old) < Decimal("0.01") for new, old in zip(kept, booked.premiums, strict=True))
 
 
 def test_tables_that_make_no_fair_rulebook_are_one_line() -> None:

@@ -96,7 +96,7 @@ NOTES = (
     ),
     Text(
         "Settings were chosen on rolling origins inside the training rows, the form of the model too; the means over these "
-        "origins therefore flatter ours a little. Nothing was chosen on the test months, though their figures were seen meanwhile.",
+        "origins therefore flatter ours a little. Nothing was chosen on the test months; their figures were seen meanwhile.",
         "参数与模型形式均在训练数据内以滚动起点选定，因此滚动起点上的平均略偏乐观；没有任何选择依据测试月份，但开发期间看到过其结果。",
     ),
     Text(

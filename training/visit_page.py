@@ -64,7 +64,7 @@ def context(page: Page) -> dict[str, Any]:
         "verdict": page.verdict,
         "rows": [_row(page, row) for row in page.rows],
         "curves": _curves(page),
-        "origins": _origins(page) if page.starts else None,
+        "origins": _origins(page) if page.origins else None,
         "notes": page.notes,
         "created_at": datetime.now(UTC),
     }

@@ -29,6 +29,8 @@ _LONG = 3.0  # years that the facts of three years speak of
 _DUE = 20  # hazards that a rate of rectification is of, where no overdue ones are stated
 _PEOPLE = 100.0  # where no headcount is stated
 _DEATHS = {"ordinary": 0.0, "larger": 3.0, "major": 10.0}
+# A column beside the facts: of whom it is asked what were if the supervised hazard that stands open had been rectified.
+SUPERVISED_RECTIFIED = "supervised_rectified"
 _AMOUNTS = {name: name for name in ("headcount", "payroll", "project_cost", "revenue", "insured_value", "hours_worked")}
 
 
@@ -172,9 +174,7 @@ def _hazards(stated: Stated) -> list[Made]:
     moment = stated.as_of[of]
     put_right = {"due": moment - 60 * DAY, "rectified": moment - 70 * DAY, **found}
     made.append(Made(of, days_ago(nth, 100), {"hazard_id": named(nth, "done"), "grade": "general", **put_right}))
-    of = some(stated.number("supervised_open") > 0)
-    open_ = {"hazard_id": named(np.zeros_like(of), "supervised"), "grade": "major", "due": stated.as_of[of] + 20 * DAY}
-    made.append(Made(of, np.full(len(of), 10 * DAY), {**open_, **found, "supervised": True}))
+    made += _supervised(stated, found)
     of, nth = each(stated.count("self_reports_1y"))
     moment = stated.as_of[of]
     own = {
@@ -185,6 +185,17 @@ def _hazards(stated: Stated) -> list[Made]:
         "rectified": moment - 80 * DAY,
     }
     return [*made, Made(of, days_ago(nth, 101), {"hazard_id": named(nth, "self"), **own})]
+
+
+def _supervised(stated: Stated, found: Mapping[str, object]) -> list[Made]:
+    """The hazard under supervision: open, or rectified yesterday (what if), never as though nobody had found it."""
+    made = []
+    for name in ("supervised_open", SUPERVISED_RECTIFIED):
+        of = some(stated.number(name) > 0)
+        row = {"hazard_id": named(np.zeros_like(of), "supervised"), "grade": "major", "due": stated.as_of[of] + 20 * DAY}
+        done = {"rectified": stated.as_of[of] - DAY} if name == SUPERVISED_RECTIFIED else {}
+        made.append(Made(of, np.full(len(of), 10 * DAY), {**found, **row, **done, "supervised": True}))
+    return made
 
 
 def _counted(fact: str, id_name: str, more: Mapping[str, object]) -> Callable[[Stated], list[Made]]:

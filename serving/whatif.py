@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
 
 from features.clock import micros
 from features.enterprise.catalog import catalog
 from features.enterprise.compute import compute
 from features.enterprise.history import Published
 from serving.enterprise_facts import fact_columns, facts_at
-from serving.prospect_rows import made_history
+from serving.prospect_rows import SUPERVISED_RECTIFIED, made_history
 from serving.prospects import columns_of
 from serving.quotes import Basis
 from serving.risk import Vectors
@@ -36,24 +37,33 @@ def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
 
     The score of such a basis is not kept: no rows stand behind it. Raises BadInput for facts that contradict each other.
     """
+    if basis.enterprise_id is None:
+        wished = replace(wished, known={**wished.known, **_implied(basis.facts, wished)})
     facts = replace(basis.facts, known={**basis.facts.known, **wished.known})
+    rectified = basis.facts.value("supervised_open") is True and wished.value("supervised_open") is False
     standard = [name for name in wished if name in VOCABULARY and VOCABULARY[name].origin == "lake"]
     if not standard:
         return replace(basis, facts=facts, score=None)
     if basis.enterprise_id is None:
-        x = None if basis.x is None else made(facts, shared)[0]
+        x = None if basis.x is None else made(facts, shared, rectified=rectified)[0]
         return replace(basis, facts=facts, x=x, score=None)
     kept = [name for name in (*_WHO, *_RECORD) if name not in wished]
     x_old, before = made(_only(basis.facts, [*kept, *standard]), shared)
-    x_new, after = made(_only(facts, [*kept, *standard]), shared)
+    x_new, after = made(_only(facts, [*kept, *standard]), shared, rectified=rectified)
     facts = _moved(facts, wished, before, after)
     return replace(basis, facts=facts, x=None if basis.x is None else _shifted(basis.x, x_old, x_new), score=None)
 
 
-def made(facts: Facts, shared: _Shared) -> tuple[Vectors, Facts]:
-    """Features float32[features] of rows made from facts, and the facts of those rows."""
+def made(facts: Facts, shared: _Shared, *, rectified: bool = False) -> tuple[Vectors, Facts]:
+    """Features float32[features] of rows made from facts, and the facts of those rows.
+
+    rectified: whether the supervised hazard that stood open is there, rectified, instead of gone.
+    """
     moment = np.array([moment_of(facts.as_of)], dtype=np.int64)
-    history, first = made_history(columns_of(facts), moment, shared), np.zeros(1, dtype=np.int64)
+    columns = columns_of(facts)
+    if rectified:
+        columns = columns.append_column(SUPERVISED_RECTIFIED, pa.array([True]))
+    history, first = made_history(columns, moment, shared), np.zeros(1, dtype=np.int64)
     x = np.ascontiguousarray(compute(catalog(), history, first, moment)[0])
     return x, facts_at(fact_columns(history, first, moment), 0, facts.as_of, facts.currency)
 
@@ -61,6 +71,17 @@ def made(facts: Facts, shared: _Shared) -> tuple[Vectors, Facts]:
 def moment_of(as_of: date) -> int:
     """The moment that facts are as of, in microseconds; of a day its first one (UTC)."""
     return micros(as_of if isinstance(as_of, datetime) else datetime.combine(as_of, time(tzinfo=UTC)))
+
+
+def _implied(facts: Facts, wished: Facts) -> dict[str, Fact]:
+    """What else must be so of a prospect: hazards that are rectified are neither overdue nor left out of a rate."""
+    none, every = Decimal(0), Decimal(1)
+    implied: dict[str, Value] = {}
+    if wished.value("overdue_hazards") == none:
+        implied = {"overdue_major_hazards": none, "rectification_rate": every}
+    elif wished.value("rectification_rate") == every:
+        implied = {"overdue_major_hazards": none, "overdue_hazards": none}
+    return {name: Fact(name, value, _FOLLOWS) for name, value in implied.items() if name in facts and name not in wished}
 
 
 def _only(facts: Facts, names: list[str]) -> Facts:

@@ -12,7 +12,7 @@ from features.clock import micros
 from features.enterprise.vocabulary import HIGH_RISK
 from serving.enterprise_facts import facts_at
 from serving.priced import priced
-from serving.prospect_rows import features_of
+from serving.prospect_rows import SUPERVISED_RECTIFIED, features_of
 from serving.underwriting.facts import VOCABULARY
 from serving.underwriting.premium import charge
 from serving.underwriting.rulebook import load
@@ -27,7 +27,7 @@ COUNTS = {
 }  # fmt: skip
 SHARES = ("training_coverage", "certificate_coverage")
 CODES = ("standardisation", "credit")
-# Not `supervised_open`: where the one hazard that was found is taken away, shares of hazards found have nothing to be of.
+# Not `supervised_open`, which is rectified, below: where the one hazard found is taken away, shares have nothing to be of.
 BETTERED = (*COUNTS, *SHARES, *CODES, "blacklisted", "overdue_major_hazards")
 
 
@@ -101,3 +101,15 @@ def test_a_better_fact_costs_no_more(risk_world: RiskWorld, weight: str) -> None
         assert all(one <= other for one, other in zip(after, before, strict=True)), name
         moved += sum(one < other for one, other in zip(after, before, strict=True))
     assert moved > MANY
+
+
+def test_a_supervised_hazard_that_is_rectified_costs_no_more(risk_world: RiskWorld) -> None:
+    """It stays as one that was found and put right: a hazard that nobody ever found would be another history."""
+    as_of = np.full(MANY, micros(AS_OF))
+    limits = {"limit_per_person": np.full(MANY, 400_000.0)}
+    facts = prospects()
+    open_ = features_of(pa.table(facts | {"supervised_open": [True] * MANY}), as_of)
+    done = features_of(pa.table(facts | {"supervised_open": [False] * MANY, SUPERVISED_RECTIFIED: [True] * MANY}), as_of)
+    before, after = (priced(risk_world.bundle, x, limits).insured_loss for x in (open_, done))
+    assert (after <= before * (1.0 + 1e-9)).all()
+    assert (after < before).any()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import BadInput, Conflict
 from serving.quote_rows import LedgerEntry, Policy, StoredAdjustment, StoredRebate
-from serving.quote_store import QuoteStore, told
+from serving.quote_store import QuoteStore, told, unsettled
 from serving.quote_words import plain
 from serving.underwriting.term import (
     Accident,
@@ -79,10 +79,14 @@ class PolicyTerm:
         return visits_due(self._rulebook, industry if isinstance(industry, str) else None)
 
     def receive(self, amount: Decimal, day: date, evidence: str, by: str) -> LedgerEntry:
-        """Premium received, or returned (below zero). Raises BadInput, Conflict where it passes the premium."""
+        """Premium received, or returned (below zero).
+
+        Raises BadInput, Conflict where it passes the premium, or the rebate on what was received is settled.
+        """
         row = {"kind": RECEIVED, "day": day, "amount": amount, **_signed(evidence, by)}
 
         def made(policy: Policy) -> Mapping[str, Any]:
+            unsettled(self.quote_id, policy)
             if amount == 0:
                 raise BadInput("nothing was received", where="ledger", mend="state an amount; below 0 for one returned")
             after = balance(self._rulebook, [*_entries(policy), Entry("received", day, amount)])

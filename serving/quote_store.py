@@ -102,13 +102,14 @@ class QuoteStore:
         """Charge another premium than the quote's, which stays as it is.
 
         Raises NotFound, BadInput where nobody signs, no reason is given, or the premium is no amount above 0, Conflict where
-        the quote is a what-if or its premium was adjusted while the policy ran.
+        the quote is a what-if, its premium was adjusted while the policy ran, or its rebate was settled.
         """
         by, reason = told("--by", by, "name who overrides"), told("--reason", reason, "give the reason")
         if not premium.is_finite() or premium <= 0 or premium >= MOST or premium != premium.quantize(CENT):
             raise BadInput(f"the premium is {premium}", where="--premium", mend="state an amount above 0, in whole cents")
 
         def made(policy: Policy) -> dict[str, Any]:
+            unsettled(quote_id, policy)
             if policy.adjustments:
                 what, mend = "its premium was adjusted during the term already", "override before the policy runs"
                 raise Conflict(what, where=f"quote {quote_id}", mend=mend)
@@ -133,7 +134,7 @@ class QuoteStore:
         """Add adjustments, all of them or none: of each day, amount, by, document. Raises Conflict after the rebate."""
 
         def running(policy: Policy) -> Sequence[Mapping[str, Any]]:
-            _unsettled(quote_id, policy)
+            unsettled(quote_id, policy)
             return make(policy)
 
         return tuple(StoredAdjustment(**row) for row in self._append(tables.adjustments, quote_id, running))
@@ -142,7 +143,7 @@ class QuoteStore:
         """Add the rebate: amount, by, document. Raises Conflict where there is one."""
 
         def once(policy: Policy) -> Mapping[str, Any]:
-            _unsettled(quote_id, policy)
+            unsettled(quote_id, policy)
             return make(policy)
 
         return StoredRebate(**self._append(tables.rebates, quote_id, _one(once))[0])
@@ -210,7 +211,7 @@ def _one(make: Callable[[Policy], Mapping[str, Any]]) -> Make:
     return lambda policy: [make(policy)]
 
 
-def _unsettled(quote_id: str, policy: Policy) -> None:
+def unsettled(quote_id: str, policy: Policy) -> None:
     """Raises Conflict where the rebate was settled, which ends the policy's account."""
     done = policy.rebate
     if done is not None:

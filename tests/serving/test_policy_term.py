@@ -152,7 +152,7 @@ def test_an_override_comes_before_the_term_is_adjusted(kept: QuoteStore, policy:
         kept.add_override(policy.quote_id, Decimal(9_000), "李", "again")
 
 
-def test_the_rebate_is_settled_once_at_the_end(policy: PolicyTerm) -> None:
+def test_the_rebate_is_settled_once_at_the_end(kept: QuoteStore, policy: PolicyTerm) -> None:
     fell = facts(policy.over, accident_rate_change_1y=Decimal("-0.2"))
     with pytest.raises(Conflict, match="the policy runs until 2025-12-31"):
         policy.rebate(replace(fell, as_of=ENDS), "陈")
@@ -165,6 +165,11 @@ def test_the_rebate_is_settled_once_at_the_end(policy: PolicyTerm) -> None:
     assert made.document["evidence"] == "accident_rate_change_1y = -0.2 (paper accident_rate_change_1y)"
     with pytest.raises(Conflict, match=r"its rebate of 759.99 was settled on .* by 陈"):
         policy.rebate(fell, "李")
+    with pytest.raises(Conflict, match="was settled"):
+        policy.receive(Decimal("0.01"), policy.over, **PAPER)
+    with pytest.raises(Conflict, match="was settled"):
+        kept.add_override(policy.quote_id, Decimal(1), "李", "again")
+    use(policy, "1")  # what a service cost may be told later
     with pytest.raises(Conflict, match="was settled"):
         policy.adjust([Seen(Accident(DAY, "ordinary"), "a")], "陈")
 
@@ -193,18 +198,20 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.store = opened(f"sqlite:///{Path(self.folder.name)}/store.db")
         quotes = self.store.__enter__()
-        self.policy = PolicyTerm(quotes, quotes.add_quote(document()))
+        self.quotes, self.policy = quotes, PolicyTerm(quotes, quotes.add_quote(document()))
         self.received = self.used = Decimal(0)
-        self.premium, self.lines, self.day = PREMIUM, 0, STARTS
+        self.charged = self.premium = PREMIUM
+        self.lines, self.day, self.adjusted = 0, STARTS, 0
+        self.rebate: Decimal | None = None
 
     @rule(amount=CENTS)
     def receive(self, amount: Decimal) -> None:
         try:
             self.policy.receive(amount, STARTS, **PAPER)
         except Conflict:
-            assert self.received + amount > self.premium
+            assert self.received + amount > self.premium or self.rebate is not None
         else:
-            assert self.received + amount <= self.premium
+            assert self.received + amount <= self.premium and self.rebate is None
             self.received, self.lines = self.received + amount, self.lines + 1
 
     @rule(amount=CENTS)
@@ -213,6 +220,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.policy.receive(-amount, DAY, **PAPER)
         except BadInput:
             assert amount > self.received
+        except Conflict:
+            assert self.rebate is not None
         else:
             self.received, self.lines = self.received - amount, self.lines + 1
 
@@ -233,10 +242,44 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             [made] = self.policy.adjust([Seen(Accident(day, grade), "a")], "陈")  # type: ignore[arg-type]
         except BadInput:
-            assert day > ENDS
+            assert day > ENDS and self.rebate is None
+        except Conflict:
+            assert self.rebate is not None
         else:
-            assert made.amount >= 0
-            self.premium, self.day = self.premium + made.amount, day
+            assert made.amount >= 0 and self.rebate is None
+            self.premium, self.day, self.adjusted = self.premium + made.amount, day, self.adjusted + 1
+
+    @rule(hazards=st.integers(0, 9), days=st.integers(0, 90))
+    def overdue(self, hazards: int, days: int) -> None:
+        day = min(self.day + timedelta(days), ENDS)
+        try:
+            [made] = self.policy.adjust([Seen(Overdue(day, hazards), "a")], "陈")
+        except Conflict:
+            assert self.rebate is not None
+        else:
+            self.premium, self.day, self.adjusted = self.premium + made.amount, day, self.adjusted + 1
+
+    @rule(amount=CENTS)
+    def override(self, amount: Decimal) -> None:
+        try:
+            self.quotes.add_override(self.policy.quote_id, amount, "李", "agreed")
+        except Conflict:
+            assert self.adjusted or self.rebate is not None
+        else:
+            assert not self.adjusted and self.rebate is None
+            self.charged = self.premium = amount
+
+    @rule(fell=st.booleans())
+    def settle(self, fell: bool) -> None:
+        change = Decimal("-0.1") if fell else Decimal("-0.09")
+        try:
+            made = self.policy.rebate(facts(self.policy.over, accident_rate_change_1y=change), "陈")
+        except Conflict:
+            assert self.rebate is not None or not self.received
+        else:
+            assert self.rebate is None
+            assert made.amount == (self.received * Decimal("0.05") * fell).quantize(Decimal("0.01"), ROUND_DOWN)
+            self.rebate = made.amount
 
     @invariant()
     def the_account_is_right(self) -> None:
@@ -246,9 +289,13 @@ class LedgerMachine(RuleBasedStateMachine):
         now = self.policy.balance(found)
         assert (len(found.ledger), now.received, now.used) == (self.lines, self.received, self.used)
         assert [one.number for one in found.ledger] == list(range(1, self.lines + 1))
-        assert found.premium == self.premium <= PREMIUM * Decimal("1.3")  # the cap of the term's factors
+        assert (found.charged, found.premium, len(found.adjustments)) == (self.charged, self.premium, self.adjusted)
+        assert self.charged <= self.premium + Decimal("0.10") <= self.charged * Decimal("1.3") + Decimal("0.20")  # term's cap
         assert 0 <= now.least <= now.accrued <= now.most
+        assert min(now.remaining, now.due, now.over, now.used, now.received) >= 0
         assert now.remaining - now.over == now.most - now.used
+        assert (None if found.rebate is None else found.rebate.amount) == self.rebate
+        assert self.rebate is None or 0 <= self.rebate <= self.premium + self.received
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -257,4 +304,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestLedger.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

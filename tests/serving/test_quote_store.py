@@ -244,6 +244,26 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_with_its_rows(url: st
                 assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_a_store_that_is_up_to_date_stays_as_it_is(url: str) -> None:
+    """Opened by many at once when it is not there yet, and again and again."""
+
+    def opening(turn: int) -> str:
+        with opened(url) as kept:
+            return kept.add_quote(document(enterprise_id=f"e-{turn}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(opening, range(4)))
+    with opened(url) as kept:
+        kept.add_override(ids[0], Decimal(1), "陈", "again")
+        before = [kept.quote(one) for one in ids], kept.policy(ids[0])
+        with kept.engine.connect() as connection:
+            revision = connection.exec_driver_sql("select version_num from alembic_version").scalar_one()
+    with opened(url) as kept:
+        assert ([kept.quote(one) for one in ids], kept.policy(ids[0])) == before
+        with kept.engine.connect() as connection:
+            assert connection.exec_driver_sql("select version_num from alembic_version").scalars().all() == [revision]
+
+
 def test_a_book_comes_back_as_it_was(kept: QuoteStore) -> None:
     policies = pa.table({"policy_id": [f"p{i}" for i in range(PART_ROWS + 3)], "premium": [0.1] * (PART_ROWS + 3)})
     claims = pa.table({"claim_id": pa.array([], pa.string())})

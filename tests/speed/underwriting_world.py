@@ -2,7 +2,8 @@
 
 Worlds of 1,500 enterprises over almost three years: simulated, trained, the model's relativity fitted for a rulebook, then of
 rows that the champion was not fitted on
-    predicted insured pure premium over the true one, by decile of the prediction and of the truth;
+    predicted insured pure premium over the true one, by decile of the prediction and of the truth, and how much of that is of
+    the number of accidents, how much of what the insurer pays for one;
     loss ratio by segment of the premiums of rulebook factors alone and of those with the model, both at the same total: how far
     segments lie apart, by the truth and by the claims that came.
 Intervals (95 %) are over enterprises, differences paired. `--home DIR` judges a home that is there, champion and all.
@@ -14,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", default="enterprise")
     parser.add_argument("--rulebook", nargs="*", default=list(RULEBOOKS))
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--world", type=Path, help="a fleet's TOML that begins earlier, for a longer history")
     told = parser.parse_args(argv)
     if told.home is not None:
         return _judged(told.home, told.rulebook)
@@ -79,7 +81,8 @@ def _world(home: Path, seed: int, told: argparse.Namespace) -> None:
     settings.cache_clear()
     started = time.monotonic()
     size = ["--enterprises", str(told.enterprises), "--machines", str(2 * told.enterprises), "--days", str(told.days)]
-    asked = [*size, "--seed", str(seed), "--every", "1d", "--no-readings", "--scores", "--json"]
+    begun = [] if told.world is None else ["--world", str(told.world)]
+    asked = [*size, *begun, "--seed", str(seed), "--every", "1d", "--no-readings", "--scores", "--json"]
     typer.main.get_command(simulate).main(args=asked, standalone_mode=False)
     snapshot = build(Lake.open(settings().lake), Grid(every_hours=720.0), home=home)
     # What each group of features adds is another bench's question.
@@ -107,13 +110,15 @@ def _judged(home: Path, rulebooks: Sequence[str]) -> None:
 @dataclass(frozen=True)
 class Later:
     """Rows [n] that the champion was not fitted on: insured loss of a year under the policy in force as predicted and in truth,
-    worker-years a year, code of the enterprise in [0, groups), segments by sort."""
+    accidents of the year likewise, worker-years a year, code of the enterprise in [0, groups), segments by sort."""
 
     past: "Past"
     bundle: "RiskBundle"
     rows: npt.NDArray[np.int64]
     predicted: Floats
     truth: Floats
+    expected: Floats
+    accidents: Floats
     exposure: Floats
     group: npt.NDArray[np.int64]
     segments: Mapping[str, npt.NDArray[np.generic]]
@@ -140,7 +145,8 @@ class Later:
         asked: Any = SimpleNamespace(past=past, x=x, test=rows)
         group = np.unique(past.enterprise[rows], return_inverse=True)[1]
         predicted = insured_of(bundle, x, expected, terms)
-        return cls(past, bundle, rows, predicted, _truth(home, past, rows), past.exposure[rows], group, segments_of(asked))
+        truth, accidents = _truth(home, past, rows)
+        return cls(past, bundle, rows, predicted, truth, expected, accidents, past.exposure[rows], group, segments_of(asked))
 
     @property
     def groups(self) -> int:
@@ -148,22 +154,25 @@ class Later:
 
     def of_rows(self, chosen: npt.NDArray[np.int64]) -> "Later":
         """Some of the rows, the codes of the enterprises as they are."""
-        parts = (getattr(self, name)[chosen] for name in ("rows", "predicted", "truth", "exposure", "group"))
-        return Later(self.past, self.bundle, *parts, {sort: code[chosen] for sort, code in self.segments.items()})
+        names = ("rows", "predicted", "truth", "expected", "accidents", "exposure", "group")
+        parts: dict[str, Any] = {name: getattr(self, name)[chosen] for name in names}
+        return replace(self, **parts, segments={sort: code[chosen] for sort, code in self.segments.items()})
 
 
-def _truth(home: Path, past: "Past", rows: npt.NDArray[np.int64]) -> Floats:
-    """Expected insured loss of a year [n] to a perfect observer, under the policy in force."""
+def _truth(home: Path, past: "Past", rows: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Insured loss of a year [n] that a perfect observer expects under the policy in force, and accidents of it [n]."""
     from features.clock import times
     from features.observations import AS_OF
     from features.schema import ENTERPRISE
     from features.simulator import enterprise_truth
 
-    told = enterprise_truth.read(home, columns=[ENTERPRISE, AS_OF, "expected_insured_365"])
+    names = ("expected_insured_365", "expected_365")
+    told = enterprise_truth.read(home, columns=[ENTERPRISE, AS_OF, *names])
     keys = zip(told.column(ENTERPRISE).cast(pa.string()).to_pylist(), times(told, AS_OF).tolist(), strict=True)
-    known = dict(zip(keys, told.column("expected_insured_365").to_pylist(), strict=True))
-    asked = zip(past.ids[rows].tolist(), past.as_of[rows].tolist(), strict=True)
-    return np.array([known[key] for key in asked], dtype=np.float64)
+    place = {key: number for number, key in enumerate(keys)}
+    asked = [place[key] for key in zip(past.ids[rows].tolist(), past.as_of[rows].tolist(), strict=True)]
+    insured, accidents = (told.column(name).to_numpy().astype(np.float64)[asked] for name in names)
+    return insured, accidents
 
 
 def _pure_premium(later: Later) -> None:
@@ -175,6 +184,10 @@ def _pure_premium(later: Later) -> None:
         found = [_over(later, mask, weights) for mask in masks]
         held = all(0.9 <= one.value <= 1.1 for one in found)
         print(f"  by decile of {name} ({'all' if held else 'not all'} within 0.9 to 1.1): {', '.join(map(str, found))}")
+        number = [later.expected[mask].sum() / later.accidents[mask].sum() for mask in masks]
+        print(f"    of the number of accidents: {', '.join(f'{one:.2f}' for one in number)}")
+        paid = (one.value / part for one, part in zip(found, number, strict=True))
+        print(f"    of what is paid for one: {', '.join(f'{one:.2f}' for one in paid)}")
     for sort, code in later.segments.items():
         parts = (f"{name} {_over(later, code == name, weights)}" for name in np.unique(code).tolist())
         print(f"  by {sort}: {', '.join(parts)}")

@@ -12,7 +12,7 @@ from features.errors import BadInput, NotFound
 from features.lake import Lake
 from serving.enterprise_facts import facts_at, facts_of
 from serving.fact_evidence import with_evidence
-from serving.underwriting.facts import Fact, Facts, Value
+from serving.underwriting.facts import VOCABULARY, Fact, Facts, Value
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_facts import Kind, kinds_of, nearest
 
@@ -46,14 +46,16 @@ def _value(name: str, kind: Kind, text: str) -> Value:
             raise BadInput(what, where=where, mend=f"the codes are {', '.join(kind.codes)}")
         return text
     try:
-        return date.fromisoformat(text) if kind.kind == "date" else _number(kind, Decimal(text))
+        return date.fromisoformat(text) if kind.kind == "date" else _number(name, kind, Decimal(text))
     except (ValueError, InvalidOperation):
         shape = "a day, as 2026-01-31" if kind.kind == "date" else "a number within its bounds"
         raise BadInput(f"'{text}' does not fit", where=where, mend=f"state {shape}") from None
 
 
-def _number(kind: Kind, number: Decimal) -> Decimal:
+def _number(name: str, kind: Kind, number: Decimal) -> Decimal:
     low, high = kind.least, kind.most
+    if name in VOCABULARY and VOCABULARY[name].whole and number.is_finite() and number != number.to_integral_value():
+        raise BadInput(f"{number} is no whole number", where=f"fact {name}", mend="state a whole number")
     if not number.is_finite() or (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{number} is not within {low} and {high}")
     return number

@@ -84,6 +84,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "no such code": (["quote", "E", "--fact", "award=world"], "fact award: no code 'world'"),
     "misspelt change": (["quote", "E", "--if", "overdue_hazard=0"], "did you mean 'overdue_hazards'?"),
     "change out of bounds": (["quote", "E", "--if", "training_coverage=2"], "fact training_coverage: '2' does not fit"),
+    "half a hazard": (["quote", "E", "--if", "overdue_hazards=0.5"], "fact overdue_hazards: 0.5 is no whole number; state"),
     "no change": (["quote", "E", "--if", "training_coverage"], "'training_coverage' is no fact; write it as FACT=VALUE"),
     "no day": (["quote", "E", "--starts", "2026-13-01"], "--starts: '2026-13-01' is no day; write it as 2026-01-31"),
     "wrong way round": (

@@ -15,6 +15,7 @@ from serving.underwriting.premium import charge
 from serving.underwriting.rulebook import Rulebook, shipped
 from serving.underwriting.rulebook_facts import SELF_REPORTS
 from serving.underwriting.rulebook_fair import findings
+from serving.underwriting.stages import relativity
 from serving.underwriting.term import visits_due
 from serving.underwriting.terms import ModelSays, Terms, year_from
 from serving.underwriting.worksheet import Worksheet
@@ -80,6 +81,20 @@ def test_minimum_and_maximum_hold_whatever_the_discount(
     found = charge(Rulebook.model_validate(document), facts, terms, says)
     step = document["premium"]["rounding_step"]
     assert found.annual > document["premium"]["minimum"] - step
+
+
+AMOUNTS = st.integers(1, 10**8).map(lambda hundredth: Decimal(hundredth) / 100)
+
+
+@settings(deadline=None)
+@given(AMOUNTS, AMOUNTS, rulebooks.discounts, rulebooks.shares)
+def test_what_the_factors_take_off_the_relativity_never_puts_back(
+    loss: Decimal, amount: Decimal, factor: Decimal, weight: Decimal
+) -> None:
+    """amount x relativity rises with the amount, however little: nothing is rounded before the premium is."""
+    lower = amount * (1 - factor / 100)
+    after, before = (one * relativity(loss, Decimal("0.7"), one, weight) for one in (lower, amount))
+    assert after <= before * (1 + Decimal("1e-24"))
 
 
 Visits = Callable[[Worksheet], Decimal]

@@ -132,8 +132,8 @@ _KINDS = (
     _code("standardisation", "standardisation level", "安全生产标准化等级", ("none", "3", "2", "1"), "higher"),
     _share(
         "rectification_rate",
-        "share rectified of the hazards found by others and due",
-        "外部发现到期隐患整改率",
+        "share rectified of the hazards found by others and due, 1 where none was",
+        "外部发现到期隐患整改率（无到期隐患记为1）",
         better="higher",
     ),
     _count("overdue_hazards", "hazards overdue", "逾期未整改隐患数", better="lower"),

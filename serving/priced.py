@@ -56,8 +56,16 @@ def priced(bundle: RiskBundle, x: Vectors, limits: dict[str, Floats], *, ranges:
     numbers = [
         np.ascontiguousarray(one[:, -1]) for one in ((risk.expected, risk.low, risk.high) if ranges else (risk.expected,))
     ]
-    losses = [insured_losses(one, size, law, **limits, threads=threads) for one in numbers]
+    losses = _losses(numbers, size, law, limits, threads)
     return Priced(*numbers, *losses) if ranges else Priced(*numbers * 3, *losses * 3)
+
+
+def _losses(numbers: list[Floats], size: Floats, law: LossLaw, limits: dict[str, Floats], threads: int) -> list[Floats]:
+    """The insured loss at each number [n]; of a single row all at once, since they share its law of payments."""
+    if len(size) > 1:
+        return [insured_losses(one, size, law, **limits, threads=threads) for one in numbers]
+    terms = {name: np.repeat(one, len(numbers)) for name, one in limits.items()}
+    return np.split(insured_losses(np.concatenate(numbers), float(size[0]), law, **terms, threads=1), len(numbers))
 
 
 def limits_of(*terms: Terms) -> dict[str, Floats]:

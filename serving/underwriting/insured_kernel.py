@@ -212,8 +212,10 @@ def within(count, size, severity, last, width, aggregate, room):  # type: ignore
 
 
 @jit
-def one_year(count, size, law, more, terms, room):  # type: ignore[no-untyped-def]
+def one_year(count, size, law, more, terms, room, kept):  # type: ignore[no-untyped-def]
     """What is paid in a year, and whether the aggregate limit was reckoned with.
+
+    kept: cells of `severity` that are of this law under these terms already; 0: none. Left at what `severity` then holds.
 
     law: (share [c], mean [c], shape [c], family [c], cap [c], covered share). terms: limit per person, per accident, of the
     year, deductible. room: (at [c, k], base [c, k], severity, what `within` takes).
@@ -237,11 +239,12 @@ def one_year(count, size, law, more, terms, room):  # type: ignore[no-untyped-de
     last = math.ceil(most / width)
     # Each payment is spread over the two ends of its cell so that its mean is kept (Gerber 1982).
     before, here = 0.0, 0.0
-    for j in range(last + 1):
+    for j in range(last + 1 if kept[0] == 0 else 0):
         there = min((j + 1) * width, most)
         after = paid if there == most else _accident(law, more, per_person, steps, at, base, deductible + there) - free
         severity[j] = max((2.0 * here - before - after) / width, 0.0) if j else max(1.0 - after / width, 0.0)
         before, here = here, after
+    kept[0] = last + 1
     return min(within(count, size, severity, last, width, aggregate, sums), mean), True
 
 
@@ -259,11 +262,16 @@ def years(count, size, share, mean, shape, family, persons, cap, covered, terms,
         np.empty((classes, most + 1)), np.empty((classes, most + 1)),
         np.empty(MOST_CELLS + 2), np.empty((3, MOST_CELLS + 2)),
     )  # fmt: skip
+    alike = len(share) == 1 and len(mean) == 1 and len(covered) == 1
+    kept = np.zeros(1, dtype=np.int64)
     for i in range(len(out)):
         row = first + i
+        # Of one law under the same terms the law of payments is made once, however many numbers of accidents are asked for.
+        if not alike or i == 0 or not (terms[:, row] == terms[:, row - 1]).all():
+            kept[0] = 0
         law = (
             share[row if len(share) > 1 else 0], mean[row if len(mean) > 1 else 0], shape, family, cap,
             covered[row if len(covered) > 1 else 0],
         )  # fmt: skip
         limits = (terms[0, row], terms[1, row], terms[2, row], terms[3, row])
-        out[i], reckoned[i] = one_year(count[row], size[row], law, more, limits, room)
+        out[i], reckoned[i] = one_year(count[row], size[row], law, more, limits, room, kept)

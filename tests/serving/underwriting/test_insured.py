@@ -210,3 +210,18 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
 def test_families_are_those_of_the_bundle() -> None:
     assert FAMILIES == severity.FAMILIES
     assert (FAMILIES.index("gamma"), FAMILIES.index("lognormal")) == (insured_kernel.GAMMA, insured_kernel.LOGNORMAL)
+
+
+def test_one_law_asked_for_many_numbers_is_each_number_alone() -> None:
+    """The law of payments is kept from row to row: never from other terms."""
+    expected = np.array([0.4, 3.0, 11.0, 3.0, 0.7, 11.0])
+    aggregate = np.array([2e5, 2e5, 2e5, 9e5, 9e5, np.inf])
+    person = np.array([4e5, 4e5, 4e5, 4e5, 5e4, 5e4])
+    whole = insured_losses(expected, 3.0, LAW, limit_per_person=person, limit_aggregate=aggregate)
+    alone = [
+        float(
+            insured_losses(expected[row : row + 1], 3.0, LAW, limit_per_person=person[row], limit_aggregate=aggregate[row])[0]
+        )
+        for row in range(len(expected))
+    ]
+    assert whole.tolist() == alone

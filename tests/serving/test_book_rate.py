@@ -74,7 +74,7 @@ def test_chunks_and_processes_change_nothing(book: Book, monkeypatch: pytest.Mon
     for one, other in zip(parts.steps, whole.steps, strict=True):
         np.testing.assert_array_equal(one.ratio, other.ratio)
         assert one.level == other.level
-    assert seen == [(70, 250), (140, 250), (210, 250), (250, 250)]
+    assert seen == [(320, 500), (390, 500), (460, 500), (500, 500)]  # facts are the first half
 
 
 def test_the_total_charged_is_kept_above_the_minimum(book: Book) -> None:

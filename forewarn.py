@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "quote": ("serving.cli_quote", "quote", "A premium from a rulebook, with its worksheet: of the lake or a prospect."),
     "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
     "term": ("serving.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
+    "plan": ("serving.cli_plan", "plan", "The inspection plan of a week: who visits which site when, and why."),
     "visits": ("serving.cli_visits", "visits", "Visits: record what came of them, and follow the hazards they found."),
     "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),

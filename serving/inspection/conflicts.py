@@ -15,12 +15,16 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 @dataclass(frozen=True)
 class Clash:
-    """Rules that cannot hold together. where: whose; visits: ids of those it makes impossible; what and mend: for people."""
+    """Rules that cannot hold together. where: whose; visits: ids of those it makes impossible; what and mend: for people.
+
+    people: it is people who lack there (nobody in the region, everybody too far away): such a plan is short, not at fault.
+    """
 
     where: str
     what: str
     mend: str
     visits: tuple[str, ...] = ()
+    people: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
@@ -70,11 +74,12 @@ def _of_visits(problem: Problem) -> Iterator[Clash]:
     for wanted in problem.wanted:
         found = _impossible(problem, wanted) if wanted.pinned is None else _pin(problem, wanted)
         if found is not None:
-            yield Clash(f"site {wanted.site_id}", *found, (wanted.visit_id,))
+            what, mend, *people = found
+            yield Clash(f"site {wanted.site_id}", what, mend, (wanted.visit_id,), bool(people))
 
 
-def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | None:
-    """Why nobody can ever make a visit, and what to do; None: somebody can."""
+def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | tuple[str, str, str] | None:
+    """Why nobody can ever make a visit, and what to do (a third: for want of people); None: somebody can."""
     if not any(one.end - one.start >= wanted.minutes for one in wanted.windows):
         if not wanted.windows:
             return "its window never opens in this week", "give it hours on some day"
@@ -91,7 +96,7 @@ def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | None:
     if not who:
         with_skills = f" and the skills {_listed(wanted.skills)}" if wanted.skills else ""
         among = "nobody" if wanted.inspectors is None else f"none of {_listed(wanted.inspectors)}"
-        return f"{among} has region {wanted.region}{with_skills}", "let somebody work there"
+        return f"{among} has region {wanted.region}{with_skills}", "let somebody work there", "people"
     if not any(_common(one, wanted.windows, wanted.minutes) for one in who):
         return f"no shift of {_named(who)} holds a visit within its windows", "widen the windows or the hours"
     if not any(_fits(problem, one, wanted) for one in who):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 from features.errors import BadInput
@@ -12,7 +13,7 @@ from serving.book_sheet import Cell, Sheet
 
 Kind = Literal["number", "code", "flag", "date", "text"]
 _SHOWN, _LONGEST = 20, 200
-# A decimal number of so many digits is kept exactly by a float of 64 bits, and comes back as it was written.
+# A decimal number of so many digits comes back from a float of 64 bits as it was written.
 _EXACT_DIGITS = 15
 _NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?([eE][+-]?\d{1,2})?|[+-]?\.\d+")
 _DAYS = (
@@ -102,9 +103,8 @@ def _shown(cell: Cell) -> str:
 
 def _number(cell: Cell, column: Column) -> float:
     if isinstance(cell, str) and _NUMBER.fullmatch(cell):
-        mantissa = re.split("[eE]", cell)[0]
-        if len(mantissa.replace(",", "").replace(".", "").lstrip("+-0").rstrip("0")) > _EXACT_DIGITS:
-            raise _Fault(f"{cell} has more than {_EXACT_DIGITS} digits", "round it")
+        if not _comes_back(cell.replace(",", "")):
+            raise _Fault(f"{cell} has more digits than are kept", f"round it to {_EXACT_DIGITS} digits")
         number = float(cell.replace(",", ""))
     elif isinstance(cell, int | float) and not isinstance(cell, bool):
         number = float(cell)
@@ -119,6 +119,12 @@ def _number(cell: Cell, column: Column) -> float:
     if column.most is not None and number > column.most:
         raise _Fault(f"{number:.15g} is above {column.most:.15g}", f"correct {column.words_en}")
     return number
+
+
+def _comes_back(written: str) -> bool:
+    """Whether a number is had again from its float, as it was written: any of fifteen digits is, and many of seventeen."""
+    number = float(written)
+    return math.isinf(number) or Decimal(repr(number)) == Decimal(written)
 
 
 def _code(cell: Cell, column: Column) -> str:

@@ -25,7 +25,7 @@ def text(told: Mapping[str, Any], shown: int) -> str:
         f"{told['week']}{f' ({plan_id})' if (plan_id := told.get('plan_id')) else ''}, as known at {told['as_of']}",
         f"{len(told['visits'])} visits by {who} inspectors ({counts or 'none'})",
         f"{told['travel_minutes'] / 60:,.1f} h of travel",
-        f"expected to avert {told['currency']} {told['averted']:,.0f}{_bound(told)}",
+        f"expected to avert {told['currency']} {told['averted']:,.0f}",
     ]
     for one in told["visits"][:shown]:
         start, end = (datetime.fromisoformat(one[name]) for name in ("starts", "ends"))
@@ -38,10 +38,6 @@ def text(told: Mapping[str, Any], shown: int) -> str:
     if more := len(told["visits"]) - shown:
         lines += [f"  ... and {more} more (--json, --csv or --html shows all)"] if more > 0 else []
     return "\n".join([*lines, *_short(told), *(f"note: {one}" for one in told["notes"])])
-
-
-def _bound(told: Mapping[str, Any]) -> str:
-    return "" if told["bound"] is None else f" (no plan more than {told['bound']:,.0f})"
 
 
 def _short(told: Mapping[str, Any]) -> list[str]:

@@ -126,8 +126,7 @@ def make(
     if faults:
         raise Conflicting(faults)
     barred = {visit for one in found for visit in one.visits}
-    open_to = replace(made.problem, wanted=tuple(one for one in made.problem.wanted if one.visit_id not in barred))
-    plan = solve(open_to)
+    plan = solve(made.to_solve(barred))
     plan = replace(plan, left_out=(*plan.left_out, *sorted(barred)))
     short = shortage(made.problem, plan, {name: why.overdue_days for name, why in made.why.items()})
     notes += _notes(known, made, monday)

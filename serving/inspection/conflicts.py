@@ -13,6 +13,11 @@ from serving.inspection.model import DAY, Inspector, Mode, Problem, Wanted, Wind
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+# What mends a visit that cannot be for want of people; all others are faults of what was asked for.
+_LET, _SEND = "let somebody work there", "send somebody who is nearer"
+_PEOPLE = (_LET, _SEND)
+
+
 @dataclass(frozen=True)
 class Clash:
     """Rules that cannot hold together. where: whose; visits: ids of those it makes impossible; what and mend: for people.
@@ -74,12 +79,13 @@ def _of_visits(problem: Problem) -> Iterator[Clash]:
     for wanted in problem.wanted:
         found = _impossible(problem, wanted) if wanted.pinned is None else _pin(problem, wanted)
         if found is not None:
-            what, mend, *people = found
-            yield Clash(f"site {wanted.site_id}", what, mend, (wanted.visit_id,), bool(people))
+            what, mend = found
+            people = wanted.pinned is None and mend in _PEOPLE
+            yield Clash(f"site {wanted.site_id}", what, mend, (wanted.visit_id,), people)
 
 
-def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | tuple[str, str, str] | None:
-    """Why nobody can ever make a visit, and what to do (a third: for want of people); None: somebody can."""
+def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | None:
+    """Why nobody can ever make a visit, and what to do; None: somebody can."""
     if not any(one.end - one.start >= wanted.minutes for one in wanted.windows):
         if not wanted.windows:
             return "its window never opens in this week", "give it hours on some day"
@@ -96,15 +102,12 @@ def _impossible(problem: Problem, wanted: Wanted) -> tuple[str, str] | tuple[str
     if not who:
         with_skills = f" and the skills {_listed(wanted.skills)}" if wanted.skills else ""
         among = "nobody" if wanted.inspectors is None else f"none of {_listed(wanted.inspectors)}"
-        return f"{among} has region {wanted.region}{with_skills}", "let somebody work there", "people"
+        return f"{among} has region {wanted.region}{with_skills}", _LET
     if not any(_common(one, wanted.windows, wanted.minutes) for one in who):
         return f"no shift of {_named(who)} holds a visit within its windows", "widen the windows or the hours"
     if not any(_fits(problem, one, wanted) for one in who):
         nearest = min(int(problem.travel[one.place, wanted.place]) for one in who)
-        return (
-            f"the way there, {nearest} min from the nearest home, leaves no time for the visit",
-            "send somebody who is nearer",
-        )
+        return f"the way there, {nearest} min from the nearest home, leaves no time for the visit", _SEND
     return None
 
 

@@ -1,13 +1,13 @@
 """From what is known of sites and inspectors to a problem for the solver, and from its plan to what people read."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean, median
 
 from serving.inspection.conflicts import able, reachable
 from serving.inspection.lot import draw, pairs
-from serving.inspection.model import DAY, Costs, Inspector, Minutes, Mode, Problem, Reason, Tier, Wanted, Window
+from serving.inspection.model import Costs, Inspector, Minutes, Mode, Problem, Reason, Tier, Wanted, Window
 from serving.inspection.rules import Colour, Rules
 from serving.inspection.tiers import Due, Standing, colour, follow_up, high_risk, minimum
 from serving.inspection.value import of_visit
@@ -62,6 +62,17 @@ class Draft:
     drawn: tuple[str, ...]
     inspectors_drawn: Mapping[str, str]
 
+    def to_solve(self, barred: Collection[str] = ()) -> Problem:
+        """The problem as the solver is to see it, without what is barred (visit ids).
+
+        What is drawn by lot outweighs what is not in its tier: were it left out where it averts little, the sites visited would
+        be no fair sample, and which are would be foreseen.
+        """
+        wanted = [one for one in self.problem.wanted if one.visit_id not in barred]
+        most = max((one.value for one in wanted), default=0.0)
+        weighed = (replace(one, value=one.value + most) if self.why[one.visit_id].drawn else one for one in wanted)
+        return replace(self.problem, wanted=tuple(weighed))
+
 
 def draft(
     rules: Rules,
@@ -87,8 +98,8 @@ def draft(
     drawn, by_pair = _lot(rules, problem, {one.visit_id: key for key, one in wanted.items()}, seed)
     for key in drawn:
         wanted[key] = _by_lot(rules, wanted[key], by_pair.get(key))
-        why[key] = Why(**{**vars(why[key]), "drawn": True})
-    problem = Problem(tuple(inspectors), tuple(wanted.values()), travel, problem.costs)
+        why[key] = replace(why[key], drawn=True)
+    problem = replace(problem, wanted=tuple(wanted.values()))
     return Draft(problem, {wanted[key].visit_id: one for key, one in why.items()}, seed, drawn, by_pair)
 
 
@@ -167,16 +178,7 @@ def capacity(problem: Problem) -> float:
 
 def _by_lot(rules: Rules, one: Wanted, inspector: str | None) -> Wanted:
     """A visit drawn by lot is owed as a minimum is: no better score displaces it. What is owed more stays what it is."""
-    changed = dict(vars(one))
     if one.tier == Tier.VALUE:
-        changed |= {"tier": Tier.MINIMUM, "reason": Reason.LOT}
-        if one.mode != Mode.REMOTE:
-            changed["mode"] = rules.lot.mode
-    if inspector is not None:
-        changed["inspectors"] = frozenset({inspector})
-    return Wanted(**changed)
-
-
-def day_windows(days: Sequence[int], start: int, end: int) -> tuple[Window, ...]:
-    """The same hours, in minutes of the day, on some days of the week."""
-    return tuple(Window(day * DAY + start, day * DAY + end) for day in sorted(set(days)))
+        mode = one.mode if one.mode == Mode.REMOTE else rules.lot.mode
+        one = replace(one, tier=Tier.MINIMUM, reason=Reason.LOT, mode=mode)
+    return one if inspector is None else replace(one, inspectors=frozenset({inspector}))

@@ -232,7 +232,7 @@ def _claims(told: Told) -> dict[str, Any]:
         ],
         "periods": [
             (str(one.ends), f"{one.charged:,.0f}", f"{one.rated:,.0f}", f"{one.claims:,}", f"{one.incurred:,.0f}",
-             f"{one.ultimate:,.0f} ± {one.error:,.0f}",
+             f"{one.ultimate:,.0f}" + (f" ± {one.error:,.0f}" if one.error > 0 else ""),
              number(one.ultimate / one.charged, True) if one.charged > 0 else "–",
              number(one.ultimate / one.rated, True) if one.rated > 0 else "–")
             for one in told.periods

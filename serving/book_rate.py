@@ -28,11 +28,13 @@ _RELATIVITY_BANDS = (0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 
 @dataclass(frozen=True)
 class Rating:
-    """A book under one tariff. left_out: why policies could not be rated, where they were left out."""
+    """A book under one tariff. facts: columns [n] of what the policies were rated by, of the lake where it knows, else of the
+    sheet; left_out: why policies could not be rated, where they were left out."""
 
     book: Book
     rulebook: Rulebook
     rated: Rated
+    facts: pa.Table
     left_out: tuple[str, ...] = ()
 
     @property
@@ -79,7 +81,7 @@ def rate(
         if said is not None:
             job = replace(job, bundle_id=said.bundle_id, relativity=said.relativity(config.home, rulebook))
         found.append((rulebook, said, book_charges.charges(job, basis.facts_with(said), threads=config.threads, progress=step)))
-    return _ratings(book, found, basis.faults, leave_out)
+    return _ratings(book, basis.facts, found, basis.faults, leave_out)
 
 
 def _part(progress: Progress | None, number: int, parts: int) -> Progress | None:
@@ -106,7 +108,11 @@ def _dated(policies: pa.Table, starts: date | None, as_of: date | None) -> pa.Ta
 
 
 def _ratings(
-    book: Book, found: Sequence[tuple[Rulebook, Said | None, Charged]], unscored: Mapping[int, str], leave_out: bool
+    book: Book,
+    facts: pa.Table,
+    found: Sequence[tuple[Rulebook, Said | None, Charged]],
+    unscored: Mapping[int, str],
+    leave_out: bool,
 ) -> list[Rating]:
     """Ratings of the policies that every tariff can rate. Raises BadInput where some are not to be left out."""
     faults = {place: said for _, _, charged in found for place, said in charged.faults.items()} | dict(unscored)
@@ -122,9 +128,10 @@ def _ratings(
     if len(faults) == len(book):
         raise BadInput(f"no policy can be rated; the first: {told[0]}", where=f"book {book.name}", mend="correct the book")
     kept = np.array([place not in faults for place in range(len(book))])
-    left = book.only(pa.array(kept)) if faults else book
+    left, own = (book.only(pa.array(kept)), facts.filter(pa.array(kept))) if faults else (book, facts)
     return [
-        Rating(left, rulebook, _rated(rulebook, said, charged, left, kept), tuple(told)) for rulebook, said, charged in found
+        Rating(left, rulebook, _rated(rulebook, said, charged, left, kept), own, tuple(told))
+        for rulebook, said, charged in found
     ]
 
 

@@ -116,7 +116,7 @@ def compared_text(document: Mapping[str, Any]) -> str:
 def write_rated(path: Path, one: Rating) -> Path:
     """The page of a rated book."""
     side = book_page.Side(_words(one), one.rated, told(one), one.premiums)
-    return book_page.write(path, book_page.rated_page(one.book, _identity(one), one.charged, side, cuts(one.book.policies)))
+    return book_page.write(path, book_page.rated_page(one.book, _identity(one), one.charged, side, cuts(one.facts)))
 
 
 def write_compared(path: Path, one: Rating, other: Rating) -> Path:
@@ -129,7 +129,7 @@ def write_compared(path: Path, one: Rating, other: Rating) -> Path:
     }
     steps = {step.name: Text(step.words_en, step.words_zh) for side in (one, other) for step in side.rated.steps}
     names = {name: steps.get(name) or PARTS.get(name) or Text(name, name) for name in found.names}
-    page = book_page.compared_page(one.book, identity, before, after, found, cuts(one.book.policies), names)
+    page = book_page.compared_page(one.book, identity, before, after, found, cuts(one.facts), names)
     return book_page.write(path, page)
 
 

@@ -10,15 +10,20 @@ import pytest
 
 from features.errors import BadInput, NotFound
 from features.settings import Settings
-from serving import book_lake, book_result, quotes
+from serving import book_charges, book_lake, book_result, quotes
 from serving.book_import import Book, read_book
 from serving.book_rate import Rating, rate
+from serving.book_segments import cuts
+from serving.prospects import Prospect
+from serving.quoting import desk
 from serving.risk_champion import load_risk_champion
 from serving.risk_evidence import Knowledge
 from serving.underwriting import rulebook
+from serving.underwriting.facts import VOCABULARY
 from serving.underwriting.terms import Terms
 from tests.serving import book_world
 from tests.serving.risk_world import RiskWorld, challenger_of, copied, point_at, withdraw
+from training.enterprise.relativity_document import Relativity, keep
 
 STARTS, ENDS = date(2026, 1, 1), date(2026, 12, 31)
 RULES = "zhongshan-example"
@@ -63,6 +68,43 @@ def test_a_policy_of_the_lake_is_a_quote_of_its_enterprise(risk_world: RiskWorld
         sheet = quotes.worksheet(risk_world.home, rules, basis, terms, champion)
         assert found.premiums[place] == sheet.charge.premium
         assert found.losses[place] == pytest.approx(float(sheet.says.insured_loss), rel=1e-9)
+
+
+def weighed(world: RiskWorld) -> rulebook.Rulebook:
+    """A relativity as if fitted for the rulebook and the world's bundle."""
+    rules, bundle_id = rulebook.load(RULES), world.bundle.manifest.bundle_id
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    fitted = Relativity(
+        rulebook=rules.id, version=rules.version, digest=rules.digest, bundle_id=bundle_id, snapshot_id="s", made_at=now,
+        first=now, last=now, rows=10, left_out=0, enterprises=3, accidents=120.0, level=2.5, level_low=2.0, level_high=3.0,
+        weight=0.7, weight_low=0.5, weight_high=0.9,
+    )  # fmt: skip
+    keep(world.home, fitted.sealed())
+    return rules
+
+
+def test_with_a_fitted_relativity_a_row_is_a_quote_to_the_cent(risk_world: RiskWorld, book: Book, tmp_path: Path) -> None:
+    world = copied(risk_world, tmp_path / "home")
+    plain, rules, day = rated(world, of_the_lake(world, day_of(world)))[0].rated, weighed(world), day_of(world)
+    known, prospects = (rated(world, one)[0].rated for one in (of_the_lake(world, day), book))
+    assert known.premiums != plain.premiums and "model" in [step.stage for step in known.steps]
+    with desk(world.home, f"sqlite:///{tmp_path / 'store.db'}", lake=True) as at:
+        for place, name in enumerate(world.ids[:10]):
+            basis = at.of_lake(name, datetime(day.year, day.month, day.day, tzinfo=UTC))
+            terms = Terms(STARTS, ENDS, "CNY", Decimal(500_000))
+            assert known.premiums[place] == quotes.worksheet(world.home, rules, basis, terms, at.champion).charge.premium
+        for place, row in enumerate(book.policies.to_pylist()[:20]):
+            own = {**row, "starts": STARTS, "ends": date.fromordinal(STARTS.toordinal() + (row["ends"] - row["starts"]).days)}
+            told = book_charges.facts_of({**own, "as_of": row["starts"]}, list(VOCABULARY), "CNY")
+            basis = at.of_prospect(Prospect(told, {}, row["name"]))
+            sheet = quotes.worksheet(world.home, rules, basis, book_charges.terms_of(own, rules), at.champion)
+            assert prospects.premiums[place] == sheet.charge.premium
+
+
+def test_a_page_looks_at_what_the_lake_knows(risk_world: RiskWorld, tmp_path: Path) -> None:
+    found = rated(risk_world, of_the_lake(risk_world, day_of(risk_world)))[0]
+    assert {"industry", "headcount"} <= set(found.facts.column_names) - set(found.book.policies.column_names)
+    assert found.facts.column("industry").null_count == 0 and len(cuts(found.facts)) > 1
 
 
 def test_what_a_row_is_told_does_not_hang_on_its_neighbours(

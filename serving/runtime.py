@@ -29,6 +29,7 @@ from serving.risk_service import warm as warm_risk
 from serving.scoring import Result, answer, history_notes, posted_vector, score
 from serving.store import Store, StoredScore
 from serving.stream import Stream
+from serving.visit_service import VisitService
 
 # Bodies of rows that are being received or worked on; of the large ones, which take several times their size, so many at once.
 MOST_RECEIVING = 256 * 2**20
@@ -61,6 +62,7 @@ class Runtime:
         self.recorder, self.stream = Recorder(store), Stream(settings)
         self.enterprises = RiskService(settings.home, self.recorder)
         self.quotes = QuoteService(settings.home, store, self.enterprises)
+        self.visits = VisitService(settings.home, store)
         self.room = Room(MOST_RECEIVING)
         self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._stop = threading.Event()

@@ -21,6 +21,10 @@ from serving.quote_contracts import too_large as quote_too_large
 from serving.risk_contracts import RiskResponse
 from serving.rows import ARROW, JSON, most_bytes, too_large
 from serving.runtime import Runtime
+from serving.visit_service import MOST_BYTES as MOST_VISIT_BYTES
+from serving.visit_service import REQUEST as OUTCOMES
+from serving.visit_service import RecordedOutcomes
+from serving.visit_service import too_large as visits_too_large
 
 log = logging.getLogger("forewarn.service")
 TITLES = {
@@ -39,6 +43,7 @@ QUERY = ("as_of", "reasons")
 INDEX = "/"
 SCORE_ROUTE, KNOWN_ROUTE, TABLE_ROUTE = "/v1/machines/score", "/v1/machines/{machine_id}/score", "/v1/tables/{table}"
 RISK_ROUTE = "/v1/enterprises/{enterprise_id}/risk"
+VISITS_ROUTE = "/v1/visits/outcomes"
 QUOTES_ROUTE, QUOTE_ROUTE = "/v1/quotes", "/v1/quotes/{quote_id}"
 # What is read of a body, by how the path begins; elsewhere JSON.
 READ = {"/v1/tables/": (JSON, ARROW)}
@@ -126,6 +131,20 @@ def mounted(runtime: Callable[[], Runtime], described_by: Callable[[], dict[str,
         return await guarded(runtime().quotes.show(quote_id))
 
     @app.post(
+        VISITS_ROUTE,
+        response_model=RecordedOutcomes,
+        summary="What came of planned visits; answered once it is in the lake and in the store",
+        openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": OUTCOMES}}}},
+    )
+    async def record_visits(request: Request) -> Response:
+        _no_parameters(request)
+
+        async def recorded() -> bytes:
+            return await runtime().visits.record(await body_of(request, MOST_VISIT_BYTES, visits_too_large()))
+
+        return await guarded(recorded())
+
+    @app.post(
         TABLE_ROUTE,
         response_model=TakenRows,
         summary="Send rows to a table of the lake; answered once they are on the disk",
@@ -184,7 +203,7 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "HTTPValidationError"):
         schemas.pop(name, None)
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in (SCORE_ROUTE, KNOWN_ROUTE, RISK_ROUTE, QUOTES_ROUTE, QUOTE_ROUTE, TABLE_ROUTE):
+    for path in (SCORE_ROUTE, KNOWN_ROUTE, RISK_ROUTE, QUOTES_ROUTE, QUOTE_ROUTE, VISITS_ROUTE, TABLE_ROUTE):
         for operation in document["paths"][path].values():
             operation["responses"] = {"200": operation["responses"]["200"]} | {
                 str(status): {"description": title, "content": content} for status, title in TITLES.items()
@@ -250,7 +269,7 @@ class Edge:
 
 def route_of(path: str) -> str:
     """The route of a path, with the id taken out; anything unknown is one label."""
-    if path in (SCORE_ROUTE, QUOTES_ROUTE, "/readyz", "/livez", "/metrics", "/docs.json"):
+    if path in (SCORE_ROUTE, QUOTES_ROUTE, VISITS_ROUTE, "/readyz", "/livez", "/metrics", "/docs.json"):
         return path
     if path.startswith("/v1/tables/"):
         return TABLE_ROUTE

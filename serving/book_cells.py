@@ -23,6 +23,7 @@ _DAYS = (
     re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日"),
 )
 _YES = {"true": True, "yes": True, "y": True, "1": True, "是": True, "有": True}
+_ERRORS = frozenset(("#REF!", "#DIV/0!", "#N/A", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"))
 _FLAGS = _YES | {"false": False, "no": False, "n": False, "0": False, "否": False, "无": False}
 
 
@@ -160,6 +161,8 @@ def _text(cell: Cell, column: Column) -> str:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 10**_EXACT_DIGITS:
         return str(int(cell))
     text = str(cell)
+    if text in _ERRORS:
+        raise _Fault(f"{text}: a formula that gave no value", "let the spreadsheet compute it, or write the value")
     if len(text) > _LONGEST:
         raise _Fault(f"a text of {len(text)} characters", f"at most {_LONGEST} are kept")
     return text

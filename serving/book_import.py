@@ -82,7 +82,10 @@ def read_book(
     declared: facts that rulebooks declare for themselves. Raises BadInput (`book_cells.FaultyBook` with several lines).
     """
     mapping = mapping or FileMapping()
-    sheets = read_sheets(path, mapping.encoding)
+    # Of a workbook whose sheets are all named the others are not looked at.
+    named = mapping.sheet is not None and (mapping.claims_sheet is not None or claims is not None)
+    only = [name for name in (mapping.sheet, mapping.claims_sheet) if name] if named else None
+    sheets = read_sheets(path, mapping.encoding, only)
     known, faults = book_columns.policy_columns(declared), Faults()
     sheet = _sheet(sheets, path, mapping.sheet, known[POLICY_ID], mapping)
     policies = _values(sheet, known, mapping, faults)
@@ -149,7 +152,8 @@ def _claims(
     known, faults = book_columns.claim_columns(), Faults()
     key = known["claim_id"]
     if path is not None:
-        sheet = _sheet(read_sheets(path, mapping.encoding), path, mapping.claims_sheet, key, mapping)
+        only = None if mapping.claims_sheet is None else [mapping.claims_sheet]
+        sheet = _sheet(read_sheets(path, mapping.encoding, only), path, mapping.claims_sheet, key, mapping)
     else:
         found = book_columns.chosen(sheets or {}, mapping.claims_sheet, key.name, (key.words_en, key.words_zh), mapping)
         if found is None:

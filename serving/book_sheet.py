@@ -8,9 +8,10 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from html import unescape
 from pathlib import Path
 
 from features.errors import BadInput
@@ -21,7 +22,8 @@ MOST_BYTES = 1 << 29
 # An XLSX is a deflated archive: what it unpacks to is bounded too, or a small file could fill the memory.
 _MOST_UNPACKED = 1 << 31
 _ENCODINGS = ("utf-8-sig", "gb18030")
-_FAULTY = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*?(?: t="e"[^>]*>|><f>(?:[^<]*)</f>(?:<v></v>|<v ?/>)?</c>)')
+_FAULTY = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>]*?(?: t="e"[^>]*>|><f>(?:[^<]*)</f>(?:<v></v>|<v ?/>)?</c>)')
+_ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ class Sheet:
         return f"{self.where}, row {self.rows[row]}, column {column}"
 
 
-def read_sheets(path: Path, encoding: str | None = None) -> dict[str, Sheet]:
-    """All sheets that hold anything, by name; a CSV is one, named by its file. Raises BadInput."""
+def read_sheets(path: Path, encoding: str | None = None, only: Collection[str] | None = None) -> dict[str, Sheet]:
+    """All sheets that hold anything, by name; a CSV is one, named by its file. Raises BadInput.
+
+    only: of a workbook the sheets to read; the others, covers and notes, may be as they like.
+    """
     if not path.is_file():
         raise BadInput("no such file", where=str(path), mend="name an existing CSV or XLSX file")
     if path.stat().st_size > MOST_BYTES:
@@ -48,7 +53,7 @@ def read_sheets(path: Path, encoding: str | None = None) -> dict[str, Sheet]:
     if kind == ".csv":
         return {path.stem: _csv(path, encoding)}
     if kind == ".xlsx":
-        return _xlsx(path)
+        return _xlsx(path, only)
     raise BadInput(f"{kind or 'no suffix'} is not read", where=str(path), mend="save it as .csv or .xlsx")
 
 
@@ -85,16 +90,16 @@ def _text(path: Path, encoding: str | None) -> str:
     raise BadInput("not readable as text", where=path.name, mend="save it in UTF-8, or name its encoding in the mapping")
 
 
-def _xlsx(path: Path) -> dict[str, Sheet]:
+def _xlsx(path: Path, only: Collection[str] | None) -> dict[str, Sheet]:
     import python_calamine as calamine
 
-    _check_archive(path)
+    _check_archive(path, only)
     found: dict[str, Sheet] = {}
     try:
         with calamine.load_workbook(str(path)) as book:
             for name in book.sheet_names:
                 sheet = book.get_sheet_by_name(name)
-                if not sheet.height:
+                if not sheet.height or (only is not None and name not in only):
                     continue
                 where = f"{path.name}, sheet {name}"
                 if sheet.total_height > MOST_ROWS + 50 or sheet.total_width > MOST_COLUMNS:
@@ -103,7 +108,7 @@ def _xlsx(path: Path) -> dict[str, Sheet]:
                     raise BadInput(what, where=where, mend=mend)
                 for first, last in (sheet.merged_cell_ranges or ())[:1]:
                     cells = f"{_letters(first[1])}{first[0] + 1}:{_letters(last[1])}{last[0] + 1}"
-                    mend = "unmerge them: one header cell a column, one value a cell"
+                    mend = "unmerge them: one header cell a column, one value a cell; or name the book's sheets in --mapping"
                     raise BadInput(f"cells {cells} are merged", where=where, mend=mend)
                 rows = sheet.to_python(skip_empty_area=False)
                 found[name] = _sheet(where, enumerate(rows, start=1))
@@ -113,20 +118,38 @@ def _xlsx(path: Path) -> dict[str, Sheet]:
     return found
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path, only: Collection[str] | None) -> None:
     """Raises BadInput on what is no archive, unpacks to too much, or has cells without a value that should have one."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(one.file_size for one in archive.infolist()) > _MOST_UNPACKED:
                 raise BadInput("unpacks to more than 2 GiB", where=path.name, mend="bring the book in several files")
+            titles = _titles(archive)
             for name in archive.namelist():
-                if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name) and (faulty := _FAULTY.search(archive.read(name))):
-                    cell = faulty.group(1).decode()
-                    what = f"cell {cell} holds a formula that gave no value"
-                    where = f"{path.name}, {Path(name).stem}"
-                    raise BadInput(what, where=where, mend="let the spreadsheet compute it, or write the value")
+                title = titles.get(name, Path(name).stem)
+                if not re.fullmatch(r"xl/worksheets/[^/]+\.xml", name) or (only is not None and title not in only):
+                    continue
+                if faulty := _FAULTY.search(archive.read(name)):
+                    column, row = (part.decode() for part in faulty.groups())
+                    where = f"{path.name}, sheet {title}, row {row}, column {column}"
+                    mend = "let the spreadsheet compute it, or write the value"
+                    raise BadInput("a formula that gave no value", where=where, mend=mend)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
         raise BadInput("not readable as XLSX", where=path.name, mend="save it again as .xlsx or .csv") from None
+
+
+def _titles(archive: zipfile.ZipFile) -> dict[str, str]:
+    """What the sheets in the files of an archive are called."""
+    try:
+        parts = [archive.read(name).decode() for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")]
+    except (KeyError, UnicodeDecodeError):
+        return {}
+    sheets, files = (
+        [dict(_ATTRIBUTE.findall(tag)) for tag in re.findall(rf"<{name}\s[^>]*>", part)]
+        for name, part in zip(("sheet", "Relationship"), parts, strict=True)
+    )
+    targets = {one.get("Id"): f"xl/{one.get('Target', '').removeprefix('/xl/')}" for one in files}
+    return {targets.get(one.get("r:id"), ""): unescape(one.get("name", "")) for one in sheets}
 
 
 def _sheet(where: str, rows: Iterator[tuple[int, Sequence[Cell]]], *, ragged: bool = False) -> Sheet:

@@ -55,6 +55,18 @@ def test_a_book_is_rated_and_its_total_kept(imported: Typed, tmp_path: Path) -> 
     assert [one["name"] for one in json.loads(said)] == ["spring"]
 
 
+def test_the_example_book_is_imported_rated_and_compared(typed: Typed) -> None:
+    folder = Path(__file__).parents[2] / "data" / "examples"
+    code, said, _ = typed("import", folder / "book.csv", "--claims", folder / "book-claims.csv", "--name", "example")
+    assert code == 0 and "24 policies" in said
+    how = ("--starts", "2026-07-01", "--keep-total", "--json")
+    code, said, _ = typed("rate", "example", "--rulebook", "zhongshan-example", *how)
+    found = json.loads(said)
+    assert code == 0 and found["premium"] == found["premium_charged"] == "2051191.76"
+    code, said, _ = typed("compare", "example", "--rulebook", "zhongshan-example", "--rulebook", "henan-example", *how)
+    assert code == 0 and json.loads(said)["premium"] == ["2051191.76"] * 2
+
+
 def test_two_rulebooks_are_compared(imported: Typed, tmp_path: Path) -> None:
     how = ("--rulebook", "zhongshan-example", "--rulebook", "henan-example", "--starts", "2026-01-01", "--bundle", "none")
     code, said, _ = imported("compare", "spring", *how, "--html", tmp_path / "both.html", "--json")

@@ -5,10 +5,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from features.errors import BadInput
 from serving.book_cells import FaultyBook
-from serving.book_columns import load_mapping
+from serving.book_columns import FileMapping, load_mapping
 from serving.book_import import read_book
 from tests.serving import book_world
 
@@ -97,6 +98,26 @@ def test_faulty_claims_are_refused_where_they_are_at_fault(tmp_path: Path, chang
     with pytest.raises(BadInput) as refused:
         read_book(book, book_world.write_csv(tmp_path / "c.csv", CLAIMS | change))
     assert said in str(refused.value)
+
+
+def test_a_cover_with_merged_cells_is_not_looked_at_where_the_sheets_are_named(tmp_path: Path) -> None:
+    workbook = Workbook()
+    workbook.active.title = "Cover"
+    workbook.active["A1"] = "Our book"
+    workbook.active.merge_cells("A1:D1")
+    for title, columns in (("R&D", POLICIES), ("Claims", CLAIMS)):
+        sheet = workbook.create_sheet(title)
+        for row in [list(columns), *zip(*columns.values(), strict=True)]:
+            sheet.append(row)
+    workbook.save(path := tmp_path / "b.xlsx")
+    with pytest.raises(BadInput, match=r"sheet Cover: cells A1:D1 are merged.* name the book's sheets in --mapping"):
+        read_book(path)
+    found = read_book(path, mapping=FileMapping(sheet="R&D", claims_sheet="Claims"))
+    assert (len(found), found.claim_count) == (2, 1)
+    workbook["R&D"]["E3"] = "=1/0"
+    workbook.save(path)
+    with pytest.raises(BadInput, match=r"b\.xlsx, sheet R&D, row 3, column E: a formula that gave no value"):
+        read_book(path)
 
 
 def test_a_missing_column_is_named_in_both_languages(tmp_path: Path) -> None:

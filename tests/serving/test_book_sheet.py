@@ -52,8 +52,8 @@ def test_a_csv_in_gb18030(tmp_path: Path) -> None:
         ([["a", None, "c"], [1, 2, 3]], None, "row 1, column B: a column without a name"),
         ([["a"], [1, 2]], None, "row 2, column B: a value in a column without a name"),
         ([["a", "b"]], None, "no row below the header"),
-        ([["a", "b"], [1, "=1/0"]], None, "cell B2 holds a formula that gave no value"),
-        ([["a", "b"], [1, "#REF!"]], None, "cell B2 holds a formula that gave no value"),
+        ([["a", "b"], [1, "=1/0"]], None, "b.xlsx, sheet Book, row 2, column B: a formula that gave no value"),
+        ([["a", "b"], [1, "#REF!"]], None, "b.xlsx, sheet Book, row 2, column B: a formula that gave no value"),
     ],
 )  # fmt: skip
 def test_what_stops_a_workbook(tmp_path: Path, rows: list[list[object]], merge: str | None, said: str) -> None:
@@ -132,6 +132,7 @@ def test_cells_that_read(kind, cell, value) -> None:
         ("date", 45000.0, "no date that reads one way"),
         ("flag", "maybe", "neither yes nor no"),
         ("code", "4", "'4' is no level; write one of none, 3"),
+        ("text", "#N/A", "b.csv, row 2, column x: #N/A: a formula that gave no value"),
         ("text", "x" * 300, "a text of 300 characters"),
     ],
 )

@@ -125,7 +125,9 @@ def _off_balance(place: Path, _folder: Path) -> dict[str, object]:
     amounts = [(Decimal(repr(one)) * Decimal("0.7231")).quantize(CENT) for one in book.policies.column("premium").to_pylist()]
     keys, least = book.policies.column("policy_id").to_pylist(), [Decimal(1_000)] * len(book)
     found = _timed(lambda: balance(amounts, keys, book.charged, least=least).amounts)
-    return found | {"off": str(sum(found.pop("result"), Decimal(0)) - book.charged)}
+    paid = found.pop("result")
+    assert isinstance(paid, tuple)
+    return found | {"off": str(sum(paid, Decimal(0)) - book.charged)}
 
 
 def _page(place: Path, _folder: Path) -> dict[str, object]:

@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
     "term": ("serving.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
     "plan": ("serving.cli_plan", "plan", "The inspection plan of a week: who visits which site when, and why."),
+    "plans": ("serving.cli_plans", "plans", "Stored plans: list, show, replan."),
     "visits": ("serving.cli_visits", "visits", "Visits: record what came of them, and follow the hazards they found."),
     "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),

@@ -48,7 +48,7 @@ def _plan(
     from serving import plan_page, plan_text
     from serving.planning import Conflicting
 
-    for path in (out, csv, html):
+    for path in (out, csv, html, None if ics is None else ics / "calendar.ics"):
         if path is not None:
             must_be_writable(path)
     _check(zone, seed)

@@ -1,7 +1,7 @@
 """What the lake knew of sites at a moment: where they are, visits, hazards, machines, people, and what the champion expects."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,7 +101,10 @@ def known(lake: Lake, champion: RiskChampion | None, as_of: datetime, *, threads
     enterprises = {row[ENTERPRISE]: row for row in _rows(view.read(ENTERPRISES.name), ENTERPRISES, as_of)}
     rows = [row for row in _rows(view.read(SITES.name), SITES, as_of) if row[ENTERPRISE] in enterprises]
     headcount = _headcount(view, sorted({row[ENTERPRISE] for row in rows}), as_of)
+    first = {row[ENTERPRISE]: row["site_id"] for row in sorted(rows, key=lambda one: one["site_id"], reverse=True)}
+    there = {(row[ENTERPRISE], row["site_id"]) for row in rows}
     visits, hazards, machines = _visits(view, as_of), _hazards(view, as_of), _machines(view, as_of)
+    hazards = _somewhere(hazards, there, first)
     sites = []
     for row in sorted(rows, key=lambda one: (one[ENTERPRISE], one["site_id"])):
         owner = enterprises[row[ENTERPRISE]]
@@ -118,6 +121,18 @@ def known(lake: Lake, champion: RiskChampion | None, as_of: datetime, *, threads
     notes = () if scores is None else scores.notes
     currency = currencies.pop() if len(currencies) == 1 else CURRENCY
     return Known(as_of, tuple(sites), _scored(scores), currency, scores, notes, _places(scores))
+
+
+def _somewhere(
+    hazards: Mapping[Key, list[OpenHazard]], there: Collection[Key], first: Mapping[str, str]
+) -> dict[Key, list[OpenHazard]]:
+    """Hazards that name no site that is known are looked after at the first site of their enterprise: none is dropped."""
+    found: dict[Key, list[OpenHazard]] = defaultdict(list)
+    for (enterprise_id, site_id), some in hazards.items():
+        if enterprise_id in first:
+            key = (enterprise_id, site_id)
+            found[key if key in there else (enterprise_id, first[enterprise_id])] += some
+    return found
 
 
 def _rows(table: pa.Table, contract: TableContract, as_of: datetime) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The plan of a week: the lake at a moment, the champion's scores and the inspectors -> visits with reasons and checklists."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -112,9 +113,9 @@ def make(
     if not people:
         raise BadInput("no inspector", where="inspectors", mend="name at least one")
     where = _coordinates(people, chosen, sheets)
-    travel = _travel(rules, where, people, chosen, ways or {})
+    travel, lost = _travel(rules, where, people, chosen, ways or {})
     inspectors = [replace(one.inspector, place=place) for place, one in enumerate(people)]
-    counts = {name: sum(one.enterprise_id == name for one in chosen) for name in {one.enterprise_id for one in chosen}}
+    counts = Counter(one.enterprise_id for one in known.sites)
     sites = [
         _site_now(rules, known, one, sheets.get(one.key), len(people) + place, counts[one.enterprise_id])
         for place, one in enumerate(chosen)
@@ -130,6 +131,8 @@ def make(
     plan = replace(plan, left_out=(*plan.left_out, *sorted(barred)))
     short = shortage(made.problem, plan, {name: why.overdue_days for name, why in made.why.items()})
     notes += _notes(known, made, monday)
+    if lost:
+        notes += (f"{lost} of {len(ways or {})} ways of the travel file are not between inspectors and sites of the plan",)
     return Made(week, monday, zone, rules, known, made, plan, short, _checklists(known, made, plan), found, notes, tuple(where))
 
 
@@ -188,17 +191,18 @@ def _coordinates(
 
 def _travel(
     rules: Rules, where: Sequence[tuple[float, float]], people: Sequence[Person], sites: Sequence[SiteKnown], ways: Ways
-) -> Minutes:
+) -> tuple[Minutes, int]:
+    """Minutes between all places, and how many of the given ways are between others."""
     from serving.inspection.travel import great_circle
 
     latitude, longitude = (np.array([one[axis] for one in where], dtype=np.float64) for axis in (0, 1))
     travel: Minutes = great_circle(latitude, longitude, rules.travel.speed_kmh, rules.travel.factor)
     names = [one.inspector.inspector_id for one in people] + [f"{one.enterprise_id}/{one.site_id}" for one in sites]
     place = {name: at for at, name in enumerate(names)}
-    for (start, end), minutes in ways.items():
-        if start in place and end in place:
-            travel[place[start], place[end]] = minutes
-    return travel
+    mine = {way: minutes for way, minutes in ways.items() if way[0] in place and way[1] in place}
+    for (start, end), minutes in mine.items():
+        travel[place[start], place[end]] = minutes
+    return travel, len(ways) - len(mine)
 
 
 def _site_now(

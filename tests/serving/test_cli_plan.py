@@ -213,6 +213,27 @@ def test_pinned_visits_stay_and_listed_sites_alone_are_planned(
     assert told["left_out"] == []
 
 
+def test_ways_of_a_file_stand_in_for_distances(home: Path, people: Path, risk_world: RiskWorld, tmp_path: Path) -> None:
+    sites = sheet(tmp_path, risk_world, "pinned_inspector,pinned_start", "i-0,2024-07-09 10:00")
+    row = risk_world.lake.at().read("sites").to_pylist()[0]
+    name = f"{row['enterprise_id']}/{row['site_id']}"
+    ways = tmp_path / "ways.csv"
+    ways.write_text(f"from,to,minutes\ni-0,{name},17\n{name},i-0,19\ni-0,elsewhere,5\n", "utf-8")
+    told = planned(people, "--sites", sites, "--listed", "--travel", str(ways), "--no-keep")
+    assert told["travel_minutes"] == 36
+    assert any("1 of 3 ways" in note for note in told["notes"])
+
+
+def test_a_listed_site_has_its_part_of_what_is_expected_of_the_enterprise(
+    home: Path, people: Path, risk_world: RiskWorld, tmp_path: Path
+) -> None:
+    whole = planned(people, "--no-keep", "--seed", "0" * 32)
+    alone = planned(people, "--no-keep", "--sites", sheet(tmp_path, risk_world, "minutes", "60"), "--listed")
+    (one,) = [*alone["visits"], *alone["left_out"]]
+    both = {(each["enterprise_id"], each["site_id"]): each["value"] for each in [*whole["visits"], *whole["left_out"]]}
+    assert one["value"] == pytest.approx(both[one["enterprise_id"], one["site_id"]])
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [

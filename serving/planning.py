@@ -19,6 +19,7 @@ from serving.inspection.plan import Draft, SiteNow, draft
 from serving.inspection.rules import Rules
 from serving.inspection.shortage import Shortage, shortage, travel_minutes
 from serving.inspection.tiers import Standing, Supervised
+from serving.inspection.travel import great_circle
 from serving.plan_facts import OPEN, Person, SiteSheet, windows_of
 from serving.plan_known import Known, SiteKnown
 from serving.scoring import new_score_id
@@ -193,10 +194,8 @@ def _travel(
     rules: Rules, where: Sequence[tuple[float, float]], people: Sequence[Person], sites: Sequence[SiteKnown], ways: Ways
 ) -> tuple[Minutes, int]:
     """Minutes between all places, and how many of the given ways are between others."""
-    from serving.inspection.travel import great_circle
-
     latitude, longitude = (np.array([one[axis] for one in where], dtype=np.float64) for axis in (0, 1))
-    travel: Minutes = great_circle(latitude, longitude, rules.travel.speed_kmh, rules.travel.factor)
+    travel = great_circle(latitude, longitude, speed_kmh=rules.travel.speed_kmh, factor=rules.travel.factor)
     names = [one.inspector.inspector_id for one in people] + [f"{one.enterprise_id}/{one.site_id}" for one in sites]
     place = {name: at for at, name in enumerate(names)}
     mine = {way: minutes for way, minutes in ways.items() if way[0] in place and way[1] in place}

@@ -84,7 +84,7 @@ def _verdict(told: Mapping[str, Any]) -> list[Text]:
     found = [
         Text(
             f"{len(visits)} visits by {who} inspectors are expected to avert {money}, with {hours:,.0f} h of travel.",
-            f"{who} 名检查员共 {len(visits)} 次检查，预计减损 {money}，路途 {hours:,.0f} 小时。",
+            f"{who} 名检查员共检查 {len(visits)} 次，预计减损 {money}，路途 {hours:,.0f} 小时。",
         )
     ]
     if short["missed"]:
@@ -103,7 +103,7 @@ def _verdict(told: Mapping[str, Any]) -> list[Text]:
     found.append(
         Text(
             f"{lot} visits are by lot; tell no site of those that are unannounced.",
-            f"{lot} 次为随机抽取；不得事先告知不打招呼的检查。",
+            f"{lot} 次为随机抽取；“四不两直”检查不得事先告知。",
         )
     )
     return found
@@ -133,7 +133,7 @@ def _map(told: Mapping[str, Any]) -> str:
     points = [across(*one) for one in places]
     parts = [_routes(told["visits"], points, home, site)]
     planned = {one["visit_id"]: one for one in told["visits"]}
-    for visit_id, place in site.items():
+    for visit_id, place in sorted(site.items(), key=lambda each: each[0] in planned):
         one = planned.get(visit_id)
         x, y = points[place]
         if one is None:

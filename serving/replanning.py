@@ -157,7 +157,7 @@ def _travelled(problem: Problem, plan: Plan) -> int:
 def _travel(plan: StoredPlan, people: Sequence[Inspector], wanted: Sequence[Wanted], ways: Ways) -> Minutes:
     rules = Rules.model_validate(plan.document["rules"])
     where = np.array(plan.document["problem"]["places"], dtype=np.float64).reshape(-1, 2)
-    travel: Minutes = great_circle(where[:, 0], where[:, 1], rules.travel.speed_kmh, rules.travel.factor)
+    travel: Minutes = great_circle(where[:, 0], where[:, 1], speed_kmh=rules.travel.speed_kmh, factor=rules.travel.factor)
     place = {one.inspector_id: one.place for one in people} | {one.site_id: one.place for one in wanted}
     for (start, end), minutes in ways.items():
         if start in place and end in place:

@@ -25,5 +25,5 @@ def great_circle(latitude: Degrees, longitude: Degrees, *, speed_kmh: float, fac
     chord = np.sin((phi[:, None] - phi) / 2) ** 2 + np.cos(phi)[:, None] * np.cos(phi) * np.sin((lam[:, None] - lam) / 2) ** 2
     km = 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0)))
     # A hair less before rounding up: what is a whole number of minutes but for the last bit stays it.
-    return np.ceil(km * (factor / speed_kmh * 60) - 1e-9).astype(np.int64)
+    minutes: Minutes = np.ceil(km * (factor / speed_kmh * 60) - 1e-9).astype(np.int64)
     return minutes

@@ -3,7 +3,7 @@
 A day of an inspector begins and ends at home. A remote visit needs no travel: whoever makes it stays where they are.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from serving.inspection.model import Inspector, Mode, Plan, Problem, Tier, Visit, Wanted, Window

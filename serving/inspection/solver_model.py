@@ -1,0 +1,227 @@
+"""A problem of planning as PyVRP sees it: inspector-days are vehicles, visits are clients, what is left out costs its prize.
+
+- Skills, regions and the lot: profiles, in which the way to a visit that an inspector may not make is longer than any week.
+- Windows: one client for each stretch of windows that shifts see as one, in a group of which at most one is visited.
+- Pinned visits cut a day in two: the way to them ends one vehicle's day, the way from them begins that of the next.
+- Remote visits take place at a home: before leaving it, after coming back, or with a way home between.
+- Tiers: each stage has prizes for one tier; what stages before it planned is required, what is of a later tier is not there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyvrp
+
+from serving.inspection.model import Mode, Problem, Tier, Wanted, Window
+from serving.inspection.solver_days import Shift, may
+
+FAR = 200_000  # minutes: the way to what is not allowed
+PRIZE = 200_000  # of the visit worth most, of a stage
+LEAST = 20_000  # of any visit that is owed: more than any day's travel
+PROFILE_BYTES = 2_000_000_000
+HOMES = 12  # remote visits are offered at so many homes
+
+Matrix = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of a shift between pinned visits: a vehicle. start, end: places."""
+
+    shift: int
+    window: Window
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """Data of PyVRP with the shift of each vehicle type and the visit of each client."""
+
+    data: pyvrp.ProblemData
+    legs: tuple[Leg, ...]
+    visit_of: tuple[str, ...]
+    place_of: tuple[int, ...]
+    clients_of: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
+
+
+def legs(problem: Problem, shifts: Sequence[Shift]) -> tuple[Leg, ...]:
+    """Shifts cut by the pinned visits that they hold (their order)."""
+    found = []
+    for number, shift in enumerate(shifts):
+        here, now = shift.inspector.place, shift.window.start
+        for one in shift.order:
+            assert one.pinned is not None
+            there = here if one.mode == Mode.REMOTE else one.place
+            if one.pinned[1] > now:
+                found.append(Leg(number, Window(now, one.pinned[1]), here, there))
+            here, now = there, one.pinned[1] + one.minutes
+        if now < shift.window.end:
+            found.append(Leg(number, Window(now, shift.window.end), here, shift.inspector.place))
+    return tuple(found)
+
+
+def stretches(one: Wanted, blocks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """When a visit may take place, [start, end), cut to the hours that anybody works; what shifts see as one is one.
+
+    blocks: hours worked by anybody, apart from each other and in order.
+    """
+    found: list[tuple[int, int, int, int]] = []  # first and last block, start, end
+    for window in sorted(one.windows):
+        for number, (start, end) in enumerate(blocks):
+            first, last = max(window.start, start), min(window.end, end)
+            if last - first < one.minutes:
+                continue
+            if found:
+                _, block, since, until = found[-1]
+                if number == block + 1 and until == blocks[block][1] and first == start:
+                    found[-1] = (found[-1][0], number, since, last)
+                    continue
+            found.append((number, number, first, last))
+    return [(start, end) for _, _, start, end in found]
+
+
+def blocks(shifts: Sequence[Shift]) -> list[tuple[int, int]]:
+    """Hours worked by anybody, apart from each other and in order."""
+    found: list[tuple[int, int]] = []
+    for window in sorted(shift.window for shift in shifts):
+        if found and window.start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], window.end))
+        else:
+            found.append((window.start, window.end))
+    return found
+
+
+def build(problem: Problem, shifts: Sequence[Shift], tier: Tier, required: set[str]) -> Built | None:
+    """The stage of a tier; None where nobody could make any visit of it. Shifts hold their pinned visits alone."""
+    cut = legs(problem, shifts)
+    chosen = [one for one in problem.wanted if one.pinned is None and (one.tier == tier or one.visit_id in required)]
+    if not cut or not any(one.tier == tier for one in chosen):
+        return None
+    return _Stage(problem, shifts, cut, tier, required).build(chosen)
+
+
+class _Stage:
+    def __init__(self, problem: Problem, shifts: Sequence[Shift], cut: tuple[Leg, ...], tier: Tier, required: set[str]) -> None:
+        self.problem, self.shifts, self.cut, self.tier, self.required = problem, shifts, cut, tier, required
+        self.hours = blocks(shifts)
+        self.people = list({shift.inspector.inspector_id: shift.inspector for shift in shifts}.values())
+        self.notes: list[str] = []
+        most = max((one.value for one in problem.wanted if one.tier == tier), default=0.0)
+        self.scale = PRIZE / most if most > 0 else 0.0
+
+    def build(self, chosen: list[Wanted]) -> Built | None:
+        places = sorted({place for leg in self.cut for place in (leg.start, leg.end)})
+        depot = {place: number for number, place in enumerate(places)}
+        spots: list[tuple[int, Wanted | None]] = [(place, None) for place in places]
+        clients: list[pyvrp.Client] = []
+        groups: list[pyvrp.ClientGroup] = []
+        visit_of: list[str] = []
+        place_of: list[int] = []
+        clients_of: dict[str, tuple[int, ...]] = {}
+        for one in chosen:
+            times, where = stretches(one, self.hours), self._where(one)
+            copies = []
+            many = len(times) * len(where) > 1
+            for place in where:
+                if times:
+                    spots.append((place, one))
+                for start, end in times:
+                    copies.append(len(clients))
+                    clients.append(
+                        pyvrp.Client(
+                            location=len(spots) - 1,
+                            service_duration=one.minutes,
+                            tw_early=start,
+                            tw_late=end - one.minutes,
+                            prize=0 if one.visit_id in self.required else self._prize(one),
+                            required=one.visit_id in self.required and not many,
+                            group=len(groups) if many else None,
+                        )
+                    )
+                    visit_of.append(one.visit_id)
+                    place_of.append(place)
+            if many:
+                groups.append(pyvrp.ClientGroup(copies, required=one.visit_id in self.required))
+            if copies:
+                clients_of[one.visit_id] = tuple(copies)
+        if not clients:
+            return None
+        at = np.array([place for place, _ in spots])
+        way = np.ascontiguousarray(self.problem.travel[np.ix_(at, at)], dtype=np.int64)
+        profile_of, ways, costs = self._profiles(spots, way)
+        vehicles = [
+            pyvrp.VehicleType(
+                start_depot=depot[leg.start], end_depot=depot[leg.end], tw_early=leg.window.start, tw_late=leg.window.end,
+                profile=profile_of[self.shifts[leg.shift].inspector.inspector_id],
+            )
+            for leg in self.cut
+        ]  # fmt: skip
+        data = pyvrp.ProblemData(
+            locations=[pyvrp.Location(*each) for each in _points(way, len(spots))], clients=clients,
+            depots=[pyvrp.Depot(location=number) for number in range(len(places))], vehicle_types=vehicles,
+            distance_matrices=costs, duration_matrices=ways, groups=groups,
+        )  # fmt: skip
+        return Built(data, self.cut, tuple(visit_of), tuple(place_of), clients_of, tuple(self.notes))
+
+    def _where(self, one: Wanted) -> list[int]:
+        able = [inspector for inspector in self.people if may(inspector, one)]
+        if one.mode != Mode.REMOTE:
+            return [one.place] if able else []
+        homes = list(dict.fromkeys(inspector.place for inspector in able))
+        turn = sum(one.visit_id.encode()) % len(homes) if homes else 0
+        return (homes[turn:] + homes[:turn])[:HOMES]
+
+    def _prize(self, one: Wanted) -> int:
+        worth = max(0, round(one.value * self.scale))
+        return worth if self.tier == Tier.VALUE else LEAST + worth
+
+    def _profiles(
+        self, spots: list[tuple[int, Wanted | None]], way: Matrix
+    ) -> tuple[dict[str, int], list[Matrix], list[Matrix]]:
+        """The profile of each inspector, and minutes and costs of each profile."""
+        cost = self.problem.costs
+        unfamiliar = round(cost.unfamiliar * self.scale) if self.tier == Tier.VALUE else 0
+        minute = cost.minute_of_travel * self.scale if self.tier == Tier.VALUE else 1.0
+        priced = np.maximum(np.rint(way * minute).astype(np.int64), way) if minute != 1.0 else way
+        barred = {
+            who.inspector_id: np.array([one is not None and not may(who, one) for _, one in spots]) for who in self.people
+        }
+        strange = {
+            who.inspector_id: np.array([bool(one and one.known and one.known != who.inspector_id) for _, one in spots])
+            for who in self.people
+        }
+        fits = PROFILE_BYTES // (2 * way.nbytes)
+        if unfamiliar > 0:
+            keys = {name: barred[name].tobytes() + strange[name].tobytes() for name in barred}
+            if len(set(keys.values())) > fits:
+                self.notes.append("continuity was not weighed: the week is too large for it")
+                unfamiliar = 0
+        if unfamiliar == 0:
+            keys = {name: barred[name].tobytes() for name in barred}
+        number: dict[bytes, int] = {}
+        ways: list[Matrix] = []
+        costs: list[Matrix] = []
+        for name, key in keys.items():
+            if key in number:
+                continue
+            number[key] = len(ways)
+            own, owed = way.copy(), priced.copy()
+            own[:, barred[name]] = FAR
+            owed[:, barred[name]] = FAR
+            if unfamiliar:
+                owed[:, strange[name]] += unfamiliar
+            np.fill_diagonal(own, 0)
+            np.fill_diagonal(owed, 0)
+            ways.append(own)
+            costs.append(owed)
+        return {name: number[key] for name, key in keys.items()}, ways, costs
+
+
+def _points(way: Matrix, count: int) -> Iterator[tuple[float, float]]:
+    """Coordinates, which PyVRP asks for and does not use: ways from two places."""
+    for number in range(count):
+        yield float(way[number, 0]), float(way[number, count // 2])

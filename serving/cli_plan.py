@@ -1,7 +1,6 @@
 """The verb plan: the visits of a week, for the inspectors of a file."""
 
 import json
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,7 +103,7 @@ def _made(
         made = planning.make(
             week, found, people, sheets, chosen, zone=zone, seed=seed, ways=ways, listed=listed, leave_out=leave_out,
             solve=lambda problem: solve(
-                problem, seconds=seconds, seed=1, threads=config.threads, progress=progress if sys.stderr.isatty() else None
+                problem, seconds=seconds, seed=1, threads=config.threads, progress=progress
             ),
         )  # fmt: skip
     told = document(made)

@@ -187,8 +187,6 @@ def sheet(tmp_path: Path, risk_world: RiskWorld, column: str, *cells: str) -> st
     [
         ("windows", ("closed",), "its window never opens in this week"),
         ("skills", ("diving",), "nobody has the skill diving"),
-        ("pinned_inspector,pinned_start", ("eve,2024-07-09 10:00",), "pinned to eve, whom nobody knows"),
-        ("minutes", ("700",), "cannot hold a visit of 700"),
     ],
 )
 def test_conflicts_are_refused_and_can_be_left_out(

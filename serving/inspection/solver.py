@@ -33,8 +33,8 @@ def solve(
 ) -> Plan:
     """The best plan found in `seconds`, or in `iterations` of each stage: then the same seed gives the same plan.
 
-    Visits that no inspector can make are left out. progress: told what is done, of how much. threads: one is used. Raises ValueError
-    where pinned visits do not hold together (see conflicts.clashes).
+    Visits that no inspector can make are left out. progress: told what is done, of how much. threads: one is used. Raises
+    ValueError where pinned visits do not hold together (see conflicts.clashes).
     """
     begun = time.monotonic()
     shifts, out = _pinned(problem)
@@ -51,7 +51,7 @@ def solve(
     if progress is not None:
         progress(100, 100)
     found = tuple(sorted(visits(problem, shifts)))
-    about = {"name": "PyVRP", "version": version("pyvrp"), "seed": seed, "iterations": steps}
+    about: dict[str, str | float] = {"name": "PyVRP", "version": version("pyvrp"), "seed": seed, "iterations": steps}
     if iterations is None:
         about["seconds"] = round(time.monotonic() - begun, 1)
     left_out = {one.visit_id for one in out}
@@ -106,10 +106,7 @@ def _stage(
         taken += result.num_iterations
         if result.best.is_feasible():
             best = result.best
-    if best is None or not best.is_feasible():
-        made = None
-    else:
-        made = _read(problem, built, bare, best, wanted)
+    made = None if best is None or not best.is_feasible() else _read(problem, built, bare, best, wanted)
     if made is None or _worth(problem, tier, made) < _worth(problem, tier, shifts):
         made = shifts
     held = {one.visit_id for shift in made for one in shift.order}

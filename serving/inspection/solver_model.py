@@ -9,6 +9,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +164,7 @@ class _Stage:
         data = pyvrp.ProblemData(
             locations=[pyvrp.Location(*each) for each in _points(way, len(spots))], clients=clients,
             depots=[pyvrp.Depot(location=number) for number in range(len(places))], vehicle_types=vehicles,
-            distance_matrices=costs, duration_matrices=ways, groups=groups,
+            distance_matrices=cast(Any, costs), duration_matrices=cast(Any, ways), groups=groups,
         )  # fmt: skip
         return Built(data, self.cut, tuple(visit_of), tuple(place_of), clients_of, tuple(self.notes))
 

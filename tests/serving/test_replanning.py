@@ -26,16 +26,20 @@ NOON = datetime(2024, 7, 8, 12, tzinfo=ZONE)
 @pytest.fixture(scope="module")
 def stored(risk_world: RiskWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StoredPlan, str]]:
     folder = tmp_path_factory.mktemp("plans")
-    sites = risk_world.lake.at().read("sites").to_pylist()
+    rows = risk_world.lake.at().read("sites").to_pylist()
+    sites = [one for one in rows if one["recorded_at"] <= datetime.fromisoformat(AS_OF)]
     people = folder / "inspectors.csv"
-    rows = [f"i-{place},{one['latitude']},{one['longitude']}" for place, one in enumerate((sites[0], sites[-1]))]
-    people.write_text("\n".join(["inspector_id,latitude,longitude", *rows, ""]), "utf-8")
+    people.write_text("inspector_id,latitude,longitude\ni-0,31.2,121.4\ni-1,31.25,121.5\n", "utf-8")
+    # All of them in one town, so that two people have full days.
+    near = [f"{one['enterprise_id']},{one['site_id']},31.{20 + at % 9},121.{40 + at % 7}" for at, one in enumerate(sites)]
+    town = folder / "sites.csv"
+    town.write_text("\n".join(["enterprise_id,site_id,latitude,longitude", *dict.fromkeys(near), ""]), "utf-8")
     url = f"sqlite:///{folder}/store.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FOREWARN_HOME", str(risk_world.home))
         patch.setenv("FOREWARN_STORE_URL", url)
         settings.cache_clear()
-        arguments = [WEEK, "--as-of", AS_OF, "--inspectors", str(people), "--json", "--seconds", "1"]
+        arguments = [WEEK, "--as-of", AS_OF, "--inspectors", str(people), "--sites", str(town), "--json", "--seconds", "1"]
         told = json.loads(RUN.invoke(plan, arguments, catch_exceptions=False).stdout)
         with opened(url) as store:
             yield store.plan(told["plan_id"]), url

@@ -63,8 +63,9 @@ def show(
         must_be_writable(html)
     with opened(settings().store) as store:
         quote, policy, replays = store.quote(quote_id), store.policy(quote_id), store.replays(quote_id)
+        parent = None if quote.parent is None or html is None else store.quote(quote.parent)
     if html is not None:
-        write_text(html, page_of(quote, policy))
+        write_text(html, page_of(quote, policy, parent))
     if as_json:
         document = {
             **head_document(quote),

@@ -17,6 +17,9 @@ def text(made: Made) -> str:
         was, now = made.worksheet.charge.premium, made.changed.worksheet.charge.premium
         lines += ["", f"what if 假设情形: {money(now)} ({now - was:+,.2f})  {made.changed.quote_id}"]
         lines += [_change(one) for one in made.changes]
+        before, after = made.worksheet.says, made.changed.worksheet.says
+        if before is not None and after is not None:
+            lines.append(f"  insured loss 年预期赔款 {money(before.insured_loss)} -> {money(after.insured_loss)}")
     return "\n".join(lines)
 
 

@@ -75,8 +75,9 @@ def replayed_text(reproduced: bool, score: str) -> str:
     return ("reproduced" if reproduced else "not reproduced") + ("" if score == "none" else f", score {score}")
 
 
-def page_of(quote: StoredQuote, policy: Policy) -> str:
-    """The worksheet's page as it was quoted, with the overrides since."""
+def page_of(quote: StoredQuote, policy: Policy, parent: StoredQuote | None = None) -> str:
+    """The worksheet's page as it was quoted, with the overrides since. parent: the quote that a what-if starts from."""
     signed = [Signed(one.after, one.by, one.reason, one.at) for one in policy.overrides]
     about: dict[str, Any] = {"quote_id": quote.quote_id, "quoted_at": quote.quoted_at, "parent": quote.parent}
-    return page(Worksheet.from_document(quote.document), **about, overrides=signed)
+    before = None if parent is None else Worksheet.from_document(parent.document)
+    return page(Worksheet.from_document(quote.document), **about, before=before, overrides=signed)

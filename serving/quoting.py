@@ -115,6 +115,7 @@ def of_file(at: Desk, path: Path, rulebook: Rulebook, asked: Asked) -> tuple[Bas
 
 def write_page(path: Path, made: Made) -> None:
     """Write the worksheet as a page, whole or not at all: of the what-if, where there is one."""
-    shown, parent = (made, None) if made.changed is None else (made.changed, made.quote_id)
+    shown, parent, before = (made, None, None) if made.changed is None else (made.changed, made.quote_id, made.worksheet)
+    about: dict[str, Any] = {"quote_id": shown.quote_id, "quoted_at": datetime.now(UTC)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page(shown.worksheet, quote_id=shown.quote_id, quoted_at=datetime.now(UTC), parent=parent))
+    write_text(path, page(shown.worksheet, **about, parent=parent, before=before))

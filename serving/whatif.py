@@ -24,11 +24,11 @@ from serving.prospects import columns_of
 from serving.quotes import Basis
 from serving.risk import Vectors
 from serving.underwriting.facts import VOCABULARY, Fact, FactKind, Facts, Value
+from serving.underwriting.words import FOLLOWS
 
 # What rows are made of beside that which changes: who it is and how large.
 _WHO = ("industry", "process", "region", "founded", "headcount", "payroll", "project_cost", "revenue", "insured_value")
 _RECORD = ("hours_worked", "record_years")
-_FOLLOWS = "follows from what is changed"
 _Shared = Mapping[str, Published] | None
 
 
@@ -37,8 +37,7 @@ def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
 
     The score of such a basis is not kept: no rows stand behind it. Raises BadInput for facts that contradict each other.
     """
-    if basis.enterprise_id is None:
-        wished = replace(wished, known={**wished.known, **_implied(basis.facts, wished)})
+    wished = replace(wished, known={**wished.known, **_implied(basis, wished)})
     facts = replace(basis.facts, known={**basis.facts.known, **wished.known})
     rectified = basis.facts.value("supervised_open") is True and wished.value("supervised_open") is False
     standard = [name for name in wished if name in VOCABULARY and VOCABULARY[name].origin == "lake"]
@@ -73,15 +72,23 @@ def moment_of(as_of: date) -> int:
     return micros(as_of if isinstance(as_of, datetime) else datetime.combine(as_of, time(tzinfo=UTC)))
 
 
-def _implied(facts: Facts, wished: Facts) -> dict[str, Fact]:
-    """What else must be so of a prospect: hazards that are rectified are neither overdue nor left out of a rate."""
+def _implied(basis: Basis, wished: Facts) -> dict[str, Fact]:
+    """What else must be so: hazards that are rectified are neither overdue nor left out of a rate.
+
+    Of an enterprise of the lake the rate moves with its rows (`_moved`): it has hazards that the count does not hold.
+    """
     none, every = Decimal(0), Decimal(1)
     implied: dict[str, Value] = {}
     if wished.value("overdue_hazards") == none:
-        implied = {"overdue_major_hazards": none, "rectification_rate": every}
-    elif wished.value("rectification_rate") == every:
+        implied = {"overdue_major_hazards": none} | ({"rectification_rate": every} if basis.enterprise_id is None else {})
+    elif wished.value("rectification_rate") == every and basis.enterprise_id is None:
         implied = {"overdue_major_hazards": none, "overdue_hazards": none}
-    return {name: Fact(name, value, _FOLLOWS) for name, value in implied.items() if name in facts and name not in wished}
+    facts = basis.facts
+    return {
+        name: Fact(name, value, FOLLOWS)
+        for name, value in implied.items()
+        if name in facts and facts.value(name) != value and name not in wished
+    }
 
 
 def _only(facts: Facts, names: list[str]) -> Facts:
@@ -104,9 +111,9 @@ def _moved(facts: Facts, wished: Facts, before: Facts, after: Facts) -> Facts:
         if name in wished or name not in VOCABULARY or old is None or new is None or old == new:
             continue
         if isinstance(fact.value, Decimal) and isinstance(old, Decimal) and isinstance(new, Decimal):
-            known[name] = Fact(name, _within(VOCABULARY[name], fact.value + new - old), _FOLLOWS)
+            known[name] = Fact(name, _within(VOCABULARY[name], fact.value + new - old), FOLLOWS)
         elif fact.value == old:
-            known[name] = Fact(name, new, _FOLLOWS)
+            known[name] = Fact(name, new, FOLLOWS)
     return replace(facts, known=known)
 
 

@@ -69,3 +69,6 @@ RELATIVITY = Words(
 )
 FLAGS = {True: Words("yes", "是"), False: Words("no", "否")}
 REST = Words("Rounding and what cannot be told apart", "取整及无法分解部分")
+FOLLOWS = "follows from what is changed"  # the evidence of such a fact
+WHAT_IF = Words("what if", "假设")
+WHY = {FOLLOWS: Words("follows", "随之变化")}

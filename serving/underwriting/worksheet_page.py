@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.underwriting import words
+from serving.underwriting.changes import Change, explained
 from serving.underwriting.facts import VOCABULARY
 from serving.underwriting.numbers import CENT, MONEY, plain
 from serving.underwriting.rulebook import Rulebook
@@ -35,9 +36,10 @@ def page(
     quote_id: str | None = None,
     quoted_at: datetime | None = None,
     parent: str | None = None,
+    before: Worksheet | None = None,
     overrides: Sequence[Signed] = (),
 ) -> str:
-    """The page as HTML. parent: the quote that a what-if starts from."""
+    """The page as HTML. parent, before: the quote that a what-if starts from, and its worksheet."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -47,14 +49,20 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"money": money, "ratio": ratio, "share": share, "brief": brief}
-    context = _context(worksheet) | {"quote_id": quote_id, "quoted_at": quoted_at, "parent": parent, "overrides": overrides}
-    return environment.get_template(TEMPLATE).render(**context)
+    environment.filters |= {"money": money, "ratio": ratio, "share": share, "brief": brief, "signed": signed}
+    about = {"quote_id": quote_id, "quoted_at": quoted_at, "parent": parent, "overrides": overrides}
+    what_if = None if before is None else _what_if(before, worksheet)
+    return environment.get_template(TEMPLATE).render(**_context(worksheet), **about, what_if=what_if)
 
 
 def money(amount: Decimal) -> str:
     """An amount to the cent, thousands apart."""
     return f"{MONEY.quantize(amount, CENT):,f}"
+
+
+def signed(amount: Decimal) -> str:
+    """A difference to the cent."""
+    return f"{MONEY.quantize(amount, CENT):+,f}".replace("-", "\N{MINUS SIGN}")
 
 
 def ratio(number: Decimal) -> str:
@@ -92,6 +100,27 @@ def _context(worksheet: Worksheet) -> dict[str, Any]:
         "visits": visits,
         "missing": [fact_words(rulebook, name) for name in _missing(worksheet)],
     }
+
+
+@dataclass(frozen=True)
+class _WhatIf:
+    """A what-if beside the quote that it starts from. facts: what a fact is called, its value before and after, and why."""
+
+    before: Worksheet
+    difference: Decimal
+    facts: list[tuple[Words, Words, Words, Words]]
+    parts: tuple[Change, ...]
+
+
+def _what_if(before: Worksheet, after: Worksheet) -> _WhatIf:
+    names = [*before.facts, *(name for name in after.facts if name not in before.facts)]
+    moved = [(name, before.facts.value(name), after.facts.value(name)) for name in names]
+    facts = [
+        (fact_words(after.rulebook, name), shown(old), shown(new), words.WHY.get(after.facts[name].evidence, words.WHAT_IF))
+        for name, old, new in moved
+        if old != new
+    ]
+    return _WhatIf(before, after.charge.premium - before.charge.premium, facts, explained(before.charge, after.charge))
 
 
 def _visits(worksheet: Worksheet) -> tuple[Decimal, str]:

@@ -1,8 +1,8 @@
 """`make bench NAME=plan`: how far plans are from the best there are, on weeks of which the optimum is known.
 
 500 sites, 20 inspectors, 5 days in 60 s; --full: 5,000 sites, 100 inspectors, 5 days in 10 minutes. `planted`: tours on
-a plane; `packed`: spokes around homes, with decoys that are worth something. OR-Tools, where it is installed, gets the same 500 sites
-and the same time; it is no part of Forewarn.
+a plane; `packed`: spokes around homes, with decoys that are worth something. OR-Tools, where it is installed, gets the same 500
+sites and the same time; it is no part of Forewarn.
 """
 
 import argparse
@@ -78,9 +78,8 @@ def _or_tools(routing: object, enums: object, problem: Problem, homes: list[int]
     lasts = problem.inspectors[0].shifts[0].end - problem.inspectors[0].shifts[0].start
     manager = routing.RoutingIndexManager(len(taken), len(homes), homes, homes)  # type: ignore[attr-defined]
     model = routing.RoutingModel(manager)  # type: ignore[attr-defined]
-    way = model.RegisterTransitCallback(lambda a, b: taken[manager.IndexToNode(a)][manager.IndexToNode(b)])
-    model.SetArcCostEvaluatorOfAllVehicles(model.RegisterTransitCallback(lambda a, b: 0))
-    model.AddDimension(way, 0, lasts, True, "time")
+    model.SetArcCostEvaluatorOfAllVehicles(model.RegisterTransitMatrix(problem.travel.tolist()))
+    model.AddDimension(model.RegisterTransitMatrix(taken), 0, lasts, True, "time")
     for one in problem.wanted:
         model.AddDisjunction([manager.NodeToIndex(one.place)], round(one.value * 1_000))
     search = routing.DefaultRoutingSearchParameters()  # type: ignore[attr-defined]

@@ -46,7 +46,8 @@ def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
     if basis.enterprise_id is None:
         x = None if basis.x is None else made(facts, shared, rectified=rectified)[0]
         return replace(basis, facts=facts, x=x, score=None)
-    kept = [name for name in (*_WHO, *_RECORD) if name not in wished]
+    beside = ("claims_3y",) if "incurred_3y" in wished else ()  # an amount has claims that it is of
+    kept = [name for name in (*_WHO, *_RECORD, *beside) if name not in wished]
     x_old, before = made(_only(basis.facts, [*kept, *standard]), shared)
     x_new, after = made(_only(facts, [*kept, *standard]), shared, rectified=rectified)
     facts = _moved(facts, wished, before, after)
@@ -79,11 +80,13 @@ def _implied(basis: Basis, wished: Facts) -> dict[str, Fact]:
     """
     none, every = Decimal(0), Decimal(1)
     implied: dict[str, Value] = {}
+    facts, prospect = basis.facts, basis.enterprise_id is None
     if wished.value("overdue_hazards") == none:
-        implied = {"overdue_major_hazards": none} | ({"rectification_rate": every} if basis.enterprise_id is None else {})
-    elif wished.value("rectification_rate") == every and basis.enterprise_id is None:
-        implied = {"overdue_major_hazards": none, "overdue_hazards": none}
-    facts = basis.facts
+        implied["overdue_major_hazards"] = none
+        if prospect:
+            implied["rectification_rate"] = every
+    elif prospect and wished.value("rectification_rate") == every:
+        implied["overdue_major_hazards"] = implied["overdue_hazards"] = none
     return {
         name: Fact(name, value, FOLLOWS)
         for name, value in implied.items()

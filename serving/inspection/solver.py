@@ -6,12 +6,14 @@ Within a tier what a visit averts counts; the travel of a stage of owed visits o
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
 import pyvrp
-from pyvrp.stop import MaxIterations, MaxRuntime
+from pyvrp.exceptions import PenaltyBoundWarning, ScalingWarning
+from pyvrp.stop import MaxIterations
 
 from serving.inspection.model import Plan, Problem, Tier, Wanted
 from serving.inspection.solver_days import Shift, polish, starts, visits, way
@@ -85,24 +87,30 @@ def _stage(
     progress: Progress | None, begun: float, seconds: float,
 ) -> tuple[list[Shift], list[Wanted], Sequence[str], int]:  # fmt: skip
     """Shifts and what is left out after a tier's stage."""
+    until = time.monotonic() + given
     required = {one.visit_id for shift in shifts for one in shift.order if one.pinned is None}
     bare = [replace(shift, order=[one for one in shift.order if one.pinned is not None]) for shift in shifts]
     built = build(problem, bare, tier, required)
     if built is None:
         return shifts, polish(problem, shifts, out), (), 0
     wanted = {one.visit_id: one for one in problem.wanted}
-    best = _began(problem, built, shifts)
-    until, taken = time.monotonic() + given, 0
+    best, taken = _began(problem, built, shifts), 0
     chunks = CHUNKS if tier < Tier.VALUE else 1
     for chunk in range(chunks):
         if tier < Tier.VALUE and best is not None and best.is_feasible() and best.uncollected_prizes() == 0:
             break
-        result = pyvrp.solve(
-            built.data,
-            stop=_Stop((until - time.monotonic()) / (chunks - chunk), None if iterations is None else -(-iterations // chunks),
-                       progress, begun, seconds),
-            seed=seed + chunk, collect_stats=False, display=False, params=_PARAMS, initial_solution=best,
-        )  # fmt: skip
+        now = time.monotonic()
+        if chunk and iterations is None and now >= until:
+            break
+        stop = _Stop(now + (until - now) / (chunks - chunk), None if iterations is None else -(-iterations // chunks),
+                     progress, begun, seconds)  # fmt: skip
+        with warnings.catch_warnings():  # that penalties reached their most: no solution is kept that breaks a rule
+            warnings.simplefilter("ignore", PenaltyBoundWarning)
+            warnings.simplefilter("ignore", ScalingWarning)
+            result = pyvrp.solve(
+                built.data, stop=stop, seed=seed + chunk, collect_stats=False, display=False, params=_PARAMS,
+                initial_solution=best,
+            )  # fmt: skip
         taken += result.num_iterations
         if result.best.is_feasible():
             best = result.best
@@ -115,17 +123,17 @@ def _stage(
 
 
 class _Stop:
-    """Stops after a time, or after a number of steps where that is given; tells how much of all the time has gone."""
+    """Stops at a moment, or after a number of steps where that is given; tells how much of all the time has gone."""
 
-    def __init__(self, left: float, iterations: int | None, progress: Progress | None, begun: float, seconds: float) -> None:
-        self.rule = MaxRuntime(max(0.0, left)) if iterations is None else MaxIterations(iterations)
+    def __init__(self, until: float, iterations: int | None, progress: Progress | None, begun: float, seconds: float) -> None:
+        self.until, self.steps = until, None if iterations is None else MaxIterations(iterations)
         self.progress, self.begun, self.seconds, self.told = progress, begun, max(seconds, 1e-9), 0.0
 
     def __call__(self, best_cost: int) -> bool:
         if self.progress is not None and (now := time.monotonic()) > self.told + 0.2:
             self.told = now
             self.progress(min(99, int(100 * (now - self.begun) / self.seconds)), 100)
-        return self.rule(best_cost)
+        return time.monotonic() >= self.until if self.steps is None else self.steps(best_cost)
 
 
 _PARAMS = pyvrp.SolveParams()

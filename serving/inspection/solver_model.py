@@ -22,7 +22,7 @@ FAR = 200_000  # minutes: the way to what is not allowed
 PRIZE = 200_000  # of the visit worth most, of a stage
 LEAST = 20_000  # of any visit that is owed: more than any day's travel
 PROFILE_BYTES = 2_000_000_000
-HOMES = 12  # remote visits are offered at so many homes
+CROWD = 8  # remote visits offered at each home: more of them crowd out of PyVRP's neighbourhoods what is near
 
 Matrix = npt.NDArray[np.int64]
 
@@ -111,10 +111,13 @@ class _Stage:
         self.hours = blocks(shifts)
         self.people = list({shift.inspector.inspector_id: shift.inspector for shift in shifts}.values())
         self.notes: list[str] = []
+        self.homes = 1  # at so many each remote visit is offered
         most = max((one.value for one in problem.wanted if one.tier == tier), default=0.0)
         self.scale = PRIZE / most if most > 0 else 0.0
 
     def build(self, chosen: list[Wanted]) -> Built | None:
+        remote = sum(one.mode == Mode.REMOTE for one in chosen)
+        self.homes = max(1, CROWD * len({who.place for who in self.people}) // max(1, remote))
         places = sorted({place for leg in self.cut for place in (leg.start, leg.end)})
         depot = {place: number for number, place in enumerate(places)}
         spots: list[tuple[int, Wanted | None]] = [(place, None) for place in places]
@@ -174,7 +177,7 @@ class _Stage:
             return [one.place] if able else []
         homes = list(dict.fromkeys(inspector.place for inspector in able))
         turn = sum(one.visit_id.encode()) % len(homes) if homes else 0
-        return (homes[turn:] + homes[:turn])[:HOMES]
+        return (homes[turn:] + homes[:turn])[: self.homes]
 
     def _prize(self, one: Wanted) -> int:
         worth = max(0, round(one.value * self.scale))

@@ -17,7 +17,7 @@ from pyvrp.stop import MaxIterations
 
 from serving.inspection.model import Plan, Problem, Tier, Wanted
 from serving.inspection.solver_days import Shift, polish, starts, visits, way
-from serving.inspection.solver_model import LEAST, Built, build
+from serving.inspection.solver_model import LEAST, Built, build, crowded
 
 Progress = Callable[[int, int], None]  # (done, of)
 CHUNKS = 4
@@ -40,9 +40,11 @@ def solve(
     """
     begun = time.monotonic()
     shifts, out = _pinned(problem)
+    tight = crowded(problem)
     steps, notes = 0, []
     tiers = [tier for tier in Tier if any(one.tier == tier for one in out)]
     for number, tier in enumerate(tiers):
+        shifts = _settled(problem, shifts) if tight else shifts
         left = max(0.0, seconds - (time.monotonic() - begun))
         given = left if number == len(tiers) - 1 else left * OWED_SHARE
         shifts, out, told, taken = _stage(problem, shifts, out, tier, given, seed, iterations, progress, begun, seconds)
@@ -80,6 +82,19 @@ def _pinned(problem: Problem) -> tuple[list[Shift], list[Wanted]]:
         if starts(problem, shift, shift.order) is None:
             raise ValueError(f"pinned visits of {shift.inspector.inspector_id} from minute {shift.window.start} do not hold")
     return shifts, out
+
+
+def _settled(problem: Problem, shifts: Sequence[Shift]) -> list[Shift]:
+    """Shifts in which visits that are bound to inspectors are pinned where they are."""
+    found = []
+    for shift in shifts:
+        begun = starts(problem, shift, shift.order) or ()
+        order = [
+            one if one.inspectors is None else replace(one, pinned=(shift.inspector.inspector_id, start))
+            for one, start in zip(shift.order, begun, strict=True)
+        ]
+        found.append(replace(shift, order=order))
+    return found
 
 
 def _stage(

@@ -25,6 +25,7 @@ PROFILE_BYTES = 2_000_000_000
 CROWD = 8  # remote visits offered at each home: more of them crowd out of PyVRP's neighbourhoods what is near
 
 Matrix = npt.NDArray[np.int64]
+Barred = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,10 @@ class _Stage:
                 self.notes.append("continuity was not weighed: the week is too large for it")
                 unfamiliar = 0
         if unfamiliar == 0:
-            keys = {name: barred[name].tobytes() for name in barred}
+            keys = {name: each.tobytes() for name, each in barred.items()}
+            if len(set(keys.values())) > fits:
+                barred = self._alike(barred, int(max(1, fits)))
+                keys = {name: each.tobytes() for name, each in barred.items()}
         number: dict[bytes, int] = {}
         ways: list[Matrix] = []
         costs: list[Matrix] = []
@@ -223,6 +227,28 @@ class _Stage:
             ways.append(own)
             costs.append(owed)
         return {name: number[key] for name, key in keys.items()}, ways, costs
+
+    def _alike(self, barred: dict[str, Barred], most: int) -> dict[str, Barred]:
+        """What inspectors may not make, alike for those who are alike but for the lot, and for more until there are few kinds.
+
+        What one of them may not make all may not: the search leaves such visits to what is put in after it.
+        """
+        self.notes.append("the week is too large for each inspector's own rules: visits bound to one are put in last")
+        kinds: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+        for who in self.people:
+            kinds.setdefault((who.skills, who.regions), []).append(who.inspector_id)
+        groups = list(kinds.values())
+        while len(groups) > most:
+            groups.sort(key=len, reverse=True)
+            last = groups.pop()
+            groups[-1] = groups[-1] + last
+        return {name: np.any([barred[each] for each in group], axis=0) for group in groups for name in group}
+
+
+def crowded(problem: Problem) -> bool:
+    """Whether there are more kinds of inspectors than memory has room for as profiles."""
+    kinds = {bytes(may(who, one) for one in problem.wanted if one.pinned is None) for who in problem.inspectors}
+    return len(kinds) * 2 * 8 * (len(problem.wanted) + len(problem.inspectors)) ** 2 > PROFILE_BYTES
 
 
 def _points(way: Matrix, count: int) -> Iterator[tuple[float, float]]:

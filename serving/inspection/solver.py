@@ -172,7 +172,7 @@ def _began(problem: Problem, built: Built, shifts: Sequence[Shift]) -> pyvrp.Sol
             if leg is None or client is None:
                 return None
             held.setdefault(at[leg], []).append(client)
-        routes += [pyvrp.Route(built.data, clients, leg) for leg, clients in held.items()]
+        routes += [pyvrp.Route(built.data, clients, built.type_of[leg]) for leg, clients in held.items()]
     return pyvrp.Solution(built.data, routes)
 
 
@@ -190,8 +190,11 @@ def _read(
     problem: Problem, built: Built, bare: Sequence[Shift], best: pyvrp.Solution, wanted: dict[str, Wanted]
 ) -> list[Shift] | None:
     """The shifts of a solution; None where one does not hold (a solver's fault that no plan should show)."""
-    by_leg: dict[int, list[Wanted]] = {
-        route.vehicle_type(): [wanted[built.visit_of[each.idx]] for each in route if each.is_client()]
+    free: dict[int, list[int]] = {}
+    for number, kind in enumerate(built.type_of):
+        free.setdefault(kind, []).append(number)
+    by_leg = {
+        free[route.vehicle_type()].pop(0): [wanted[built.visit_of[each.idx]] for each in route if each.is_client()]
         for route in best.routes()
     }
     orders: dict[int, list[tuple[int, list[Wanted]]]] = {}

@@ -40,12 +40,13 @@ class Leg:
 
 @dataclass(frozen=True)
 class Built:
-    """Data of PyVRP with the shift of each vehicle type and the visit of each client."""
+    """Data of PyVRP with the visit and place of each client and the vehicle type of each leg."""
 
     data: pyvrp.ProblemData
     legs: tuple[Leg, ...]
     visit_of: tuple[str, ...]
     place_of: tuple[int, ...]
+    type_of: tuple[int, ...]
     clients_of: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
 
@@ -119,6 +120,7 @@ class _Stage:
     def build(self, chosen: list[Wanted]) -> Built | None:
         remote = sum(one.mode == Mode.REMOTE for one in chosen)
         self.homes = max(1, CROWD * len({who.place for who in self.people}) // max(1, remote))
+        alike = self._alike_days(chosen)
         places = sorted({place for leg in self.cut for place in (leg.start, leg.end)})
         depot = {place: number for number, place in enumerate(places)}
         spots: list[tuple[int, Wanted | None]] = [(place, None) for place in places]
@@ -140,8 +142,8 @@ class _Stage:
                         pyvrp.Client(
                             location=len(spots) - 1,
                             service_duration=one.minutes,
-                            tw_early=start,
-                            tw_late=end - one.minutes,
+                            tw_early=0 if alike else start,
+                            tw_late=self.hours[-1][1] if alike else end - one.minutes,
                             prize=0 if one.visit_id in self.required else self._prize(one),
                             required=one.visit_id in self.required and not many,
                             group=len(groups) if many else None,
@@ -158,19 +160,36 @@ class _Stage:
         at = np.array([place for place, _ in spots])
         way = np.ascontiguousarray(self.problem.travel[np.ix_(at, at)], dtype=np.int64)
         profile_of, ways, costs = self._profiles(spots, way)
-        vehicles = [
-            pyvrp.VehicleType(
-                start_depot=depot[leg.start], end_depot=depot[leg.end], tw_early=leg.window.start, tw_late=leg.window.end,
-                profile=profile_of[self.shifts[leg.shift].inspector.inspector_id],
-            )
-            for leg in self.cut
-        ]  # fmt: skip
+        type_of, vehicles = self._vehicles(depot, profile_of, alike)
         data = pyvrp.ProblemData(
             locations=[pyvrp.Location(*each) for each in _points(way, len(spots))], clients=clients,
             depots=[pyvrp.Depot(location=number) for number in range(len(places))], vehicle_types=vehicles,
             distance_matrices=cast(Any, costs), duration_matrices=cast(Any, ways), groups=groups,
         )  # fmt: skip
-        return Built(data, self.cut, tuple(visit_of), tuple(place_of), clients_of, tuple(self.notes))
+        return Built(data, self.cut, tuple(visit_of), tuple(place_of), type_of, clients_of, tuple(self.notes))
+
+    def _alike_days(self, chosen: Sequence[Wanted]) -> bool:
+        """Whether each visit may take place whenever anybody works: then days differ in nothing but their length."""
+        week = (self.hours[0][0], self.hours[-1][1])
+        return all(found in ([], [week]) for found in (stretches(one, self.hours) for one in chosen))
+
+    def _vehicles(
+        self, depot: Mapping[int, int], profile_of: Mapping[str, int], alike: bool
+    ) -> tuple[tuple[int, ...], list[pyvrp.VehicleType]]:
+        """The vehicle type of each leg, and the types: legs that differ in nothing are of one, which spares the search much."""
+        count: dict[tuple[int, int, int, int, int], int] = {}
+        keys = []
+        for leg in self.cut:
+            begins, ends = (0, leg.window.end - leg.window.start) if alike else (leg.window.start, leg.window.end)
+            profile = profile_of[self.shifts[leg.shift].inspector.inspector_id]
+            keys.append((depot[leg.start], depot[leg.end], begins, ends, profile))
+            count[keys[-1]] = count.get(keys[-1], 0) + 1
+        number = {key: at for at, key in enumerate(count)}
+        types = [
+            pyvrp.VehicleType(many, start_depot=start, end_depot=end, tw_early=begins, tw_late=ends, profile=profile)
+            for (start, end, begins, ends, profile), many in count.items()
+        ]
+        return tuple(number[key] for key in keys), types
 
     def _where(self, one: Wanted) -> list[int]:
         able = [inspector for inspector in self.people if may(inspector, one)]

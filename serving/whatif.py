@@ -29,6 +29,8 @@ from serving.underwriting.words import FOLLOWS
 # What rows are made of beside that which changes: who it is and how large.
 _WHO = ("industry", "process", "region", "founded", "headcount", "payroll", "project_cost", "revenue", "insured_value")
 _RECORD = ("hours_worked", "record_years")
+# What cannot change alone: an amount has claims that it is of, three years hold the last one.
+_BESIDE = {"incurred_3y": "claims_3y", "accidents_3y": "accidents_1y"}
 _Shared = Mapping[str, Published] | None
 
 
@@ -46,12 +48,13 @@ def changed(basis: Basis, wished: Facts, shared: _Shared) -> Basis:
     if basis.enterprise_id is None:
         x = None if basis.x is None else made(facts, shared, rectified=rectified)[0]
         return replace(basis, facts=facts, x=x, score=None)
-    beside = ("claims_3y",) if "incurred_3y" in wished else ()  # an amount has claims that it is of
+    beside = [other for name, other in _BESIDE.items() if name in wished]
     kept = [name for name in (*_WHO, *_RECORD, *beside) if name not in wished]
     x_old, before = made(_only(basis.facts, [*kept, *standard]), shared)
     x_new, after = made(_only(facts, [*kept, *standard]), shared, rectified=rectified)
     facts = _moved(facts, wished, before, after)
-    return replace(basis, facts=facts, x=None if basis.x is None else _shifted(basis.x, x_old, x_new), score=None)
+    x = None if basis.x is None else _shifted(basis.x, x_old, x_new, _sense(basis.facts, wished))
+    return replace(basis, facts=facts, x=x, score=None)
 
 
 def made(facts: Facts, shared: _Shared, *, rectified: bool = False) -> tuple[Vectors, Facts]:
@@ -98,12 +101,38 @@ def _only(facts: Facts, names: list[str]) -> Facts:
     return replace(facts, known={name: facts[name] for name in names if name in facts})
 
 
-def _shifted(x: Vectors, old: Vectors, new: Vectors) -> Vectors:
-    """The features moved by what made rows moved; what one of the two does not know is as the new rows have it."""
+def _sense(facts: Facts, wished: Facts) -> int:
+    """1: all that changes is for the better; -1: for the worse; 0: neither, or both, or it cannot be said."""
+    senses = {_step(VOCABULARY[name], facts.value(name), fact.value) for name, fact in wished.items() if name in VOCABULARY}
+    senses.discard(0)
+    return (senses.pop() or 0) if len(senses) == 1 else 0
+
+
+def _step(kind: FactKind, old: Value | None, new: Value) -> int | None:
+    """Whether a fact gets better (1), worse (-1), or stays (0); None where that cannot be said."""
+    if old == new:
+        return 0
+    if old is None or kind.better is None:
+        return None
+    was, now = ((kind.codes.index(str(one)) if kind.kind == "code" else one) for one in (old, new))
+    return 1 if (now > was) == (kind.better == "higher") else -1  # type: ignore[operator]
+
+
+def _shifted(x: Vectors, old: Vectors, new: Vectors, sense: int) -> Vectors:
+    """The features moved by what made rows moved, within their bounds, and by none of them against the sense of the wish.
+
+    What the enterprise's rows tell stays told; what they do not is as the new rows have it.
+    """
+    parts = catalog()
+    directions, shares = (np.array(one) for one in ([*parts.directions.values()], [one.unit == "share" for one in parts.specs]))
     same = (old == new) | (np.isnan(old) & np.isnan(new))
     told = np.isfinite(x) & np.isfinite(old) & np.isfinite(new)
-    moved = np.where(told, x.astype(np.float64) + new - old, new)
-    return np.where(same, x, moved).astype(np.float32)
+    moved = np.where(told, x.astype(np.float64) + new - old, np.where(np.isfinite(new), new, x))
+    counted = told & (x >= 0) & (old >= 0) & (new >= 0)  # what is never below zero
+    moved = np.where(counted, np.maximum(moved, 0.0), moved)
+    moved = np.where(counted & shares & (x <= 1), np.minimum(moved, 1.0), moved)
+    against = np.isfinite(x) & (np.sign(moved - x) * directions * sense > 0)
+    return np.where(same | against, x, moved).astype(np.float32)
 
 
 def _moved(facts: Facts, wished: Facts, before: Facts, after: Facts) -> Facts:

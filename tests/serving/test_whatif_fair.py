@@ -96,12 +96,17 @@ def test_an_enterprise_that_does_better_pays_no_more(risk_world: RiskWorld, cham
 
 def test_a_supervised_hazard_put_right_costs_no_more(risk_world: RiskWorld, champion: RiskChampion, known: Knowledge) -> None:
     """It is rectified, in whatever record it stands; not as if nobody had ever found it."""
-    lower = 0
+    names = champion.catalog.names
+    standing, found = names.index("hazard_supervised_open"), names.index("hazard_external_supervised_1095d")
     for enterprise_id in risk_world.ids[::3]:
         basis = of_lake(known, champion, enterprise_id, None, evidence=False)
         stands = changed(basis, told("supervised_open", True), known.shared)
-        lower += no_dearer(champion, stands, "supervised_open", False, known, ONE)
-    assert lower
+        no_dearer(champion, stands, "supervised_open", False, known, ONE)
+        put_right = changed(stands, told("supervised_open", False), known.shared)
+        assert stands.x is not None
+        assert put_right.x is not None
+        assert (stands.x[standing], put_right.x[standing]) == (1, 0)
+        assert stands.x[found] == put_right.x[found] >= 1
 
 
 STATED: dict[str, st.SearchStrategy[Any]] = {

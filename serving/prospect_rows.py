@@ -2,8 +2,8 @@
 
 What a fact leaves open is assumed, the same for everybody: what happened within a year stands in its middle, of three years
 those before the last one in the second or, where more clean years are stated, later; hazards overdue were found by the insurer
-three months ago, due a month later; what is counted per worker goes by the headcount stated. Facts that contradict each other
-are refused.
+three months ago, due a month later, and a year before that where all of the last year is rectified; what is counted per
+worker goes by the headcount stated. Facts that contradict each other are refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -155,11 +155,6 @@ def _hazards(stated: Stated) -> list[Made]:
         "hazards are not rectified, yet none is overdue",
         "correct rectification_rate or overdue_hazards",
     )
-    stated.refuse(
-        (rate == 1) & (late > 0),
-        "every hazard is rectified, yet some are overdue",
-        "correct rectification_rate or overdue_hazards",
-    )
     late = np.where((rate < 1) & np.isnan(overdue) & (late == 0), np.maximum(1, np.rint((1 - rate) * _DUE)), late)
     done = np.where(
         rate < 1, np.rint(np.nan_to_num(rate / np.where(rate < 1, 1 - rate, 1) * late)), np.where(rate == 1, _DUE, 0)
@@ -168,8 +163,10 @@ def _hazards(stated: Stated) -> list[Made]:
     made = []
     for name, count, grade in (("major", np.nan_to_num(major), "major"), ("overdue", late - np.nan_to_num(major), "general")):
         of, nth = each(np.rint(count).astype(np.int64))
-        due = stated.as_of[of] - 60 * DAY
-        made.append(Made(of, days_ago(nth, 90), {"hazard_id": named(nth, name), "grade": grade, "due": due, **found}))
+        # The rate is of the last year: where all of that was rectified, what is overdue is older.
+        older = np.where(rate == 1, YEAR, 0)[of]
+        due = stated.as_of[of] - 60 * DAY - older
+        made.append(Made(of, days_ago(nth, 90) + older, {"hazard_id": named(nth, name), "grade": grade, "due": due, **found}))
     of, nth = each(np.rint(np.nan_to_num(done)).astype(np.int64))
     moment = stated.as_of[of]
     put_right = {"due": moment - 60 * DAY, "rectified": moment - 70 * DAY, **found}

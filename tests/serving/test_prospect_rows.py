@@ -77,6 +77,13 @@ def test_a_rate_of_rectification_comes_back_with_the_hazards_overdue() -> None:
     assert (told["overdue_hazards"], told["rectification_rate"]) == (2.0, pytest.approx(0.8))
 
 
+def test_hazards_overdue_beside_a_year_wholly_rectified_are_older_than_that_year() -> None:
+    row = {"industry": "food", "overdue_hazards": 3.0, "overdue_major_hazards": 1.0, "rectification_rate": 1.0}
+    as_of = np.array([AS_OF])
+    (told,) = fact_columns(made_history(table([row]), as_of), np.arange(1), as_of).to_pylist()
+    assert {name: told[name] for name in row} == row
+
+
 def test_many_prospects_have_the_features_that_each_has_alone() -> None:
     rows = [{"industry": "mining", "headcount": 10.0 * n, "accidents_1y": float(n % 3)} for n in range(1, 40)]
     as_of = np.full(len(rows), AS_OF, dtype=np.int64)
@@ -97,7 +104,6 @@ def test_many_prospects_have_the_features_that_each_has_alone() -> None:
         ({"industry": "food", "clean_years": 4.0, "record_years": 2.0}, "more clean years than years on record"),
         ({"industry": "food", "incurred_3y": 4.0}, "without a claim"),
         ({"industry": "food", "overdue_hazards": 0.0, "rectification_rate": 0.5}, "none is overdue"),
-        ({"industry": "food", "overdue_hazards": 1.0, "rectification_rate": 1.0}, "some are overdue"),
         ({"industry": "food", "overdue_hazards": 1.0, "overdue_major_hazards": 2.0}, "more major hazards"),
     ],
 )

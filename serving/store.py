@@ -158,7 +158,11 @@ class Store:
         """Connect and migrate. Raises BadInput naming the URL (without its password) if that fails."""
         try:
             engine = _engine(url)
-            migrate(engine)
+            try:
+                migrate(engine)
+            except BaseException:
+                engine.dispose()
+                raise
         except (SQLAlchemyError, OSError, ImportError) as error:
             raise _unusable(error, url) from None
         return cls(engine)

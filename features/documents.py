@@ -54,6 +54,11 @@ def write_text(path: Path, text: str) -> Path:
         raise
 
 
+def cell(value: Any) -> Any:
+    """A value for a CSV that people open: a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
 def must_be_writable(path: Path) -> None:
     """Raises BadInput where no page can be written: before something is stored whose page would then fail."""
     parent = next(one for one in path.absolute().parents if one.exists())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from features.documents import write_text
+from features.documents import cell, write_text
 from serving import book_claims, book_page
 from serving.book_claims import Told
 from serving.book_rate import Rating
@@ -137,7 +137,7 @@ def write_policies(path: Path, sides: Sequence[Rating]) -> Path:
     """Every policy in one row: premium charged, premiums as rated, what each step multiplied by; of two, why they differ."""
     first = sides[0]
     columns: dict[str, Sequence[Any]] = {
-        "policy_id": first.rated.keys,
+        "policy_id": [cell(key) for key in first.rated.keys],
         "charged": first.book.policies.column("premium").to_pylist(),
     }
     for number, side in enumerate(sides, start=1):
@@ -153,7 +153,7 @@ def write_policies(path: Path, sides: Sequence[Rating]) -> Path:
                 columns[f"because_{name}"] = [f"{cents / 100:.2f}" for cents in found.parts[:, place]]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(cell, columns))
     writer.writerows(zip(*columns.values(), strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_text(path, text.getvalue())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from features.documents import write_text
+from features.documents import cell, write_text
 from features.errors import BadInput
 
 COLUMNS = (
@@ -73,14 +73,9 @@ def write_csv(path: Path, told: Mapping[str, Any]) -> Path:
             f"checklist_{language}": "\n".join(item[f"words_{language}"] for item in one["checklist"])
             for language in ("en", "zh")
         }
-        writer.writerow([_safe((one | lists)[name]) for name in COLUMNS])
+        writer.writerow([cell((one | lists)[name]) for name in COLUMNS])
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_text(path, "\ufeff" + found.getvalue())
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def write_ics(folder: Path, told: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from features.documents import write_json, write_text
+from features.documents import cell, write_json, write_text
 
 
 def test_two_processes_writing_the_same_file_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +26,10 @@ def test_two_processes_writing_the_same_file_do_not_meet(tmp_path: Path, monkeyp
 def test_text_is_written_as_it_is(tmp_path: Path) -> None:
     assert write_text(tmp_path / "报告.html", "故障\n") == tmp_path / "报告.html"
     assert (tmp_path / "报告.html").read_bytes() == "故障\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("=1+1", "'=1+1"), ("@x", "'@x"), ("-3", "'-3"), ("policy 1", "policy 1"), (-3, -3)]
+)
+def test_a_cell_is_no_formula(value: object, told: object) -> None:
+    assert cell(value) == told

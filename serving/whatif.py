@@ -29,8 +29,13 @@ from serving.underwriting.words import FOLLOWS
 # What rows are made of beside that which changes: who it is and how large.
 _WHO = ("industry", "process", "region", "founded", "headcount", "payroll", "project_cost", "revenue", "insured_value")
 _RECORD = ("hours_worked", "record_years")
-# What cannot change alone: an amount has claims that it is of, three years hold the last one.
-_BESIDE = {"incurred_3y": "claims_3y", "accidents_3y": "accidents_1y"}
+# What cannot change alone: an amount has claims that it is of, three years hold the last one, a grade is of the accidents.
+_BESIDE = {
+    "incurred_3y": "claims_3y",
+    "accidents_3y": "accidents_1y",
+    "accidents_larger_1y": "accidents_ordinary_1y",
+    "accidents_major_1y": "accidents_ordinary_1y",
+}
 _Shared = Mapping[str, Published] | None
 
 

@@ -182,3 +182,18 @@ def test_a_store_that_fails_answers_no_quote(http: Edge, runtime: Runtime, monke
     assert answer.status_code == 500
     assert "disk full" not in answer.text
     assert count(runtime) == before
+
+
+def test_the_api_describes_quotes_in_one_piece(runtime: Runtime) -> None:
+    document = mounted(lambda: runtime, dict).openapi()
+    asked, kept = document["paths"]["/v1/quotes"]["post"], document["paths"]["/v1/quotes/{quote_id}"]["get"]
+    schema = asked["requestBody"]["content"]["application/json"]["schema"]
+    assert {"enterprise_id", "prospect", "rulebook", "as_of", "terms", "facts", "what_if"} == {*schema["properties"]}
+    assert "limit_per_person" in schema["properties"]["terms"]["properties"]
+    assert schema["additionalProperties"] is False
+    assert "$defs" not in json.dumps(document)
+    named = [
+        one["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2] for one in (asked, kept)
+    ]
+    assert named == ["QuoteResponse", "KeptQuote"]
+    assert {*named} <= {*document["components"]["schemas"]}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from features.documents import write_text
+from training import pages
 from training.backtest import KEPT, RIVAL, Run
 from training.backtest_words import FIGURES, WORDS, notes, verdict
 from training.charts import Axis, Line, line_chart, period_axis, span_axis
@@ -38,17 +38,7 @@ class Page:
 
 def write(page: Page, run: Run, found: OverTime, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = environment.get_template(TEMPLATE).render(
-        style=(folder / "report.css").read_text(encoding="utf-8"), **context(page, run, found)
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(page, run, found))
 
 
 def context(page: Page, run: Run, found: OverTime) -> dict[str, Any]:
@@ -82,7 +72,7 @@ def context(page: Page, run: Run, found: OverTime) -> dict[str, Any]:
 
 def pictures(run: Run, found: OverTime) -> dict[str, str]:
     """The charts as stand-alone SVG files, name -> text, for the tracking server."""
-    style = f"<style>{(Path(__file__).parent / 'report.css').read_text(encoding='utf-8')}</style>"
+    style = f"<style>{pages.style()}</style>"
     dates = [cutoff.date for cutoff in run.cutoffs]
     return {f"{name}.svg": chart(name, dates, found)[0].replace(">", f">{style}", 1) for name in FIGURES}
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from features.documents import write_text
+from training import pages
 from training import report_figures as figures
 from training.ceiling import ORACLE, Ceiling
 from training.evaluation import THIRD_DAY, Evaluation
@@ -45,22 +45,12 @@ class Run:
 
 def render(run: Run, evaluation: Evaluation) -> str:
     """The page as text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(**context(run, evaluation))
+    return pages.render(Path(__file__).parent, TEMPLATE, context(run, evaluation))
 
 
 def write(run: Run, evaluation: Evaluation, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, render(run, evaluation))
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(run, evaluation))
 
 
 def pictures(run: Run, evaluation: Evaluation) -> dict[str, str]:
@@ -72,7 +62,7 @@ def pictures(run: Run, evaluation: Evaluation) -> dict[str, str]:
         "alarms": figures.alarm_curves(evaluation, run.words)[0],
         "lead_times": figures.lead_times(evaluation)[0],
     }
-    style = f"<style>{(Path(__file__).parent / 'report.css').read_text(encoding='utf-8')}</style>"
+    style = f"<style>{pages.style()}</style>"
     return {f"{name}.svg": svg.replace(">", f">{style}", 1) for name, svg in drawn.items()}
 
 
@@ -83,7 +73,6 @@ def context(run: Run, evaluation: Evaluation) -> dict[str, Any]:
     return {
         "run": run,
         "evaluation": evaluation,
-        "style": (Path(__file__).parent / "report.css").read_text(encoding="utf-8"),
         "verdict": verdict(evaluation, run.words),
         "tiles": tiles(evaluation),
         "curves": [(horizon_words(one.name), figures.precision_recall(evaluation, one, run.words)) for one in shown],

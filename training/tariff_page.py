@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from features.documents import write_text
+from training import pages
 from training.charts import Axis, Line, Periods, count_axis, interval_chart, line_chart, ratio_chart, share_axis
 from training.intervals import Interval
 from training.policy_tariff import KINDS, WORDS, FittedTariff
@@ -40,16 +40,7 @@ class Page:
 
 def write(page: Page, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    text = environment.get_template(TEMPLATE).render(style=style, **context(page))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(page))
 
 
 def context(page: Page) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from features.documents import write_text
+from training import pages
 from training.charts import Line, count_axis, line_chart, span_axis
 from training.config import TrainConfig
 from training.enterprise.config import EnterpriseConfig
@@ -38,16 +38,7 @@ class Page:
 
 def write(page: Page, found: Sequence[Found], path: Path) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    text = environment.get_template(TEMPLATE).render(style=style, **context(page, found))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(page, found))
 
 
 def context(page: Page, found: Sequence[Found]) -> dict[str, Any]:
@@ -68,7 +59,7 @@ def context(page: Page, found: Sequence[Found]) -> dict[str, Any]:
 
 def pictures(found: Sequence[Found]) -> dict[str, str]:
     """The charts as stand-alone SVG files, name -> text, for the tracking server."""
-    style = f"<style>{(Path(__file__).parent / 'report.css').read_text(encoding='utf-8')}</style>"
+    style = f"<style>{pages.style()}</style>"
     drawn = {f"{one.family}_history.svg": history(one) for one in found}
     return {name: figure[0].replace(">", f">{style}", 1) for name, figure in drawn.items() if figure is not None}
 

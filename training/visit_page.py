@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.documents import write_text
+from training import pages
 from training.charts import Line, line_chart, period_axis, share_axis, span_axis
 from training.intervals import Interval
 from training.report_figures import Figure
@@ -43,16 +43,7 @@ class Page:
 
 def write(page: Page, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    text = environment.get_template(TEMPLATE).render(style=style, **context(page))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(page))
 
 
 def context(page: Page) -> dict[str, Any]:

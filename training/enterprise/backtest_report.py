@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from features.documents import write_text
+from training import pages
 from training.backtest import KEPT
 from training.backtest_report import over_cutoffs
 from training.enterprise.backtest import OverTime, Run
@@ -59,26 +59,19 @@ def write(
     run: Run, found: OverTime, identity: Mapping[str, str], parameters: Mapping[str, str], created_at: datetime, path: Path
 ) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    own = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader([own, own.parent]), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    text = environment.get_template(TEMPLATE).render(
-        title=TITLE, style=_style(), identity=identity, parameters=parameters, created_at=created_at, notes=NOTES,
-        verdict=verdict(run, found), tables=[_whole(one, ours) for one in reversed(found.together) for ours in (PRICE, ALARM)],
-        charts=[(MEASURES[name].words, chart(name, run, found)) for name in _SHOWN],
-        heads=[{"words": MEASURES[name].words, "about": MEASURES[name].about} for name in _SHOWN],
-        periods=[
+    told = {
+        "title": TITLE, "identity": identity, "parameters": parameters, "created_at": created_at, "notes": NOTES,
+        "verdict": verdict(run, found),
+        "tables": [_whole(one, ours) for one in reversed(found.together) for ours in (PRICE, ALARM)],
+        "charts": [(MEASURES[name].words, chart(name, run, found)) for name in _SHOWN],
+        "heads": [{"words": MEASURES[name].words, "about": MEASURES[name].about} for name in _SHOWN],
+        "periods": [
             {"date": cutoff.date, "facts": part.facts, "cells": [] if one is None else _cells(one, PRICE, PRICE),
              "accidents": 0 if one is None else one.accidents}
             for cutoff, part, one in zip(run.cutoffs, run.parts, found.periods, strict=True)
         ],
-    )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    }  # fmt: skip
+    return pages.write(path, Path(__file__).parent, TEMPLATE, told)
 
 
 def chart(name: str, run: Run, found: OverTime) -> Figure:
@@ -91,12 +84,8 @@ def chart(name: str, run: Run, found: OverTime) -> Figure:
 
 def pictures(run: Run, found: OverTime) -> dict[str, str]:
     """The charts as stand-alone SVG files, name -> text, for the tracking server."""
-    style = f"<style>{_style()}</style>"
+    style = f"<style>{pages.style()}</style>"
     return {f"{name}.svg": chart(name, run, found)[0].replace(">", f">{style}", 1) for name in _SHOWN}
-
-
-def _style() -> str:
-    return (Path(__file__).parent.parent / "report.css").read_text(encoding="utf-8")
 
 
 def _against(judged: Judged, ours: str, rival: str) -> Text:

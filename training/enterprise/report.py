@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from features.documents import write_text
 from features.enterprise.catalog import catalog
+from training import pages
 from training.enterprise import report_figures as figures
 from training.enterprise import rivals
 from training.enterprise.bundle import RiskBundle, RiskManifest
@@ -99,16 +99,7 @@ def _way(value: Matrix, told: np.ndarray) -> int:
 
 def write(run: Run, judged: Sequence[Judged], beside: Mapping[str, Sequence[AgainstTruth]], path: Path) -> Path:
     """Write the page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    own = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader([own, own.parent]), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    text = environment.get_template(TEMPLATE).render(**context(run, judged, beside))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(path, text)
+    return pages.write(path, Path(__file__).parent, TEMPLATE, context(run, judged, beside))
 
 
 def pictures(judged: Sequence[Judged]) -> dict[str, str]:
@@ -121,7 +112,7 @@ def pictures(judged: Sequence[Judged]) -> dict[str, str]:
         "visits": figures.visits(year),
         "double_lift_glm": figures.double_lift(year, rivals.GLM),
     }
-    style = f"<style>{_style()}</style>"
+    style = f"<style>{pages.style()}</style>"
     return {f"{name}.svg": svg.replace(">", f">{style}", 1) for name, (svg, _) in drawn.items()}
 
 
@@ -132,7 +123,6 @@ def context(run: Run, judged: Sequence[Judged], beside: Mapping[str, Sequence[Ag
     return {
         "run": run,
         "title": TITLE,
-        "style": _style(),
         "verdict": [*verdict(year, beside), *run.entry],
         "tiles": [_tile(year, name, key) for name, key in _TILES],
         "tables": [_tables(one, name) for one in reversed(judged) for name in (PRICE, ALARM)],
@@ -158,10 +148,6 @@ _SEGMENTS = {
     "size": Text("By size: worker-years a year", "按规模：年用工量（人年）"),
     "region": Text("By region", "按地区"),
 }
-
-
-def _style() -> str:
-    return (Path(__file__).parent.parent / "report.css").read_text(encoding="utf-8")
 
 
 def _tile(judged: Judged, name: str, key: str) -> dict[str, Any]:

@@ -33,15 +33,19 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "promote": ("training.cli_retrain", "promote", "Judge a bundle and make it the champion that serving reads; or roll back."),
     "score": ("serving.cli", "score", "Score all machines or enterprises from the lake."),
     "explain": ("serving.cli", "explain", "Rebuild a stored score from its evidence."),
-    "rulebook": ("serving.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
+    "rulebook": ("serving.pricing.cli_rulebook", "rulebook", "Rulebooks: list, show and check them."),
     "serve": ("serving.cli", "serve", "Start the scoring service."),
-    "quote": ("serving.cli_quote", "quote", "A premium from a rulebook, with its worksheet: of the lake or a prospect."),
-    "quotes": ("serving.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
-    "term": ("serving.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
-    "plan": ("serving.cli_plan", "plan", "The inspection plan of a week: who visits which site when, and why."),
-    "plans": ("serving.cli_plans", "plans", "Stored plans: list, show, replan."),
-    "visits": ("serving.cli_visits", "visits", "Visits: record what came of them, and follow the hazards they found."),
-    "book": ("serving.cli_book", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
+    "quote": (
+        "serving.pricing.cli_quote",
+        "quote",
+        "A premium from a rulebook with its worksheet: of the lake or a prospect.",
+    ),
+    "quotes": ("serving.pricing.cli_quotes", "quotes", "Stored quotes: list, show, replay, override."),
+    "term": ("serving.pricing.cli_term", "term", "While a policy runs: adjustments, ledger of prevention services, rebate."),
+    "plan": ("serving.plans.cli_plan", "plan", "The inspection plan of a week: who visits which site when, and why."),
+    "plans": ("serving.plans.cli_plans", "plans", "Stored plans: list, show, replan."),
+    "visits": ("serving.plans.cli_visits", "visits", "Visits: record what came of them, and follow the hazards they found."),
+    "book": ("serving.books.cli", "book", "Import a spreadsheet of policies, rate it, compare two tariffs."),
     "benchmark": ("training.cli", "benchmark", "Run a published protocol on a public set."),
     "demo": ("forewarn", "demo", "Simulate, build, train, score, then serve."),
 }
@@ -92,7 +96,7 @@ def _root(context: typer.Context) -> None:
 
 def _rater(home: Path, rulebook: str) -> Any:
     """What a rulebook charges, for training, which imports nothing of serving."""
-    return importlib.import_module("serving.rater").rater(home, rulebook)
+    return importlib.import_module("serving.pricing.rater").rater(home, rulebook)
 
 
 def _fitted_book(*tables: Any) -> Any:

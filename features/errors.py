@@ -4,7 +4,6 @@ A user's error ends a verb with exit code 2 and becomes HTTP 4xx problem details
 Anything else is a defect of the program and may show a traceback.
 """
 
-from functools import partial
 from typing import Any
 
 
@@ -26,12 +25,18 @@ class UserError(ForewarnError):
         super().__init__(what, where, mend)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by name: raised in another process, it comes back as it is."""
-        return partial(type(self), self.what, where=self.where, mend=self.mend), ()
+        """Raised in another process, it comes back as it is, whatever the arguments of its kind are."""
+        return _again, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what
         return f"{line}; {self.mend}" if self.mend else line
+
+
+def _again(kind: type[UserError], args: tuple[Any, ...]) -> UserError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class BadInput(UserError):

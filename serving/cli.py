@@ -235,7 +235,7 @@ def moment(text: str) -> datetime:
 
 
 class progress_bar:
-    """A progress bar on stderr: (done, of) -> None."""
+    """A progress bar on stderr: (done, of) -> None. `say` changes its words."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -246,8 +246,12 @@ class progress_bar:
 
         self._progress = Progress(console=Console(stderr=True), transient=True)
         self._progress.start()
-        task = self._progress.add_task(self._words)
-        return lambda done, of: self._progress.update(task, completed=done, total=of)
+        self._task = self._progress.add_task(self._words)
+        return lambda done, of: self._progress.update(self._task, completed=done, total=of)
+
+    def say(self, words: str) -> None:
+        """Show these words beside the bar."""
+        self._progress.update(self._task, description=f"{self._words}: {words}")
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()

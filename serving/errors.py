@@ -26,7 +26,14 @@ class Withheld(UserError):
 
 
 class Unavailable(ForewarnError):
-    """The service cannot answer now: no champion, a full queue, a store that does not take the evidence. HTTP 503."""
+    """The service cannot answer now: no champion, a full queue, a store that does not take the evidence. HTTP 503.
+
+    retry_after: in how many seconds to ask again.
+    """
+
+    def __init__(self, what: str, *, retry_after: int = 1) -> None:
+        self.retry_after = retry_after
+        super().__init__(what)
 
 
 TITLES = {BadInput: "Bad input", NotFound: "Not found", Conflict: "Conflict", Withheld: "Not consented to"}

@@ -4,7 +4,7 @@ The lake is read at fixed versions, which is the evidence; of each enterprise th
 features. Reasons cost much more than scores, so only those of the riskiest are told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -124,6 +124,11 @@ def _taken(parts: Sequence[Vectors], rows: npt.NDArray[np.int64]) -> Vectors:
 
 def keep(scores: RiskScores, store: Store) -> None:
     """Write scores with their evidence into the store, all or none."""
+    store.record_batch(*stored(scores))
+
+
+def stored(scores: RiskScores) -> tuple[StoredBatch, Iterable[bytes]]:
+    """Scores with their evidence as the store keeps them."""
     rows = len(scores)
     moments = pa.array(np.full(rows, micros(scores.as_of))).cast(TIME)
     columns = {ENTERPRISE: scores.ids, EVENT_TIME: moments, **scores.said.columns(), "digest": scores.digests}
@@ -139,4 +144,4 @@ def keep(scores: RiskScores, store: Store) -> None:
         rows=rows,
         evidence=deflated(scores.evidence),
     )
-    store.record_batch(batch, batch_rows.parts(table))
+    return batch, batch_rows.parts(table)

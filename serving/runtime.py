@@ -21,15 +21,16 @@ from serving.champion import Champion, Champions
 from serving.contracts import how_many_reasons
 from serving.errors import Unavailable
 from serving.evidence import lake_evidence, posted_evidence, stored
+from serving.plans.service import PlanService
+from serving.plans.visit_service import VisitService
 from serving.posted import TOLERANCE, parse
-from serving.quote_service import QuoteService
+from serving.pricing.service import QuoteService
 from serving.recorder import Recorder
 from serving.risk_service import RiskService
 from serving.risk_service import warm as warm_risk
 from serving.scoring import Result, answer, history_notes, posted_vector, score
 from serving.store import Store, StoredScore
 from serving.stream import Stream
-from serving.visit_service import VisitService
 
 # Bodies of rows that are being received or worked on; of the large ones, which take several times their size, so many at once.
 MOST_RECEIVING = 256 * 2**20
@@ -63,6 +64,7 @@ class Runtime:
         self.enterprises = RiskService(settings.home, self.recorder)
         self.quotes = QuoteService(settings.home, store, self.enterprises)
         self.visits = VisitService(settings.home, store)
+        self.plans = PlanService(settings, store, self.enterprises)
         self.room = Room(MOST_RECEIVING)
         self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._stop = threading.Event()

@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from features.settings import settings
+from serving.answers import body_of, guarded
 from serving.contracts import ScoreRequest, ScoreResponse
+from serving.edge import MOST_SECONDS, Edge
 from serving.posted import MAX_BODY_BYTES, too_large
+from serving.routes import SCORE_ROUTE
 from serving.runtime import Runtime
 from serving.store import opened
-from serving.web import SCORE_ROUTE, Edge, body_of, guarded, mounted
+from serving.web import mounted
 
 
 class PostedScore(ScoreRequest, IODescriptor):  # type: ignore[misc]  # bentoml ships no types
@@ -40,7 +43,8 @@ def _runtime() -> Runtime:
     logging={"access": {"enabled": False}},
     tracing={"sample_rate": 0.0, "excluded_urls": ".*"},
     metrics={"enabled": False},
-    traffic={"timeout": 20},  # seconds; BentoML holds a timer of each request for so long
+    # In seconds; BentoML holds a timer of each request for so long (800 bytes), so the edge's own limits are what counts.
+    traffic={"timeout": MOST_SECONDS + 5},
 )
 @bentoml.asgi_app(mounted(_runtime, lambda: dict(Forewarn.openapi_spec.asdict())), path="/")  # type: ignore[attr-defined]
 class Forewarn:

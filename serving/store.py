@@ -176,9 +176,7 @@ class Store:
     def record_batch(self, batch: StoredBatch, parts: Iterable[bytes]) -> None:
         """Write a batch and its scores (pieces of `batch_rows.parts`) in one transaction: all of it or nothing."""
         with usable(self.engine), self.engine.begin() as connection:
-            connection.execute(sa.insert(batches), vars(batch))
-            for number, part in enumerate(parts):
-                connection.execute(sa.insert(batch_parts), {"batch_id": batch.batch_id, "part": number, "rows": part})
+            add_batch(connection, batch, parts)
 
     def get(self, score_id: str) -> StoredScore:
         """A score by its id, also one of a batch. Raises NotFound."""
@@ -216,6 +214,12 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def add_batch(connection: sa.Connection, batch: StoredBatch, parts: Iterable[bytes]) -> None:
+    connection.execute(sa.insert(batches), vars(batch))
+    for number, part in enumerate(parts):
+        connection.execute(sa.insert(batch_parts), {"batch_id": batch.batch_id, "part": number, "rows": part})
 
 
 @contextmanager

@@ -55,7 +55,7 @@ _ACCIDENTS = partial(_S, table="accidents", op="count")
 
 
 def specs() -> list[EnterpriseSpec]:
-    """Facts that are no feature by themselves. Years without accident and on record: see `serving.enterprise_facts`."""
+    """Facts that are no feature by themselves. Years without accident and on record: see `serving.pricing.enterprise_facts`."""
     told = partial(_S, table="exposures", op="last")
     return [
         _S(name="founded_days", table="enterprises", op="elapsed", column="founded"),

@@ -81,18 +81,28 @@ def _enterprises(roll: Roll, frame: Frame) -> pa.Table:
 def _sites(roll: Roll, frame: Frame) -> pa.Table:
     of = roll.site_of
     rng = stream(roll.seed, Draw.SITES)
-    where = np.array([(region.latitude, region.longitude) for region in roll.world.regions])[roll.region[of]]
-    spread = rng.standard_normal((len(of), 2)) * (1.5, 2.0)
+    where = _where(roll, rng.standard_normal((len(of), 2)))
     grave = np.array([sum(industry.graver[1:]) for industry in roll.world.industries])[roll.industry[of]]
     columns: Columns = {
         "site_id": (site_words(roll), np.arange(len(of))),
         "process": (process_words(roll), process_places(roll)[of]),
         "region": ([region.code for region in roll.world.regions], roll.region[of]),
-        "latitude": np.round(where[:, 0] + spread[:, 0], 4),
-        "longitude": np.round(where[:, 1] + spread[:, 1], 4),
+        "latitude": np.round(where[:, 0], 4),
+        "longitude": np.round(where[:, 1], 4),
         "major_hazard": rng.random(len(of)) < 20 * grave,
     }
     return table(frame, schema.SITES, of, frame.joins[of], frame.joins[of], columns)
+
+
+def _where(roll: Roll, apart: Floats) -> Floats:
+    """Degrees of each site: around the town of its enterprise, some around another of its region. apart: standard normal."""
+    law, rng = roll.world.towns, stream(roll.seed, Draw.SITES, 2)
+    middle = np.array([(region.latitude, region.longitude) for region in roll.world.regions])
+    towns = middle[:, None] + rng.standard_normal((len(middle), law.count, 2)) * law.apart_degrees
+    at = rng.integers(law.count, size=roll.size)[roll.site_of]
+    away = rng.random(len(at)) < law.elsewhere_share
+    at[away] = rng.integers(law.count, size=int(away.sum()))
+    return np.asarray(towns[roll.region[roll.site_of], at] + apart * law.around_degrees)
 
 
 def _exposures(roll: Roll, life: Life, frame: Frame, days: int) -> pa.Table:

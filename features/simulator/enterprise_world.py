@@ -140,6 +140,15 @@ class Region(Strict):
     longitude: float
 
 
+class Towns(Strict):
+    """Where enterprises are: towns of each region, normally spread around its middle, and sites around the towns."""
+
+    count: int = Field(gt=0)
+    apart_degrees: tuple[float, float]
+    around_degrees: tuple[float, float]
+    elsewhere_share: float = Field(ge=0, le=1)
+
+
 class Process(Strict):
     code: str
     share: float = Field(gt=0)
@@ -185,6 +194,7 @@ class EnterpriseWorld(Strict):
     money: Money
     cases: Cases
     losses: tuple[Loss, ...]
+    towns: Towns
     regions: tuple[Region, ...] = Field(min_length=1)
     industries: tuple[IndustryWorld, ...] = Field(min_length=1)
 

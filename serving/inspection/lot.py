@@ -32,11 +32,19 @@ def draw(seed: str, what: str, names: Iterable[str], count: int) -> tuple[str, .
     return tuple(_ranked(seed, what, names)[:count])
 
 
+def whole(seed: str, what: str, expected: float) -> int:
+    """A number that is `expected` on average, however small that is: what is over a whole number is decided by lot."""
+    if not 0.0 <= expected < float("inf"):
+        raise ValueError(f"{expected} is no number to draw")
+    over = hmac.new(bytes.fromhex(seed), f"{what}\x00count".encode(), hashlib.sha256).digest()
+    return int(expected) + (int.from_bytes(over[:8]) < (expected % 1.0) * 2.0**64)
+
+
 def pairs(seed: str, drawn: Sequence[str], able: Mapping[str, Iterable[str]], share: float) -> dict[str, str]:
     """Inspectors by lot for a share of the drawn sites: site -> inspector, of those who are able to go there.
 
     Which sites get one is drawn too; a site that nobody is able to visit gets none.
     """
     open_to = [site for site in drawn if any(True for _ in able.get(site, ()))]
-    chosen = draw(seed, "pairs", open_to, round(share * len(drawn)))
+    chosen = draw(seed, "pairs", open_to, whole(seed, "pairs", share * len(drawn)))
     return {site: _ranked(seed, f"inspector of {site}", able[site])[0] for site in chosen}

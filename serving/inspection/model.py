@@ -60,7 +60,7 @@ class Window:
 class Inspector:
     """Who visits. shifts: the hours of each day worked (leave and holidays are days without one); home and return to it.
 
-    place: row of the travel matrix. skills: skills and certificates held on every day of the week. regions: where they may
+    place: row of the travel matrix. skills: skills and certificates held on every day worked. regions: where they may
     work; none: everywhere.
     """
 

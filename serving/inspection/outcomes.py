@@ -9,6 +9,7 @@ from features.errors import BadInput
 from serving.inspection.model import Mode
 
 OUTCOMES = ("done", "partial", "refused")
+LET_IN = ("done", "partial")
 GRADES = ("general", "major")
 MOST_FINDINGS, LONGEST, MOST_HOURS = 500, 2_000, 200.0
 _KEYS = {"visit_id", "outcome", "at", "hours", "by", "note", "findings"}

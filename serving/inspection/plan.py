@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean, median
 
-from serving.inspection.conflicts import able, reachable
-from serving.inspection.lot import draw, pairs
+from serving.inspection.conflicts import reachable
+from serving.inspection.lot import draw, pairs, whole
 from serving.inspection.model import Costs, Inspector, Minutes, Mode, Problem, Reason, Tier, Wanted, Window
 from serving.inspection.rules import Colour, Rules
 from serving.inspection.tiers import Due, Standing, colour, follow_up, high_risk, minimum
@@ -68,10 +68,14 @@ class Draft:
         What is drawn by lot outweighs what is not in its tier: were it left out where it averts little, the sites visited would
         be no fair sample, and which are would be foreseen.
         """
-        wanted = [one for one in self.problem.wanted if one.visit_id not in barred]
-        most = max((one.value for one in wanted), default=0.0)
-        weighed = (replace(one, value=one.value + most) if self.why[one.visit_id].drawn else one for one in wanted)
-        return replace(self.problem, wanted=tuple(weighed))
+        found = self.worth(barred)
+        most = max((one.value for one in found.wanted), default=0.0)
+        weighed = (replace(one, value=one.value + most) if self.why[one.visit_id].drawn else one for one in found.wanted)
+        return replace(found, wanted=tuple(weighed))
+
+    def worth(self, barred: Collection[str] = ()) -> Problem:
+        """The problem with what each visit averts, without what is barred (visit ids)."""
+        return replace(self.problem, wanted=tuple(one for one in self.problem.wanted if one.visit_id not in barred))
 
 
 def draft(
@@ -82,17 +86,19 @@ def draft(
     monday: datetime,
     seed: str,
     new_id: Callable[[SiteNow], str],
+    now: datetime | None = None,
 ) -> Draft:
     """One wanted visit for every site, scored or not: follow-ups and minima that are due before the week ends, the lot, value.
 
-    monday: the first midnight of the week (aware). seed: of the lot. Sites without a usable score are worth as much as the
-    median of the scored ones alike (industry of high risk or not), or of all, or nothing where there is none.
+    monday: the first midnight of the week (aware). seed: of the lot. now: the moment up to which visits are told, where the
+    week is under way by then. Sites without a usable score are worth as much as the median of the scored ones alike (industry
+    of high risk or not), or of all, or nothing where there is none.
     """
     typical = _typical(rules, sites)
     wanted: dict[str, Wanted] = {}
     why: dict[str, Why] = {}
     for site in sites:
-        one, reason = _wanted(rules, site, typical, monday, new_id(site))
+        one, reason = _wanted(rules, site, typical, monday, monday if now is None else max(now, monday), new_id(site))
         wanted[site.key], why[site.key] = one, reason
     problem = Problem(tuple(inspectors), tuple(wanted.values()), travel, Costs(*_costs(rules)))
     drawn, by_pair = _lot(rules, problem, {one.visit_id: key for key, one in wanted.items()}, seed)
@@ -104,10 +110,10 @@ def draft(
 
 
 def _wanted(
-    rules: Rules, site: SiteNow, typical: Mapping[bool | None, float], monday: datetime, visit_id: str
+    rules: Rules, site: SiteNow, typical: Mapping[bool | None, float], monday: datetime, now: datetime, visit_id: str
 ) -> tuple[Wanted, Why]:
     end = monday + timedelta(days=WEEK_DAYS)
-    least, follow = minimum(rules, site.standing, monday), follow_up(rules, site.standing, monday)
+    least, follow = minimum(rules, site.standing, now), follow_up(rules, site.standing, now)
     tier, reason, due = Tier.VALUE, Reason.TARGETED, least
     if follow is not None and follow.at < end:
         tier, reason, due = Tier.FOLLOW_UP, Reason.FOLLOW_UP, follow
@@ -116,7 +122,7 @@ def _wanted(
     mode = site.mode or Mode.ON_SITE
     by_rule = site.loss_a_year is None
     loss = _by_rule(rules, site, typical) if site.loss_a_year is None else site.loss_a_year
-    since = [(monday - one) / timedelta(days=1) for one in site.completed if one <= monday]
+    since = [(now - one) / timedelta(days=1) for one in site.completed if one <= now]
     wanted = Wanted(
         visit_id, site.key, site.place, site.windows, _minutes(rules, site, mode, reason), of_visit(rules, loss, mode, since),
         tier, reason, mode, site.skills, site.region, site.enterprise_id, site.pinned, known=site.known,
@@ -157,23 +163,28 @@ def _costs(rules: Rules) -> tuple[float, float, float]:
 
 def _lot(rules: Rules, problem: Problem, key_of: Mapping[str, str], seed: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """The sites drawn, of those that somebody could visit and that are not pinned; and inspectors for a share of them."""
-    names: dict[str, list[str]] = {}
-    for one in problem.wanted:
-        if one.pinned is None and (who := reachable(problem, one)):
-            names[key_of[one.visit_id]] = [inspector.inspector_id for inspector in who]
-    count = min(len(names), round(rules.lot.share * capacity(problem)))
-    drawn = draw(seed, "visits", names, count)
+    reach = {one.visit_id: reachable(problem, one) for one in problem.wanted}
+    names = {
+        key_of[one.visit_id]: [inspector.inspector_id for inspector in reach[one.visit_id]]
+        for one in problem.wanted
+        if one.pinned is None and reach[one.visit_id]
+    }
+    drawn = draw(seed, "visits", names, whole(seed, "visits", rules.lot.share * _capacity(problem, reach)))
     return drawn, pairs(seed, drawn, names, rules.lot.inspector_share)
 
 
-def capacity(problem: Problem) -> float:
-    """About how many visits the inspectors have time for: their hours over a visit and the way from the nearest home."""
+def _capacity(problem: Problem, reach: Mapping[str, Sequence[Inspector]]) -> float:
+    """About how many visits the inspectors have time for: their hours over a visit and the way from the nearest home.
+
+    Sites that nobody could come to within a day take none of their time.
+    """
     hours = sum(shift.end - shift.start for one in problem.inspectors for shift in one.shifts)
     efforts = []
     for one in problem.wanted:
-        ways = [float(problem.travel[who.place, one.place]) for who in able(problem, one)]
-        efforts.append(one.minutes + (0.0 if one.mode == Mode.REMOTE else min(ways, default=0.0)))
-    return hours / fmean(efforts) if efforts else 0.0
+        ways = [float(problem.travel[who.place, one.place]) for who in reach[one.visit_id]]
+        if ways:
+            efforts.append(one.minutes + (0.0 if one.mode == Mode.REMOTE else min(ways)))
+    return min(float(len(efforts)), hours / fmean(efforts)) if efforts else 0.0
 
 
 def _by_lot(rules: Rules, one: Wanted, inspector: str | None) -> Wanted:

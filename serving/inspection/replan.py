@@ -4,7 +4,7 @@ An alarm, or an inspector who drops out, asks for places in routes that are sett
 this order: the fewest visits of a better tier, the fewest changes for people who were told a time, the least value, and then
 an alarm the earliest time, other visits the least travel. A place is between two visits as they stand, or with later visits of
 the same day pushed back, or instead of one or two of them; what is taken out is then placed elsewhere in the week where nothing
-else changes.
+else changes. A follow-up or minimum that finds no such place takes that of a visit of a worse tier.
 """
 
 from bisect import insort
@@ -81,8 +81,8 @@ def replan(
             state.lose(visit)
     for wanted in sorted(alarms, key=lambda one: (one.tier, -one.value, one.visit_id)):
         state.alarm(wanted)
-    for visit in state.waiting():
-        state.place_again(visit, whole_week=whole_week)
+    while (taken := state.waiting()) is not None:
+        state.place_again(taken, whole_week=whole_week)
     return state.replanned(plan)
 
 
@@ -116,9 +116,13 @@ class _State:
         self.why[visit.visit_id] = (f"inspector {visit.inspector_id} dropped out", "")
         self._again.append(visit)
 
-    def waiting(self) -> list[Visit]:
-        """What was taken out, the better tier and then the more valuable first."""
-        return sorted(self._again, key=lambda one: self._rank(one.visit_id))
+    def waiting(self) -> Visit | None:
+        """The next of what was taken out, the better tier and then the more valuable first; it waits no longer."""
+        if not self._again:
+            return None
+        found = min(self._again, key=lambda one: self._rank(one.visit_id))
+        self._again.remove(found)
+        return found
 
     def alarm(self, wanted: Wanted) -> None:
         """Find the alarm a place today."""
@@ -141,15 +145,19 @@ class _State:
             self.why[wanted.visit_id] = ("nobody with the skills, the region and the time is left today", "")
 
     def place_again(self, visit: Visit, *, whole_week: bool) -> None:
-        """Place a visit that was taken out where nothing else changes: today, or later in the week."""
+        """Place a visit that was taken out where nothing else changes: today, or later in the week.
+
+        A visit that is owed takes the place of what is owed less where there is no other.
+        """
         wanted = self.wanted[visit.visit_id]
         shifts = (shift for one in self.problem.inspectors for shift in one.shifts)
         last = max(shift.start // DAY for shift in shifts) if whole_week else self.today
-        for day in range(self.today, last + 1):
-            found = self._best(self._places(wanted, day, give_way=False), urgent=False)
-            if found is not None:
-                self._take(found)
-                return
+        for give_way in (False, True) if wanted.tier < Tier.VALUE else (False,):
+            for day in range(self.today, last + 1):
+                found = self._best(self._places(wanted, day, give_way=give_way, owed=True), urgent=False)
+                if found is not None:
+                    self._take(found)
+                    return
         self.left.append(visit.visit_id)
 
     def replanned(self, plan: Plan) -> Replanned:
@@ -189,19 +197,20 @@ class _State:
         last = (place.visit.start, place.travel) if urgent else (place.travel, place.visit.start)
         return lost, len(place.out) + len(place.moved), value, last, place.visit
 
-    def _places(self, wanted: Wanted, day: int, *, give_way: bool) -> Iterator[_Place]:
+    def _places(self, wanted: Wanted, day: int, *, give_way: bool, owed: bool = False) -> Iterator[_Place]:
+        """give_way: whether visits that matter less may be pushed back or taken out; owed: only those of a worse tier."""
         for one in self.problem.inspectors:
             if may(one, wanted) and not (one.inspector_id in self.absent and day == self.today):
                 for shift in one.shifts:
                     if shift.start // DAY == day:
-                        yield from self._in_shift(one, shift, wanted, give_way=give_way)
+                        yield from self._in_shift(one, shift, wanted, give_way=give_way, owed=owed)
 
-    def _in_shift(self, one: Inspector, shift: Window, wanted: Wanted, *, give_way: bool) -> Iterator[_Place]:
+    def _in_shift(self, one: Inspector, shift: Window, wanted: Wanted, *, give_way: bool, owed: bool) -> Iterator[_Place]:
         route = [visit for visit in self.route(one.inspector_id, shift.start // DAY) if shift.holds(visit.start, visit.end)]
         for first in range(self._begun(one, route), len(route) + 1):
             for gone in range(1 + (MOST_OUT if give_way else 0)):
                 out = tuple(route[first : first + gone])
-                if len(out) < gone or not all(self._may_go(visit, wanted) for visit in out):
+                if len(out) < gone or not all(self._may_go(visit, wanted, owed=owed) for visit in out):
                     break
                 found = self._between(one, shift, route[:first], wanted, route[first + gone :], push=give_way)
                 if found is not None:
@@ -216,8 +225,10 @@ class _State:
             here, count = _then(self.wanted[visit.visit_id], here), count + 1
         return count
 
-    def _may_go(self, visit: Visit, wanted: Wanted) -> bool:
+    def _may_go(self, visit: Visit, wanted: Wanted, *, owed: bool) -> bool:
         own = self.wanted[visit.visit_id]
+        if owed and own.tier <= wanted.tier:
+            return False
         if own.reason == Reason.LOT and wanted.tier == Tier.VALUE:
             return False  # a draw by lot that gives way to what looks worse is none
         return own.pinned is None and (own.tier, -own.value) > (wanted.tier, -wanted.value)

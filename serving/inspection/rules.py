@@ -131,8 +131,14 @@ class CostRule(_Sourced):
     uneven: Annotated[float, Field(ge=0.0)]
 
 
+class Cover(_Sourced):
+    """Whoever has been insured, and is so no more for longer than grace_days, is not planned for."""
+
+    grace_days: Annotated[float, Field(ge=0.0, le=3_660.0)]
+
+
 class Rules(_Part):
-    """All rules of planning."""
+    """All rules of planning. cover: None: whoever was insured once is planned for."""
 
     id: str
     effective_from: date
@@ -149,6 +155,7 @@ class Rules(_Part):
     effort: Effort
     travel: Travel
     costs: CostRule
+    cover: Cover | None = None
 
 
 def load(path: Path = SHIPPED) -> Rules:

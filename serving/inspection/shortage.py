@@ -25,7 +25,9 @@ class Missed:
 class Short:
     """What is missed with the same skills in the same region, and how many more inspectors of a week's hours it takes.
 
-    minutes: of the visits and the ways to them. inspectors: at least so many; with hours of those who could come, or of all.
+    shut: of the missed, those that more people could make no more than these (their windows, or pins that cannot be kept).
+    minutes: of the others and the ways to them. load: inspectors of the hours of those who could come, or of all, that this
+    takes; inspectors: whole ones, if they did nothing else.
     """
 
     skills: tuple[str, ...]
@@ -33,7 +35,9 @@ class Short:
     missed: int
     follow_ups: int
     longest_overdue_days: float
+    shut: int
     minutes: int
+    load: float
     inspectors: int
 
 
@@ -47,8 +51,11 @@ class Shortage:
 
     @property
     def inspectors(self) -> int:
-        """How many more inspectors it takes."""
-        return sum(one.inspectors for one in self.groups)
+        """How many more inspectors it takes, at least: each works in one region, and has all the skills that lack there."""
+        regions: dict[str, float] = defaultdict(float)
+        for one in self.groups:
+            regions[one.region] += one.load
+        return sum(_whole(load) for load in regions.values())
 
 
 def shortage(problem: Problem, plan: Plan, overdue: Mapping[str, float]) -> Shortage:
@@ -72,13 +79,28 @@ def _short(
     problem: Problem, skills: tuple[str, ...], region: str, some: list[Wanted], overdue: Mapping[str, float], way: float | None
 ) -> Short:
     who = able(problem, some[0]) or problem.inspectors
-    minutes = sum(one.minutes + _way_to(problem, one, who, way) for one in some)
+    helped = [one for one in some if one.pinned is None and _opens(problem, one)]
+    minutes = sum(one.minutes + _way_to(problem, one, who, way) for one in helped)
     hours = [sum(shift.end - shift.start for shift in one.shifts) for one in who if one.shifts]
     hours = hours or [sum(shift.end - shift.start for shift in one.shifts) for one in problem.inspectors if one.shifts]
+    load = minutes / fmean(hours) if hours else float(len(helped))
     return Short(
         skills, region, len(some), sum(one.tier == Tier.FOLLOW_UP for one in some),
-        max(_overdue(overdue, one) for one in some), round(minutes), ceil(minutes / fmean(hours)) if hours else len(some),
+        max(_overdue(overdue, one) for one in some), len(some) - len(helped), round(minutes), load, _whole(load),
     )  # fmt: skip
+
+
+def _whole(load: float) -> int:
+    return ceil(load - 1e-9)
+
+
+def _opens(problem: Problem, one: Wanted) -> bool:
+    """Whether somebody who lives next door could make a visit in the hours that inspectors work."""
+    shifts = {shift for who in problem.inspectors for shift in who.shifts}
+    stretches = [(window.start, window.end) for window in one.windows]
+    if shifts:
+        stretches = [(max(start, shift.start), min(end, shift.end)) for start, end in stretches for shift in shifts]
+    return any(end - start >= one.minutes for start, end in stretches)
 
 
 def _overdue(overdue: Mapping[str, float], one: Wanted) -> float:
@@ -101,19 +123,24 @@ def _mean_way(problem: Problem, visits: tuple[Visit, ...], wanted: Mapping[str, 
 
 def travel_minutes(problem: Problem, visits: tuple[Visit, ...], wanted: Mapping[str, Wanted]) -> tuple[int, int]:
     """Minutes of travel of a plan, from home and back each day, and the number of visits that need it."""
+    there, home = _ways(problem, visits, wanted)
+    return sum(there.values()) + home, sum(wanted[name].mode != Mode.REMOTE for name in there)
+
+
+def ways_to(problem: Problem, visits: tuple[Visit, ...]) -> dict[str, int]:
+    """Minutes of the way to each visit of a plan, from home or from the one before; 0 for remote support."""
+    return _ways(problem, visits, {one.visit_id: one for one in problem.wanted})[0]
+
+
+def _ways(problem: Problem, visits: tuple[Visit, ...], wanted: Mapping[str, Wanted]) -> tuple[dict[str, int], int]:
+    """The ways to the visits, and all ways home."""
     home = {one.inspector_id: one.place for one in problem.inspectors}
-    total = count = 0
-    here: tuple[str, int] | None = None
-    place = -1
+    there: dict[str, int] = {}
+    last: dict[tuple[str, int], int] = {}
     for visit in sorted(visits):
-        if wanted[visit.visit_id].mode == Mode.REMOTE:
-            continue
-        if here != (visit.inspector_id, visit.day):
-            if here is not None:
-                total += int(problem.travel[place, home[here[0]]])
-            here, place = (visit.inspector_id, visit.day), home[visit.inspector_id]
-        total += int(problem.travel[place, wanted[visit.visit_id].place])
-        place, count = wanted[visit.visit_id].place, count + 1
-    if here is not None:
-        total += int(problem.travel[place, home[here[0]]])
-    return total, count
+        day, one = (visit.inspector_id, visit.day), wanted[visit.visit_id]
+        there[visit.visit_id] = 0
+        if one.mode != Mode.REMOTE:
+            there[visit.visit_id] = int(problem.travel[last.get(day, home[visit.inspector_id]), one.place])
+            last[day] = one.place
+    return there, sum(int(problem.travel[place, home[who]]) for (who, _), place in last.items())

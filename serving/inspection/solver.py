@@ -1,27 +1,34 @@
 """The solver: a week's visits to inspectors and times, by PyVRP (MIT), a search that is given a time or a number of steps.
 
 A stage for each tier: what a better tier has planned is required of the stages after it, so a visit of a worse tier never
-takes its place. Each stage begins with what the one before it planned, and what it makes of it is kept only where it is better.
+takes its place. A stage begins with what the one before it planned and whatever fits beside it, most worth for its time first;
+then parts of the week are searched (see solver_groups), and what a search makes of its part is kept only where it is better.
 Within a tier what a visit averts counts; the travel of a stage of owed visits only where it makes room.
 """
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-
-import pyvrp
-from pyvrp.exceptions import PenaltyBoundWarning, ScalingWarning
-from pyvrp.stop import MaxIterations
+from math import inf
 
 from serving.inspection.model import Plan, Problem, Tier, Wanted
-from serving.inspection.solver_days import Shift, polish, starts, visits, way
-from serving.inspection.solver_model import LEAST, Built, build, crowded
+from serving.inspection.solver_days import Shift, polish, starts, visits
+from serving.inspection.solver_even import evened
+from serving.inspection.solver_groups import Part, Parts, part_of
+from serving.inspection.solver_pool import Pool
+from serving.inspection.solver_search import Search, greatest, searched
+from serving.inspection.solver_start import filled
 
 Progress = Callable[[int, int], None]  # (done, of)
-CHUNKS = 4
+Seen = Callable[[frozenset[str]], None]  # ids of the visits planned so far
 OWED_SHARE = 0.4  # of the time that is left, for a stage of owed visits
+EVEN_SHARE = 0.05  # of all the time, for loads that become even
+WHOLE = 100  # visits: a week of no more is searched at once
+POOL_SECONDS = 4.0  # processes take about one to start
+VISIT_SECONDS = 0.04  # of the search of a part, for each of its visits
+ROUNDS = 3  # of parts, where a number of steps is given
+QUIET = 12  # rounds without anything better end a stage of which every part was left as it was
 
 
 def solve(
@@ -31,35 +38,127 @@ def solve(
     seed: int,
     threads: int = 1,
     progress: Progress | None = None,
+    seen: Seen | None = None,
     iterations: int | None = None,
 ) -> Plan:
-    """The best plan found in `seconds`, or in `iterations` of each stage: then the same seed gives the same plan.
+    """The best plan found in `seconds`, or in `iterations` of each search: then the same seed gives the same plan.
 
-    Visits that no inspector can make are left out. progress: told what is done, of how much. threads: one is used. Raises
-    ValueError where pinned visits do not hold together (see conflicts.clashes).
+    Visits that no inspector can make are left out. threads: so many processes search, where a week is large enough for parts.
+    progress: told what is done, of how much. seen: told what is planned, whenever that has become better. Raises ValueError
+    where pinned visits do not hold together (see conflicts.clashes).
     """
-    begun = time.monotonic()
-    shifts, out = _pinned(problem)
-    tight = crowded(problem)
-    steps, notes = 0, []
-    tiers = [tier for tier in Tier if any(one.tier == tier for one in out)]
-    for number, tier in enumerate(tiers):
-        shifts = _settled(problem, shifts) if tight else shifts
-        left = max(0.0, seconds - (time.monotonic() - begun))
-        given = left if number == len(tiers) - 1 else left * OWED_SHARE
-        shifts, out, told, taken = _stage(problem, shifts, out, tier, given, seed, iterations, progress, begun, seconds)
-        notes += [note for note in told if note not in notes]
-        steps += taken
+    week = _Week(problem, seconds, seed, iterations, progress, seen)
+    large = len(problem.wanted) > WHOLE and len(problem.inspectors) > 1
+    with Pool(threads if large and seconds >= POOL_SECONDS else 1) as pool:
+        kept = seconds * EVEN_SHARE if problem.costs.uneven > 0 else 0.0
+        tiers = [tier for tier in Tier if any(one.tier == tier for one in week.out)]
+        for number, tier in enumerate(tiers):
+            left = week.left() - kept
+            week.stage(tier, left if number == len(tiers) - 1 else left * OWED_SHARE, pool if large else None)
     if problem.costs.uneven > 0:
-        notes.append("evenness of loads was not weighed")
+        evened(problem, week.shifts, week.begun + seconds if iterations is None else inf)
+        week.fit()  # moves make room, too
     if progress is not None:
         progress(100, 100)
-    found = tuple(sorted(visits(problem, shifts)))
-    about: dict[str, str | float] = {"name": "PyVRP", "version": version("pyvrp"), "seed": seed, "iterations": steps}
+    found = tuple(sorted(visits(problem, week.shifts)))
+    about: dict[str, str | float] = {"name": "PyVRP", "version": version("pyvrp"), "seed": seed, "iterations": week.steps}
     if iterations is None:
-        about["seconds"] = round(time.monotonic() - begun, 1)
-    left_out = {one.visit_id for one in out}
-    return Plan(found, tuple(one.visit_id for one in problem.wanted if one.visit_id in left_out), None, tuple(notes), about)
+        about["seconds"] = round(time.monotonic() - week.begun, 1)
+    left_out = {one.visit_id for one in week.out}
+    return Plan(found, tuple(one.visit_id for one in problem.wanted if one.visit_id in left_out), None, (), about)
+
+
+class _Week:
+    """A week while it is being planned: its shifts, and what is not in them."""
+
+    def __init__(
+        self, problem: Problem, seconds: float, seed: int, iterations: int | None, progress: Progress | None, seen: Seen | None
+    ) -> None:
+        self.problem, self.seconds, self.seed, self.iterations = problem, seconds, seed, iterations
+        self.progress, self.seen = progress, seen
+        self.begun, self.told = time.monotonic(), 0.0
+        self.most = greatest(problem)
+        self.wanted = {one.visit_id: one for one in problem.wanted}
+        self.shifts, self.out = _pinned(problem)
+        self.steps = 0
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self.seconds - (time.monotonic() - self.begun))
+
+    def tick(self) -> None:
+        """Tell how much of all the time has gone."""
+        if self.progress is not None and (now := time.monotonic()) > self.told + 0.2:
+            self.told = now
+            self.progress(min(99, int(100 * (now - self.begun) / max(self.seconds, 1e-9))), 100)
+
+    def stage(self, tier: Tier, seconds: float, pool: Pool | None) -> None:
+        """Plan a tier. pool: by parts; without one at once."""
+        until = time.monotonic() + seconds
+        filled(self.problem, self.shifts, self.out, tier)
+        self._hold()
+        if pool is None:
+            left = [one for one in self.out if one.tier <= tier and (one.tier < Tier.VALUE or one.value > 0)]
+            problem = replace(self.problem, wanted=(*(one for shift in self.shifts for one in shift.order), *left))
+            task = Search(problem, tuple(self.shifts), tier, self.most, until - time.monotonic(), self.iterations, self.seed)
+            self._keep([(Part(tuple(range(len(self.shifts))), ()), searched(task, self.tick))])
+        else:
+            self._rounds(tier, until, pool)
+        self.fit(tier)
+
+    def fit(self, tier: Tier = Tier.VALUE) -> None:
+        """Put what is left out up to a tier, and owed, wherever a day has room for it or holds what may give way."""
+        polish(self.problem, self.shifts, [one for one in self.out if one.tier <= tier])
+        self._hold()
+
+    def _rounds(self, tier: Tier, until: float, pool: Pool) -> None:
+        parts, quiet, number = Parts(self.problem, tier, self.seed), 0, 0
+        while quiet < QUIET and (number < ROUNDS if self.iterations is not None else time.monotonic() < until - 0.2):
+            chosen = [part for part in parts.cut(self.shifts, self.out) if part.left_out or self._travels(tier)]
+            quiet = quiet + 1 if not chosen else 0
+            if chosen:
+                self._round(tier, until, pool, chosen, number)
+            number += 1
+
+    def _travels(self, tier: Tier) -> bool:
+        """Whether parts with nothing left out could still become better: by what their soft rules cost."""
+        costs = self.problem.costs
+        return tier == Tier.VALUE and (costs.minute_of_travel > 0 or costs.unfamiliar > 0)
+
+    def _round(self, tier: Tier, until: float, pool: Pool, chosen: Sequence[Part], number: int) -> None:
+        batch = pool.workers
+        chosen = sorted(chosen, key=lambda part: -_size(self.shifts, part))
+        turns = -(-len(chosen) // batch)
+        for turn in range(turns):
+            now, some = time.monotonic(), chosen[turn * batch : (turn + 1) * batch]
+            if now > until and self.iterations is None:
+                return
+            enough = VISIT_SECONDS * max(_size(self.shifts, part) for part in some)
+            given = max(0.05, min(enough, (until - now) / (turns - turn)))
+            tasks = [
+                Search(*part_of(self.problem, self.shifts, part), tier, self.most, given, self.iterations,
+                       (self.seed * 1_000 + number) * 1_000 + turn * batch + place)
+                for place, part in enumerate(some)
+            ]  # fmt: skip
+            self._keep(list(zip(some, pool.run(tasks), strict=True)))
+            self.tick()
+
+    def _keep(self, found: Sequence[tuple[Part, tuple[list[list[str]], int]]]) -> None:
+        for part, (orders, taken) in found:
+            self.steps += taken
+            for number, order in zip(part.shifts, orders, strict=True):
+                self.shifts[number].order = [self.wanted[name] for name in order]
+        self._hold()
+
+    def _hold(self) -> None:
+        held = {one.visit_id for shift in self.shifts for one in shift.order}
+        self.out = [one for one in self.problem.wanted if one.visit_id not in held]
+        if self.seen is not None:
+            self.seen(frozenset(held))
+
+
+def _size(shifts: Sequence[Shift], part: Part) -> int:
+    return sum(len(shifts[number].order) for number in part.shifts) + len(part.left_out)
 
 
 def _pinned(problem: Problem) -> tuple[list[Shift], list[Wanted]]:
@@ -82,140 +181,3 @@ def _pinned(problem: Problem) -> tuple[list[Shift], list[Wanted]]:
         if starts(problem, shift, shift.order) is None:
             raise ValueError(f"pinned visits of {shift.inspector.inspector_id} from minute {shift.window.start} do not hold")
     return shifts, out
-
-
-def _settled(problem: Problem, shifts: Sequence[Shift]) -> list[Shift]:
-    """Shifts in which visits that are bound to inspectors are pinned where they are."""
-    found = []
-    for shift in shifts:
-        begun = starts(problem, shift, shift.order) or ()
-        order = [
-            one if one.inspectors is None else replace(one, pinned=(shift.inspector.inspector_id, start))
-            for one, start in zip(shift.order, begun, strict=True)
-        ]
-        found.append(replace(shift, order=order))
-    return found
-
-
-def _stage(
-    problem: Problem, shifts: list[Shift], out: list[Wanted], tier: Tier, given: float, seed: int, iterations: int | None,
-    progress: Progress | None, begun: float, seconds: float,
-) -> tuple[list[Shift], list[Wanted], Sequence[str], int]:  # fmt: skip
-    """Shifts and what is left out after a tier's stage."""
-    until = time.monotonic() + given
-    required = {one.visit_id for shift in shifts for one in shift.order if one.pinned is None}
-    bare = [replace(shift, order=[one for one in shift.order if one.pinned is not None]) for shift in shifts]
-    built = build(problem, bare, tier, required)
-    if built is None:
-        return shifts, polish(problem, shifts, out), (), 0
-    wanted = {one.visit_id: one for one in problem.wanted}
-    best, taken = _began(problem, built, shifts), 0
-    chunks = CHUNKS if tier < Tier.VALUE else 1
-    for chunk in range(chunks):
-        if tier < Tier.VALUE and best is not None and best.is_feasible() and best.uncollected_prizes() == 0:
-            break
-        now = time.monotonic()
-        if chunk and iterations is None and now >= until:
-            break
-        stop = _Stop(now + (until - now) / (chunks - chunk), None if iterations is None else -(-iterations // chunks),
-                     progress, begun, seconds)  # fmt: skip
-        with warnings.catch_warnings():  # that penalties reached their most: no solution is kept that breaks a rule
-            warnings.simplefilter("ignore", PenaltyBoundWarning)
-            warnings.simplefilter("ignore", ScalingWarning)
-            result = pyvrp.solve(
-                built.data, stop=stop, seed=seed + chunk, collect_stats=False, display=False, params=_PARAMS,
-                initial_solution=best,
-            )  # fmt: skip
-        taken += result.num_iterations
-        if result.best.is_feasible():
-            best = result.best
-    made = None if best is None or not best.is_feasible() else _read(problem, built, bare, best, wanted)
-    if made is None or _worth(problem, tier, made) < _worth(problem, tier, shifts):
-        made = shifts
-    held = {one.visit_id for shift in made for one in shift.order}
-    rest = polish(problem, made, [one for one in problem.wanted if one.visit_id not in held and one.tier <= tier])
-    return made, rest + [one for one in problem.wanted if one.tier > tier and one.pinned is None], built.notes, taken
-
-
-class _Stop:
-    """Stops at a moment, or after a number of steps where that is given; tells how much of all the time has gone."""
-
-    def __init__(self, until: float, iterations: int | None, progress: Progress | None, begun: float, seconds: float) -> None:
-        self.until, self.steps = until, None if iterations is None else MaxIterations(iterations)
-        self.progress, self.begun, self.seconds, self.told = progress, begun, max(seconds, 1e-9), 0.0
-
-    def __call__(self, best_cost: int) -> bool:
-        if self.progress is not None and (now := time.monotonic()) > self.told + 0.2:
-            self.told = now
-            self.progress(min(99, int(100 * (now - self.begun) / self.seconds)), 100)
-        return time.monotonic() >= self.until if self.steps is None else self.steps(best_cost)
-
-
-_PARAMS = pyvrp.SolveParams()
-
-
-def _began(problem: Problem, built: Built, shifts: Sequence[Shift]) -> pyvrp.Solution | None:
-    """What is planned so far, for PyVRP to begin with; None where it has no such solution."""
-    routes = []
-    at = {leg: number for number, leg in enumerate(built.legs)}
-    for number, shift in enumerate(shifts):
-        begun = starts(problem, shift, shift.order)
-        if begun is None:
-            return None
-        own = [leg for leg in built.legs if leg.shift == number]
-        held: dict[int, list[int]] = {}
-        for one, start in zip(shift.order, begun, strict=True):
-            if one.pinned is not None:
-                continue
-            leg = next((leg for leg in own if leg.window.holds(start, start + one.minutes)), None)
-            client = _client(built, one, start, leg.start if leg else -1)
-            if leg is None or client is None:
-                return None
-            held.setdefault(at[leg], []).append(client)
-        routes += [pyvrp.Route(built.data, clients, built.type_of[leg]) for leg, clients in held.items()]
-    return pyvrp.Solution(built.data, routes)
-
-
-def _client(built: Built, one: Wanted, start: int, home: int) -> int | None:
-    """The client of a visit at a start; of a remote visit, the one at the place where its leg begins, if there is one."""
-    fitting = []
-    for client in built.clients_of.get(one.visit_id, ()):
-        data = built.data.client(client)
-        if data.tw_early <= start <= data.tw_late:
-            fitting.append(client)
-    return min(fitting, default=None, key=lambda client: built.place_of[client] != home)
-
-
-def _read(
-    problem: Problem, built: Built, bare: Sequence[Shift], best: pyvrp.Solution, wanted: dict[str, Wanted]
-) -> list[Shift] | None:
-    """The shifts of a solution; None where one does not hold (a solver's fault that no plan should show)."""
-    free: dict[int, list[int]] = {}
-    for number, kind in enumerate(built.type_of):
-        free.setdefault(kind, []).append(number)
-    by_leg = {
-        free[route.vehicle_type()].pop(0): [wanted[built.visit_of[each.idx]] for each in route if each.is_client()]
-        for route in best.routes()
-    }
-    orders: dict[int, list[tuple[int, list[Wanted]]]] = {}
-    for number, leg in enumerate(built.legs):
-        orders.setdefault(leg.shift, []).append((leg.window.start, by_leg.get(number, [])))
-    made = []
-    for number, shift in enumerate(bare):
-        parts = [*orders.get(number, []), *((one.pinned[1], [one]) for one in shift.order if one.pinned)]
-        order = [one for _, part in sorted(parts, key=lambda each: each[0]) for one in part]
-        if starts(problem, shift, order) is None:
-            return None
-        made.append(replace(shift, order=order))
-    return made
-
-
-def _worth(problem: Problem, tier: Tier, shifts: Sequence[Shift]) -> tuple[float, ...]:
-    """What shifts are worth up to a tier: of each owed tier what it holds and averts, then value less the cost of travel."""
-    held = [one for shift in shifts for one in shift.order]
-    most = max((one.value for one in problem.wanted), default=0.0) or 1.0
-    owed = [sum(LEAST + one.value / most * 200_000 for one in held if one.tier == each) for each in Tier if each < Tier.VALUE]
-    if tier < Tier.VALUE:
-        return tuple(owed[: tier + 1])
-    travel = sum(way(problem, shift, shift.order) for shift in shifts)
-    return (*(round(each) for each in owed), sum(one.value for one in held) - problem.costs.minute_of_travel * travel)

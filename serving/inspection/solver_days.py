@@ -66,53 +66,88 @@ def visits(problem: Problem, shifts: Iterable[Shift]) -> Iterator[Visit]:
             yield Visit(shift.inspector.inspector_id, start, start + one.minutes, one.visit_id)
 
 
+def load(problem: Problem, shift: Shift) -> int:
+    """Minutes of visits and travel of a shift."""
+    return sum(one.minutes for one in shift.order) + way(problem, shift, shift.order)
+
+
+def near(shift: Window, one: Wanted) -> bool:
+    """Whether a visit could take place within a shift as its windows go."""
+    return any(min(window.end, shift.end) - max(window.start, shift.start) >= one.minutes for window in one.windows)
+
+
+def inserted(problem: Problem, shift: Shift, order: Sequence[Wanted], one: Wanted) -> list[Wanted] | None:
+    """The order with a visit where it adds the least travel, of those that fit; None where none does."""
+    spare = shift.window.end - shift.window.start - one.minutes - sum(other.minutes for other in order)
+    if spare < 0:
+        return None
+    spare -= way(problem, shift, order)
+    travel, home = problem.travel, shift.inspector.place
+    stops = [home]
+    for other in order:
+        stops.append(stops[-1] if other.mode == Mode.REMOTE else other.place)
+    longer, there = [0] * len(stops), home
+    for at in range(len(order), -1, -1) if one.mode != Mode.REMOTE else ():
+        here = stops[at]
+        longer[at] = int(travel[here, one.place] + travel[one.place, there] - travel[here, there])
+        if at and order[at - 1].mode != Mode.REMOTE:
+            there = order[at - 1].place
+    for at in sorted(range(len(stops)), key=longer.__getitem__):
+        if longer[at] > spare:  # even if nobody waited for a window to open
+            return None
+        tried = [*order[:at], one, *order[at:]]
+        if starts(problem, shift, tried) is not None:
+            return tried
+    return None
+
+
 def polish(problem: Problem, shifts: Sequence[Shift], left_out: Iterable[Wanted]) -> list[Wanted]:
     """Put what is owed and left out into days where it fits, or in the stead of one visit of a worse tier; what stays out.
 
     Remote visits that are not owed are put in where they fit: they cost no travel.
     """
-    out = list(left_out)
+    out, every = list(left_out), set(range(len(shifts)))
+    tried: set[str] = set()  # what found no room anywhere: it is tried again only where something has changed since
+    before: set[int] = set()
     while True:
+        rest: list[Wanted] = []
+        now: set[int] = set()
         out.sort(key=lambda one: (one.tier, -one.value, one.visit_id))
         for one in out:
             if one.tier == Tier.VALUE and (one.mode != Mode.REMOTE or one.value <= 0):
+                rest.append(one)
                 continue
-            freed = _put(problem, shifts, one)
-            if freed is not None:
-                out = [other for other in out if other is not one] + freed
-                break
-        else:
+            numbers = before | now if one.visit_id in tried else every
+            put = _put(problem, [(number, shifts[number]) for number in sorted(numbers)], one)
+            if put is None:
+                tried.add(one.visit_id)
+                rest.append(one)
+            else:
+                number, freed = put
+                tried.discard(one.visit_id)
+                now.add(number)
+                rest += freed
+        out, before = rest, now
+        if not now:
             return out
 
 
-def _put(problem: Problem, shifts: Sequence[Shift], one: Wanted) -> list[Wanted] | None:
-    """Put a visit in; what had to go for it (nothing or one visit, the least that could); None where it finds no room."""
-    able = [shift for shift in shifts if may(shift.inspector, one) and _near(shift.window, one)]
-    for shift in able:
-        order = _with(problem, shift, shift.order, one)
+def _put(problem: Problem, shifts: Sequence[tuple[int, Shift]], one: Wanted) -> tuple[int, list[Wanted]] | None:
+    """Put a visit in: the number of its shift, and what had to go for it (nothing or one visit, the least that could); None
+    where it finds no room."""
+    able = [(number, shift) for number, shift in shifts if may(shift.inspector, one) and near(shift.window, one)]
+    for number, shift in able:
+        order = inserted(problem, shift, shift.order, one)
         if order is not None:
             shift.order = order
-            return []
+            return number, []
     if one.tier == Tier.VALUE:
         return None
-    worse = [(other.tier, other.value, other, shift) for shift in able for other in shift.order if other.tier > one.tier]
-    for _, _, other, shift in sorted(worse, key=lambda each: (-each[0], each[1], each[2].visit_id)):
+    worse = [(other, number, shift) for number, shift in able for other in shift.order if other.tier > one.tier]
+    for other, number, shift in sorted(worse, key=lambda each: (-each[0].tier, each[0].value, each[0].visit_id)):
         if other.pinned is None:
-            order = _with(problem, shift, [each for each in shift.order if each is not other], one)
+            order = inserted(problem, shift, [each for each in shift.order if each is not other], one)
             if order is not None:
                 shift.order = order
-                return [other]
+                return number, [other]
     return None
-
-
-def _near(shift: Window, one: Wanted) -> bool:
-    return any(min(window.end, shift.end) - max(window.start, shift.start) >= one.minutes for window in one.windows)
-
-
-def _with(problem: Problem, shift: Shift, order: list[Wanted], one: Wanted) -> list[Wanted] | None:
-    """The order with a visit where it adds the least travel, of those that fit."""
-    if sum(other.minutes for other in order) + one.minutes > shift.window.end - shift.window.start:
-        return None
-    tried = [[*order[:at], one, *order[at:]] for at in range(len(order) + 1)]
-    fitting = [each for each in tried if starts(problem, shift, each) is not None]
-    return min(fitting, key=lambda each: way(problem, shift, each), default=None)

@@ -19,13 +19,12 @@ from serving.inspection.model import Mode, Problem, Tier, Wanted, Window
 from serving.inspection.solver_days import Shift, may
 
 FAR = 200_000  # minutes: the way to what is not allowed
+DEAREST = 10**9  # any way costs at most so much: PyVRP adds up whole numbers, which must not run over
 PRIZE = 200_000  # of the visit worth most, of a stage
 LEAST = 20_000  # of any visit that is owed: more than any day's travel
-PROFILE_BYTES = 2_000_000_000
 CROWD = 8  # remote visits offered at each home: more of them crowd out of PyVRP's neighbourhoods what is near
 
 Matrix = npt.NDArray[np.int64]
-Barred = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ class Built:
     place_of: tuple[int, ...]
     type_of: tuple[int, ...]
     clients_of: Mapping[str, tuple[int, ...]]
-    notes: tuple[str, ...]
 
 
 def legs(problem: Problem, shifts: Sequence[Shift]) -> tuple[Leg, ...]:
@@ -98,23 +96,26 @@ def blocks(shifts: Sequence[Shift]) -> list[tuple[int, int]]:
     return found
 
 
-def build(problem: Problem, shifts: Sequence[Shift], tier: Tier, required: set[str]) -> Built | None:
-    """The stage of a tier; None where nobody could make any visit of it. Shifts hold their pinned visits alone."""
+def build(problem: Problem, shifts: Sequence[Shift], tier: Tier, required: set[str], most: float) -> Built | None:
+    """The stage of a tier; None where nobody could make any visit of it. Shifts hold their pinned visits alone.
+
+    most: what the visit is worth that has the greatest prize.
+    """
     cut = legs(problem, shifts)
     chosen = [one for one in problem.wanted if one.pinned is None and (one.tier == tier or one.visit_id in required)]
     if not cut or not any(one.tier == tier for one in chosen):
         return None
-    return _Stage(problem, shifts, cut, tier, required).build(chosen)
+    return _Stage(problem, shifts, cut, tier, required, most).build(chosen)
 
 
 class _Stage:
-    def __init__(self, problem: Problem, shifts: Sequence[Shift], cut: tuple[Leg, ...], tier: Tier, required: set[str]) -> None:
+    def __init__(
+        self, problem: Problem, shifts: Sequence[Shift], cut: tuple[Leg, ...], tier: Tier, required: set[str], most: float
+    ) -> None:
         self.problem, self.shifts, self.cut, self.tier, self.required = problem, shifts, cut, tier, required
         self.hours = blocks(shifts)
         self.people = list({shift.inspector.inspector_id: shift.inspector for shift in shifts}.values())
-        self.notes: list[str] = []
         self.homes = 1  # at so many each remote visit is offered
-        most = max((one.value for one in problem.wanted if one.tier == tier), default=0.0)
         self.scale = PRIZE / most if most > 0 else 0.0
 
     def build(self, chosen: list[Wanted]) -> Built | None:
@@ -166,7 +167,7 @@ class _Stage:
             depots=[pyvrp.Depot(location=number) for number in range(len(places))], vehicle_types=vehicles,
             distance_matrices=cast(Any, costs), duration_matrices=cast(Any, ways), groups=groups,
         )  # fmt: skip
-        return Built(data, self.cut, tuple(visit_of), tuple(place_of), type_of, clients_of, tuple(self.notes))
+        return Built(data, self.cut, tuple(visit_of), tuple(place_of), type_of, clients_of)
 
     def _alike_days(self, chosen: Sequence[Wanted]) -> bool:
         """Whether each visit may take place whenever anybody works: then days differ in nothing but their length."""
@@ -208,9 +209,9 @@ class _Stage:
     ) -> tuple[dict[str, int], list[Matrix], list[Matrix]]:
         """The profile of each inspector, and minutes and costs of each profile."""
         cost = self.problem.costs
-        unfamiliar = round(cost.unfamiliar * self.scale) if self.tier == Tier.VALUE else 0
+        unfamiliar = round(min(cost.unfamiliar * self.scale, DEAREST)) if self.tier == Tier.VALUE else 0
         minute = cost.minute_of_travel * self.scale if self.tier == Tier.VALUE else 1.0
-        priced = np.maximum(np.rint(way * minute).astype(np.int64), way) if minute != 1.0 else way
+        priced = np.maximum(np.rint(np.minimum(way * minute, DEAREST)).astype(np.int64), way) if minute != 1.0 else way
         barred = {
             who.inspector_id: np.array([one is not None and not may(who, one) for _, one in spots]) for who in self.people
         }
@@ -218,17 +219,7 @@ class _Stage:
             who.inspector_id: np.array([bool(one and one.known and one.known != who.inspector_id) for _, one in spots])
             for who in self.people
         }
-        fits = PROFILE_BYTES // (2 * way.nbytes)
-        if unfamiliar > 0:
-            keys = {name: barred[name].tobytes() + strange[name].tobytes() for name in barred}
-            if len(set(keys.values())) > fits:
-                self.notes.append("continuity was not weighed: the week is too large for it")
-                unfamiliar = 0
-        if unfamiliar == 0:
-            keys = {name: each.tobytes() for name, each in barred.items()}
-            if len(set(keys.values())) > fits:
-                barred = self._alike(barred, int(max(1, fits)))
-                keys = {name: each.tobytes() for name, each in barred.items()}
+        keys = {name: each.tobytes() + (strange[name].tobytes() if unfamiliar else b"") for name, each in barred.items()}
         number: dict[bytes, int] = {}
         ways: list[Matrix] = []
         costs: list[Matrix] = []
@@ -246,28 +237,6 @@ class _Stage:
             ways.append(own)
             costs.append(owed)
         return {name: number[key] for name, key in keys.items()}, ways, costs
-
-    def _alike(self, barred: dict[str, Barred], most: int) -> dict[str, Barred]:
-        """What inspectors may not make, alike for those who are alike but for the lot, and for more until there are few kinds.
-
-        What one of them may not make all may not: the search leaves such visits to what is put in after it.
-        """
-        self.notes.append("the week is too large for each inspector's own rules: visits bound to one are put in last")
-        kinds: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
-        for who in self.people:
-            kinds.setdefault((who.skills, who.regions), []).append(who.inspector_id)
-        groups = list(kinds.values())
-        while len(groups) > most:
-            groups.sort(key=len, reverse=True)
-            last = groups.pop()
-            groups[-1] = groups[-1] + last
-        return {name: np.any([barred[each] for each in group], axis=0) for group in groups for name in group}
-
-
-def crowded(problem: Problem) -> bool:
-    """Whether there are more kinds of inspectors than memory has room for as profiles."""
-    kinds = {bytes(may(who, one) for one in problem.wanted if one.pinned is None) for who in problem.inspectors}
-    return len(kinds) * 2 * 8 * (len(problem.wanted) + len(problem.inspectors)) ** 2 > PROFILE_BYTES
 
 
 def _points(way: Matrix, count: int) -> Iterator[tuple[float, float]]:

@@ -9,14 +9,17 @@ from serving.inspection.rules import Rules
 def still_there(rules: Rules, days_since: Iterable[float]) -> float:
     """The share of a visit's effect that completed visits, so many days ago, still have: in [0, 1].
 
-    Each leaves strength * 0.5 ** (days / half-life); together they leave what none of them leaves out.
+    Each visit adds `strength` of what is missing to 1 when it takes place, and all of it halves every half-life: visits
+    that lie close together do not make what they did last longer.
     """
-    memory, left_out = rules.value.memory, 1.0
-    for days in days_since:
+    memory, left, before = rules.value.memory, 0.0, 0.0
+    for days in sorted(days_since, reverse=True):
         if days < 0.0:
             raise ValueError(f"a visit {-days} days ahead has not been")
-        left_out *= 1.0 - memory.strength * 0.5 ** (days / memory.half_life_days)
-    return 1.0 - left_out
+        left *= 0.5 ** ((before - days) / memory.half_life_days) if left else 1.0
+        left += memory.strength * (1.0 - left)
+        before = days
+    return float(left * 0.5 ** (before / memory.half_life_days))
 
 
 def of_visit(rules: Rules, loss_a_year: float, mode: Mode, days_since: Iterable[float] = ()) -> float:

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from serving import plan_tables, quote_tables  # noqa: F401  (their tables join the metadata)
+from serving.plans import tables as plan_tables  # noqa: F401  (their tables join the metadata)
+from serving.pricing import tables as quote_tables  # noqa: F401  (their tables join the metadata)
 from serving.store import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

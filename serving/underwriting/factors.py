@@ -192,7 +192,8 @@ def _ruled(factor: Factor, facts: KnownFacts, where: str) -> tuple[Decimal, str]
         if case is None:
             raise BadInput("none of its cases holds", where=where, mend="add a last case without conditions to the rulebook")
         return case.value, case.name
-    found = found.quantize(SIX_PLACES, ROUND_HALF_UP)
+    # Held near its bounds first: what lies far beyond them has more digits than can be rounded.
+    found = min(max(found, rule.floor - 1), rule.cap + 1).quantize(SIX_PLACES, ROUND_HALF_UP)
     level = "floor" if found < rule.floor else "cap" if found > rule.cap else rule.formula
     return min(max(found, rule.floor), rule.cap), level
 

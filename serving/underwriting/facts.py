@@ -15,6 +15,8 @@ from features.enterprise.vocabulary import INDUSTRY_CODES
 Value = Decimal | str | bool | date
 Sort = Literal["number", "code", "flag", "date"]
 Better = Literal["lower", "higher"]
+# No number that is stated reaches it: products of such numbers keep within the digits that money is reckoned with.
+MOST = Decimal(10) ** 15
 
 
 @dataclass(frozen=True)

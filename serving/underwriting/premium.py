@@ -65,7 +65,10 @@ def charge(rulebook: Rulebook, facts: Facts, terms: Terms, says: ModelSays | Non
     if says is not None:
         carried = MONEY.multiply(says.insured_loss, run.years)
         loss = MONEY.quantize(carried, CENT)
-        technical = rounded(rulebook, MONEY.divide(carried, rulebook.loading.target_loss_ratio))
+        asked = MONEY.divide(carried, rulebook.loading.target_loss_ratio)
+        if asked >= MOST:
+            raise BadInput(f"the insured loss is {carried:.3E}", where="model", mend="correct the facts that tell the size")
+        technical = rounded(rulebook, asked)
         ratio = MONEY.quantize(MONEY.divide(carried, premium), _SIX_PLACES) if premium else None
     annual = rounded(rulebook, run.amount if run.annual is None else run.annual)
     return Charge(

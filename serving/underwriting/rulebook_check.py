@@ -59,9 +59,9 @@ def check(text: str, today: date | None = None, others: Sequence[Rulebook] = ())
 
 
 def notes(text: str) -> list[Fault]:
-    """What is worth knowing of a rulebook's text and no fault: none where it cannot be read."""
-    rulebook, _ = read(text)
-    if rulebook is None:
+    """What is worth knowing of a rulebook's text and no fault: none where there are faults, which come first."""
+    rulebook, faults = read(text)
+    if rulebook is None or faults:
         return []
     lines = lines_of(text)
     return sorted(Fault(lines.of(*one.path), one.what, one.mend) for one in rulebook_notes.notes(rulebook))

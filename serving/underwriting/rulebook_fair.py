@@ -111,6 +111,12 @@ def _term(rulebook: Rulebook) -> Iterator[Finding]:
     """More overdue hazards, or a graver accident, never cost less; none overdue and any accident never change the other way."""
     if rulebook.term is None:
         return
+    for number, band in enumerate(rulebook.term.overdue):
+        none = band.holds(Decimal(0))
+        if band.value > 1 if none else band.value < 1:
+            what = f"unfair: {'no hazard' if none else 'a hazard'} overdue changes the premium by {band.value:f}"
+            mend = "let it be at most 1 where none is overdue, and at least 1 where one is"
+            yield Finding(("term", "overdue", number), what, mend)
     values = [band.value for band in rulebook.term.overdue]
     for number, (one, next_) in enumerate(itertools.pairwise(values), 1):
         if next_ < one:

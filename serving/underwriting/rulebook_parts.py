@@ -96,6 +96,15 @@ class Stretch(Part):
         high = "" if self.end is None else f"{'up to' if self.below is None else 'below'} {self.end:f}"
         return " ".join(one for one in (low, high) if one) or "any"
 
+    @property
+    def bounds_zh(self) -> str:
+        """The same in Chinese."""
+        low = "" if self.start is None else f"{self.start:f}（{'不含' if self.at_least is None else '含'}）"
+        high = "" if self.end is None else f"{self.end:f}（{'含' if self.below is None else '不含'}）"
+        if low and high:
+            return f"{low}至{high}"
+        return f"{low}以上" if low else f"{high}以下" if high else "全部"
+
 
 class Band(Stretch):
     """A value for a stretch of a number."""

@@ -3,13 +3,15 @@ that fit together, and nothing that the law forbids (rulebook_law).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import get_args
 
 from pydantic import BaseModel
 
 from serving.underwriting import rulebook_levels
+from serving.underwriting.facts import MOST
+from serving.underwriting.numbers import CENT
 from serving.underwriting.rulebook import Rulebook
 from serving.underwriting.rulebook_charging import GRADES, Stage
 from serving.underwriting.rulebook_facts import Finding, Kind, Place, kinds_of, nearest, twice
@@ -25,12 +27,15 @@ _AFTER: dict[str, tuple[str, ...]] = {
     "loading": ("factors", "model", "incentives", "product"),
     "change": ("factors", "model", "incentives", "product", "loading"),
     "minimum": ("factors", "model", "incentives", "product", "loading"),
+    # Limits of change and of the premium are of a year: so must be the amount that they bound.
+    "pro_rata": ("factors", "model", "incentives", "product", "loading", "change", "minimum"),
 }
 
 
 def findings(rulebook: Rulebook) -> Iterator[Finding]:
     """All that is not whole."""
     kinds = kinds_of(rulebook)
+    yield from _numbers(rulebook, ())
     yield from _dates(rulebook)
     yield from _clauses(rulebook, rulebook, ())
     yield from _own_facts(rulebook)
@@ -41,6 +46,23 @@ def findings(rulebook: Rulebook) -> Iterator[Finding]:
     yield from _during(rulebook, kinds)
     yield from _visits(rulebook, kinds)
     yield from lawful(rulebook)
+
+
+def _numbers(value: object, place: Place) -> Iterator[Finding]:
+    """No number is so large or so small that products of it leave the digits that money is reckoned with."""
+    if isinstance(value, Decimal):
+        if value and not 1 / MOST < abs(value) < MOST:
+            yield Finding(place, f"{value:.3g} is not to be reckoned with", "write a number between 1e-15 and 1e15")
+        return
+    within: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, BaseModel):
+        within = ((key, getattr(value, key)) for key in type(value).model_fields)
+    elif isinstance(value, dict):
+        within = value.items()
+    elif isinstance(value, tuple):
+        within = enumerate(value)
+    for key, one in within:
+        yield from _numbers(one, (*place, key))
 
 
 def _dates(rulebook: Rulebook) -> Iterator[Finding]:
@@ -115,6 +137,9 @@ def _sums(rulebook: Rulebook) -> Iterator[Finding]:
     if premium.maximum is not None and premium.minimum > premium.maximum:
         what = f"the minimum {premium.minimum:f} is above the cap {premium.maximum:f}"
         yield Finding(("premium", "minimum"), what, "lower the minimum or raise the maximum")
+    if premium.rounding_step % CENT:
+        what = f"premiums rounded to {premium.rounding_step:f}: none is paid in parts of a cent"
+        yield Finding(("premium", "rounding_step"), what, "state a multiple of 0.01")
     floor, cap = (None, None) if limits is None else (limits.product_floor, limits.product_cap)
     if floor is not None and cap is not None and floor > cap:
         what = f"the floor {floor:f} is above the cap {cap:f}"

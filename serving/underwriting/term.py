@@ -14,7 +14,7 @@ from serving.underwriting.factors import KnownFacts, band_of, case_of, code_of
 from serving.underwriting.numbers import CENT, MONEY, plain
 from serving.underwriting.premium import rounded
 from serving.underwriting.rulebook import Rulebook
-from serving.underwriting.rulebook_charging import GRADES, Grade
+from serving.underwriting.rulebook_charging import GRADES, Grade, Visits
 
 ONE, NONE = Decimal(1), Decimal(0)
 
@@ -196,16 +196,21 @@ def spend(rulebook: Rulebook, entries: Sequence[Entry], use: Entry) -> Balance:
 
 
 def visits_due(rulebook: Rulebook, industry: str | None) -> Decimal:
-    """Visits a year that are due in an industry: of the rulebook alone, so that no discount lowers them.
+    """Visits a year that are due in an industry: of the rulebook alone, so that no discount lowers them (`visits_rule`)."""
+    return visits_rule(rulebook, industry).visits
+
+
+def visits_rule(rulebook: Rulebook, industry: str | None) -> Visits:
+    """The rule of the visits that are due in an industry, with its clause.
 
     Of an industry that is not known, or that the rulebook does not name, the number for all others; without one the highest.
     """
     rows = rulebook.prevention.minimum_visits
     for row in rows:
         if industry is not None and industry in row.industries:
-            return row.visits
-    rest = [row.visits for row in rows if not row.industries]
-    return rest[0] if rest else max(row.visits for row in rows)
+            return row
+    rest = [row for row in rows if not row.industries]
+    return rest[0] if rest else max(rows, key=lambda row: row.visits)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from serving.underwriting.rulebook import Rulebook
 
 MOST_YEARS = 10
+LATEST = date(2200, 12, 31)  # no policy speaks of a later day
 AMOUNTS = ("limit_per_person", "limit_per_accident", "limit_aggregate", "deductible", "expiring_premium")
 
 
@@ -35,6 +36,8 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Raises BadInput where days or amounts cannot be."""
+        _dated(self.starts)
+        _dated(self.ends)
         if self.ends < self.starts:
             raise BadInput(f"it ends on {self.ends}, before it starts on {self.starts}", where="terms", mend="correct the days")
         if self.ends > anniversary(self.starts, MOST_YEARS):
@@ -74,8 +77,28 @@ def anniversary(day: date, years: int) -> date:
 
 
 def year_from(starts: date) -> date:
-    """The last day of a year of cover that starts on a day."""
+    """The last day of a year of cover that starts on a day. Raises BadInput on a day that no policy speaks of."""
+    _dated(starts)
     return anniversary(starts, 1) - timedelta(days=1)
+
+
+def _dated(day: date) -> None:
+    if day > LATEST:
+        raise BadInput(f"a policy of {day}", where="terms", mend=f"name days until {LATEST}")
+
+
+def sensible(terms: Terms, headcount: Decimal | None) -> Terms:
+    """The same terms. Raises BadInput where they are asked for and no policy would have them: the deductible leaves nothing of
+    a limit to be paid, or other persons are covered than there are."""
+    for name in ("limit_per_accident", "limit_aggregate"):
+        limit = getattr(terms, name)
+        if terms.deductible and limit is not None and terms.deductible >= limit:
+            what = f"a deductible of {terms.deductible:f} leaves nothing of {name} {limit:f}"
+            raise BadInput(what, where="terms", mend="lower the deductible or raise the limit")
+    if terms.headcount is not None and headcount is not None and terms.headcount > headcount:
+        what = f"{terms.headcount} persons are covered, and the premium goes by {headcount:f}"
+        raise BadInput(what, where="terms", mend="state the headcount that is covered among the facts, or correct the terms")
+    return terms
 
 
 def allowed(terms: Terms, rulebook: "Rulebook", headcount: Decimal | None = None) -> None:

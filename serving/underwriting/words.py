@@ -57,6 +57,7 @@ HELD = {"floor": Words("raised to", "提高至"), "cap": Words("lowered to", "�
 NOT_KNOWN = Words("not known", "不详")
 NEUTRAL = Words("not known: neutral", "不详：按中性处理")
 TAKEN = Words("not known: taken as {level}", "不详：按“{level}”处理")
+UNRATED = Words("Not known, and so not rated on", "因不详而未据以计费")
 NO_LIMIT = Words("none", "无")
 NO_SCORE = Words("no score: the rulebook's factors alone", "无评分：仅按费率规则系数")
 NO_RELATIVITY = Words(
@@ -69,6 +70,16 @@ RELATIVITY = Words(
 )
 FLAGS = {True: Words("yes", "是"), False: Words("no", "否")}
 REST = Words("Rounding and what cannot be told apart", "取整及无法分解部分")
+FORMULAS = {
+    "one rate": Words("one rate", "单一费率"),
+    "by slice": Words("by slice", "分段累计"),
+    "linear": Words("by formula", "按公式"),
+    "credibility": Words("credibility formula", "信度公式"),
+    "ncci": Words("experience modification", "经验修正公式"),
+    "floor": Words("at its floor", "按下限"),
+    "cap": Words("at its cap", "按上限"),
+}
+COVERED = Words("{starts} to {ends}, {days} days", "{starts} 至 {ends}，共 {days} 天")
 FOLLOWS = "follows from what is changed"  # the evidence of such a fact
 WHAT_IF = Words("what if", "假设")
 WHY = {FOLLOWS: Words("follows", "随之变化")}

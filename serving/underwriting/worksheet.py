@@ -5,11 +5,11 @@ needed to make the premium again: neither a new rulebook nor a new model nor new
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from features.errors import BadInput
 from serving.underwriting.facts import Fact, Facts
@@ -19,6 +19,7 @@ from serving.underwriting.rulebook import Rulebook, document_of
 from serving.underwriting.terms import ModelSays, RelativityFacts, Terms
 
 FORMAT = 1
+Spoken = TypeVar("Spoken", Terms, ModelSays)
 _STEP = tuple(one.name for one in fields(Step))
 _TERMS = tuple(one.name for one in fields(Terms))
 _CHARGE = tuple(one.name for one in fields(Charge) if one.name != "steps")
@@ -51,6 +52,10 @@ class Worksheet:
         name: str | None = None,
     ) -> Self:
         """The worksheet of a policy. Raises BadInput as `charge` does."""
+        # Reckoned with as a document gives them back: 1.2E+2 and 120 are the same, their products have not the same digits.
+        if any(_as_read(one.value) is not one.value for one in facts.known.values()):
+            facts = replace(facts, known={key: replace(one, value=_as_read(one.value)) for key, one in facts.known.items()})
+        terms, says = _all_as_read(terms), None if says is None else _all_as_read(says)
         return cls(rulebook, facts, terms, says, charge(rulebook, facts, terms, says), enterprise_id, name)
 
     def document(self) -> dict[str, Any]:
@@ -128,6 +133,17 @@ def _differences(where: str, stored: Any, now: Any) -> list[Difference]:
 def _rulebook(source: str) -> Rulebook:
     """A rulebook from its stored text. It was judged when it was loaded: a check made later judges no old quote."""
     return Rulebook.model_validate(document_of(source, "stored rulebook") | {"source": source})
+
+
+def _as_read(value: Any) -> Any:
+    """A number without a power of ten behind it; anything else as it is."""
+    return Decimal(plain(value)) if isinstance(value, Decimal) and value.as_tuple().exponent > 0 else value  # type: ignore[operator]
+
+
+def _all_as_read(one: Spoken) -> Spoken:
+    told = {part.name: getattr(one, part.name) for part in fields(one)}
+    read = {name: _as_read(value) for name, value in told.items()}
+    return one if all(read[name] is told[name] for name in told) else replace(one, **read)
 
 
 def _plain(value: Any) -> Any:

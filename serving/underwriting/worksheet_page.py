@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
 from serving.underwriting import words
 from serving.underwriting.changes import Change, explained
-from serving.underwriting.facts import VOCABULARY
+from serving.underwriting.factors import NEUTRAL
+from serving.underwriting.facts import VOCABULARY, Facts
+from serving.underwriting.level_words import level_words, value_words
 from serving.underwriting.numbers import CENT, MONEY, plain
+from serving.underwriting.premium import with_terms
 from serving.underwriting.rulebook import Rulebook
+from serving.underwriting.rulebook_charging import Visits
 from serving.underwriting.stages import Step, level_of
-from serving.underwriting.term import visits_due
+from serving.underwriting.term import Entry, balance, visits_rule
 from serving.underwriting.words import Words
 from serving.underwriting.worksheet import Worksheet
 
@@ -84,7 +88,8 @@ def _context(worksheet: Worksheet) -> dict[str, Any]:
     rulebook, made = worksheet.rulebook, worksheet.charge
     visits = _visits(worksheet)
     steps = [step.clause for step in made.steps]
-    cited = dict.fromkeys([*steps, rulebook.cover.clause, rulebook.prevention.clause, visits[1]])
+    cited = dict.fromkeys([*steps, rulebook.cover.clause, rulebook.prevention.clause, visits.clause])
+    set_aside = balance(rulebook, [Entry("received", worksheet.terms.starts, made.premium)])  # as the ledger will have it
     return {
         "sheet": worksheet,
         "rulebook": rulebook,
@@ -93,12 +98,15 @@ def _context(worksheet: Worksheet) -> dict[str, Any]:
         "currency": rulebook.currency,
         "steps": [_line(worksheet, step) for step in made.steps],
         "terms": _terms(worksheet),
-        "facts": [(fact_words(rulebook, one.name), shown(one.value), one.evidence) for one in worksheet.facts.values()],
+        "facts": [
+            (fact_words(rulebook, one.name), value_words(one.name, one.value), one.evidence) for one in worksheet.facts.values()
+        ],
         "clauses": {name: (place, rulebook.clauses[name]) for place, name in enumerate(cited, start=1)},
         "status": words.STATUS,
-        "prevention": [MONEY.multiply(made.premium, part) for part in (rulebook.prevention.floor, rulebook.prevention.cap)],
+        "prevention": (set_aside.least, set_aside.most),
         "visits": visits,
         "missing": [fact_words(rulebook, name) for name in _missing(worksheet)],
+        "unrated": words.UNRATED,
     }
 
 
@@ -109,25 +117,29 @@ class _WhatIf:
     before: Worksheet
     difference: Decimal
     facts: list[tuple[Words, Words, Words, Words]]
-    parts: tuple[Change, ...]
+    parts: list[tuple[Change, Words, Words]]
 
 
 def _what_if(before: Worksheet, after: Worksheet) -> _WhatIf:
+    rulebook = after.rulebook
     names = [*before.facts, *(name for name in after.facts if name not in before.facts)]
-    moved = [(name, before.facts.value(name), after.facts.value(name)) for name in names]
-    facts = [
-        (fact_words(after.rulebook, name), shown(old), shown(new), words.WHY.get(after.facts[name].evidence, words.WHAT_IF))
-        for name, old, new in moved
-        if old != new
-    ]
-    return _WhatIf(before, after.charge.premium - before.charge.premium, facts, explained(before.charge, after.charge))
+    facts = []
+    for name in names:
+        old, new = before.facts.value(name), after.facts.get(name)
+        if new is not None and old != new.value:
+            why = words.WHY.get(new.evidence, words.WHAT_IF)
+            facts.append((fact_words(rulebook, name), value_words(name, old), value_words(name, new.value), why))
+    parts = []
+    for one in explained(before.charge, after.charge):
+        was, now = (level_words(rulebook, one.stage, one.name, level) for level in (one.before, one.after))
+        parts.append((one, was, now))
+    return _WhatIf(before, after.charge.premium - before.charge.premium, facts, parts)
 
 
-def _visits(worksheet: Worksheet) -> tuple[Decimal, str]:
-    """Visits a year that are due whatever the premium, and the clause that says so."""
+def _visits(worksheet: Worksheet) -> Visits:
+    """What is due in visits a year, whatever the premium."""
     industry = worksheet.facts.value("industry")
-    due = visits_due(worksheet.rulebook, industry if isinstance(industry, str) else None)
-    return due, next(row.clause for row in worksheet.rulebook.prevention.minimum_visits if row.visits == due)
+    return visits_rule(worksheet.rulebook, industry if isinstance(industry, str) else None)
 
 
 def fact_words(rulebook: Rulebook, name: str) -> Words:
@@ -138,28 +150,28 @@ def fact_words(rulebook: Rulebook, name: str) -> Words:
     return words.TERMS.get(name, Words(name, name))
 
 
-def shown(value: Decimal | str | bool | date | None) -> Words:
-    """A fact's value."""
-    if value is None:
-        return words.NOT_KNOWN
-    if isinstance(value, bool):
-        return words.FLAGS[value]
-    text = f"{value:,f}" if isinstance(value, Decimal) else str(value).replace("_", " ")
-    return Words(text, "")
-
-
 def _missing(worksheet: Worksheet) -> tuple[str, ...]:
-    """Facts that a factor looked at and that are not known."""
-    names = [name for step in worksheet.charge.steps if step.missing for name in step.fact.split(", ")]
-    return tuple(name for name in dict.fromkeys(names) if worksheet.facts.value(name) is None)
+    """Facts that a factor looked at, that are not known, and for which no level was taken instead."""
+    neutral = [step for step in worksheet.charge.steps if step.missing and step.level == NEUTRAL]
+    names = dict.fromkeys(name for step in neutral for name in step.fact.split(", "))
+    return tuple(name for name in names if _asked(worksheet).value(name) is None)
+
+
+def _asked(worksheet: Worksheet) -> Facts:
+    """The facts as the factors saw them: with those of the terms that the rulebook asks for."""
+    return with_terms(worksheet.rulebook, worksheet.facts, worksheet.terms)
+
+
+def used(worksheet: Worksheet, step: Step) -> list[tuple[str, Words]]:
+    """The facts that a step looked at, by name, with their values."""
+    facts = _asked(worksheet)
+    return [(name, value_words(name, facts.value(name))) for name in (step.fact.split(", ") if step.fact else ())]
 
 
 def _line(worksheet: Worksheet, step: Step) -> Mapping[str, Any]:
     """One row of the calculation."""
-    rulebook = worksheet.rulebook
-    names = step.fact.split(", ") if step.fact else []
-    used = [(fact_words(rulebook, name), shown(worksheet.facts.value(name))) for name in names]
-    return {"step": step, "stage": words.STAGES[step.stage], "used": used, "said": _said(worksheet, step), "does": does(step)}
+    named = [(fact_words(worksheet.rulebook, name), value) for name, value in used(worksheet, step)]
+    return {"step": step, "stage": words.STAGES[step.stage], "used": named, "said": _said(worksheet, step), "does": does(step)}
 
 
 def does(step: Step) -> str:
@@ -174,8 +186,7 @@ def does(step: Step) -> str:
 def _said(worksheet: Worksheet, step: Step) -> Words | None:
     """What the step says beside its facts."""
     if step.missing:
-        plainly = step.level == "neutral"
-        return words.NEUTRAL if plainly else Words(*(text.format(level=step.level) for text in words.TAKEN))
+        return _without(worksheet.rulebook, step)
     if step.stage == "model":
         return _of_model(worksheet, step)
     if step.stage in ("product", "change", "minimum"):
@@ -186,10 +197,20 @@ def _said(worksheet: Worksheet, step: Step) -> Words | None:
         mode, unit = words.ROUNDING[step.evidence], plain(step.value)
         return Words(f"to {unit}, {mode.en}", f"至 {unit}，{mode.zh}")
     if step.stage == "pro_rata":
-        return Words(step.evidence, "")
-    level = step.level.replace("_", " ")
-    told = [shown(worksheet.facts.value(name)).en for name in step.fact.split(", ")]
-    return Words(level, "") if level and level not in told else None
+        terms = worksheet.terms
+        return Words(*(text.format(starts=terms.starts, ends=terms.ends, days=terms.days) for text in words.COVERED))
+    if not step.level:
+        return None
+    level = level_words(worksheet.rulebook, step.stage, step.name, step.level)
+    return level if level not in [value for _, value in used(worksheet, step)] else None
+
+
+def _without(rulebook: Rulebook, step: Step) -> Words:
+    """What is taken where a fact is not known."""
+    if step.level == NEUTRAL:
+        return words.NEUTRAL
+    level = level_words(rulebook, step.stage, step.name, step.level)
+    return Words(words.TAKEN.en.format(level=level.en), words.TAKEN.zh.format(level=level.zh or level.en))
 
 
 def _of_model(worksheet: Worksheet, step: Step) -> Words:
@@ -203,7 +224,10 @@ def _of_model(worksheet: Worksheet, step: Step) -> Words:
     if step.before == 0:
         return words.NO_AMOUNT
     level = level_of(worksheet.rulebook, fitted)
-    numbers = {"loss": money(says.insured_loss), "level": ratio(level), "amount": money(step.before)}
+    # Of a premium for the whole policy, however long it runs, the loss beside it is of the whole policy too.
+    whole = worksheet.rulebook.premium.pro_rata == "none"
+    loss = MONEY.multiply(says.insured_loss, worksheet.charge.years) if whole else says.insured_loss
+    numbers = {"loss": money(loss), "level": ratio(level), "amount": money(step.before)}
     numbers |= {"weight": ratio(weight), "floor": ratio(clause.floor), "cap": ratio(clause.cap)}
     return Words(*(text.format(**numbers) for text in words.RELATIVITY))
 

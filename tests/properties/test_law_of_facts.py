@@ -14,7 +14,7 @@ from features.enterprise.compute import columns_of
 from features.enterprise.facts import facts_catalog
 from features.enterprise.history import History, from_tables
 from features.schema import EVENT_TIME, RECORDED_AT
-from serving.enterprise_facts import fact_columns
+from serving.pricing.enterprise_facts import fact_columns
 from serving.underwriting.facts import VOCABULARY
 from tests.oracles import slow_enterprises
 from tests.properties.histories import Features, Tables, bits, breaks_law

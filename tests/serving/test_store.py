@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from features.errors import BadInput, NotFound
-from serving.quote_tables import metadata
+from serving.pricing.tables import metadata
 from serving.scoring import new_score_id
 from serving.store import Store, StoredScore, opened
 from tests.serving.postgres import Postgres

@@ -8,8 +8,12 @@ import orjson
 import pytest
 
 from features.errors import BadInput, Conflict, NotFound
+from serving import edge
+from serving.answers import problem_response
+from serving.edge import Edge
 from serving.errors import PROBLEM, TooLarge, Unavailable, Withheld, problem
-from serving.web import Edge, asked_reasons, problem_response, route_of
+from serving.routes import route_of
+from serving.web import asked_reasons
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,43 @@ def test_the_edge_replaces_errors_of_the_framework_and_nothing_else() -> None:
     assert start["status"] == 500
     assert dict(start["headers"])[b"content-type"] == PROBLEM.encode()
     assert orjson.loads(body["body"])["title"] == "Internal error"
+
+
+def test_what_takes_too_long_is_given_up_unless_its_answer_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "SECONDS", 0.05)
+    given_up = []
+
+    async def asked(begins: bool, path: str = "/x") -> list[Any]:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                if begins:
+                    await send({"type": "http.response.start", "status": 200, "headers": []})
+                await asyncio.sleep(0.2)
+            except asyncio.CancelledError:
+                given_up.append(path)
+                raise
+            if not begins:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"late"})
+
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await Edge(app)({"type": "http", "method": "GET", "path": path, "headers": []}, None, send)  # type: ignore[arg-type]
+        return sent
+
+    start, body = asyncio.run(asked(begins=False))
+    assert (start["status"], orjson.loads(body["body"])["title"], given_up) == (504, "Timed out", ["/x"])
+    assert asyncio.run(asked(begins=True))[1]["body"] == b"late"
+    assert asyncio.run(asked(begins=False, path="/v1/plans"))[0]["status"] == 200  # planning may take longer
+    assert given_up == ["/x"]
+
+
+def test_a_timeout_of_something_else_is_not_the_edges() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise TimeoutError("elsewhere")
+
+    with pytest.raises(TimeoutError, match="elsewhere"):
+        asyncio.run(Edge(app)({"type": "http", "method": "GET", "path": "/x", "headers": []}, None, None))  # type: ignore[arg-type]

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from serving import quotes
-from serving.priced import Priced, limits_of
-from serving.priced import _losses as insured_losses_of
+from serving.pricing import quotes
+from serving.pricing.priced import Priced, limits_of
+from serving.pricing.priced import _losses as insured_losses_of
 from serving.risk_champion import load_risk_champion
 from serving.risk_evidence import Knowledge
 from serving.store import opened

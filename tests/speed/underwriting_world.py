@@ -13,7 +13,6 @@ import argparse
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,12 +24,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tests.speed.enterprise_home import made
 from training.count_metrics import Counted, deciles
 from training.intervals import Interval, draw, ratio, resample
 from training.metrics import Statistic
 
 if TYPE_CHECKING:
-    from serving.rater import RulebookRater
+    from serving.pricing.rater import RulebookRater
     from training.enterprise.bundle import RiskBundle
     from training.enterprise.rows import Past
 
@@ -58,40 +58,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for seed in told.seed:
         home = Path(tempfile.mkdtemp(prefix="forewarn-underwriting-"))
         try:
-            _world(home, seed, told)
+            made(home, seed, enterprises=told.enterprises, days=told.days, config=told.config, world=told.world)
+            _judged(home, told.rulebook)
         finally:
             shutil.rmtree(home, ignore_errors=True)
-
-
-def _world(home: Path, seed: int, told: argparse.Namespace) -> None:
-    """A simulated world with a champion."""
-    os.environ["FOREWARN_HOME"] = str(home)
-    import typer
-
-    from features.cli import simulate
-    from features.enterprise.build import build
-    from features.enterprise.catalog import EVERY
-    from features.lake import Lake
-    from features.observations import Grid
-    from features.settings import settings
-    from training import pointer
-    from training.enterprise.config import load_enterprise
-    from training.enterprise.runs import run_enterprise
-
-    settings.cache_clear()
-    started = time.monotonic()
-    size = ["--enterprises", str(told.enterprises), "--machines", str(2 * told.enterprises), "--days", str(told.days)]
-    begun = [] if told.world is None else ["--world", str(told.world)]
-    asked = [*size, *begun, "--seed", str(seed), "--every", "1d", "--no-readings", "--scores", "--json"]
-    typer.main.get_command(simulate).main(args=asked, standalone_mode=False)
-    snapshot = build(Lake.open(settings().lake), Grid(every_hours=720.0), home=home)
-    # What each group of features adds is another bench's question.
-    config = load_enterprise(told.config).model_copy(update={"ablations": {}})
-    outcome = run_enterprise(settings(), config, snapshot_id=snapshot.id)
-    bundle_id = outcome.bundle.manifest.bundle_id
-    pointer.advance(home, EVERY.name, bundle_id, decision="bench", forced="a bench judges it")
-    print(f"== seed {seed}: {told.enterprises} enterprises, {told.days} days, {time.monotonic() - started:.0f} s")
-    _judged(home, told.rulebook)
 
 
 def _judged(home: Path, rulebooks: Sequence[str]) -> None:
@@ -129,8 +99,8 @@ class Later:
         from features.enterprise.catalog import EVERY
         from features.lake import Lake
         from features.snapshots import open_snapshot
-        from serving.policies import in_force
-        from serving.rater import insured_of
+        from serving.pricing.policies import in_force
+        from serving.pricing.rater import insured_of
         from serving.risk_champion import load_risk_champion
         from training.enterprise.rows import Past
         from training.enterprise.runs import segments_of
@@ -210,7 +180,7 @@ def _by_enterprise(later: Later, amount: Floats) -> Floats:
 def _rulebook(home: Path, name: str, later: Later) -> None:
     """The relativity of one rulebook, and how far loss ratios of segments lie apart without it and with it."""
     from features.settings import settings
-    from serving.rater import rater
+    from serving.pricing.rater import rater
     from training.enterprise.relativity import run_relativity
 
     made = rater(home, name)
@@ -240,9 +210,9 @@ def _premiums(home: Path, made: "RulebookRater", later: Later) -> tuple[Floats, 
     from features.errors import BadInput
     from features.lake import Lake
     from features.schema import ENTERPRISE
-    from serving import relativities
-    from serving.book_charges import used_facts
-    from serving.enterprise_facts import facts_at, facts_of
+    from serving.books.charges import used_facts
+    from serving.pricing import relativities
+    from serving.pricing.enterprise_facts import facts_at, facts_of
     from serving.underwriting.numbers import of_model
     from serving.underwriting.premium import charge
     from serving.underwriting.terms import ModelSays, Terms, year_from

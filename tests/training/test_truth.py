@@ -17,6 +17,8 @@ ROOT = Path(truth.__file__).resolve().parent.parent
 # Who may know the truth: the simulator and the verb that writes it; of training, the judging alone.
 WRITERS = {"features/cli.py", "training/truth.py"}
 READERS = {"training/runs.py", "training/evaluation.py", "training/ceiling.py"}
+# Of serving, the judging of plans by a replay, which nothing but its verb may call.
+REPLAY = "serving/plans/replay_run.py"
 
 
 @pytest.fixture
@@ -75,5 +77,15 @@ def test_only_the_judging_looks_at_the_truth():
     assert outside == WRITERS
     assert knowing["training.truth"] == READERS
     told, joined = (knowing[name] for name in enterprises)
-    assert {path for path in told if not path.startswith("features/simulator/")} == {"training/enterprise/truth.py"}
+    assert {path for path in told if not path.startswith("features/simulator/")} == {"training/enterprise/truth.py", REPLAY}
     assert joined == {"training/enterprise/runs.py"}
+
+
+def test_nothing_but_its_verb_calls_the_judging_of_plans():
+    module = REPLAY.removesuffix(".py").replace("/", ".")
+    calling = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("serving/**/*.py")
+        if module in path.read_text(encoding="utf-8") or "import replay_run" in path.read_text(encoding="utf-8")
+    }
+    assert calling == {"serving/plans/cli_replay.py"}

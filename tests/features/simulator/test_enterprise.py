@@ -217,3 +217,13 @@ def test_a_portfolio_without_machines_and_of_a_few_days(tmp_path: Path) -> None:
             pass
     told = enterprise_truth.read(tmp_path).to_pandas()
     assert (told["machines_365"] == 0).all() and (told["expected_365"] > 0).all()
+
+
+def test_enterprises_are_in_towns_and_some_of_their_sites_elsewhere(world: dict[str, pa.Table]) -> None:
+    sites = world["sites"].to_pandas()
+    places = sites[["latitude", "longitude"]].to_numpy()
+    nearest = np.sort(np.abs(places[:, None] - places[None]).max(axis=2), axis=1)[:, 1]
+    assert np.median(nearest) < 0.3  # degrees: a neighbour within the town
+    spans = sites.groupby("enterprise_id")[["latitude"]].agg(np.ptp)["latitude"]
+    many = sites.groupby("enterprise_id").size() > 1
+    assert 0.05 < (spans[many] > 1.0).mean() < 0.9  # of those with several sites, some have one in another town

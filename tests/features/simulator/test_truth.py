@@ -145,7 +145,7 @@ def test_drafts_of_killed_simulations_go(tmp_path: Path) -> None:
 
 
 def test_features_and_serving_never_read_the_truth() -> None:
-    """The truth's reader is for the report of training and for tests; the verb `simulate` only writes it."""
+    """The truth's reader is for those who judge, training's report and the replay of plans; `simulate` only writes it."""
     known = re.compile(r"simulator[. ]+(import .*)?truth|truth\.\w+")
     found = {}
     for package in ("features", "serving"):
@@ -156,6 +156,8 @@ def test_features_and_serving_never_read_the_truth() -> None:
                 ]
     names = found.pop("features/cli.py")
     assert [name for name in names if name.startswith("truth.")] == ["truth.writing"]
+    judging = found.pop("serving/plans/replay_run.py")
+    assert set(judging) == {"simulator import enterprise_truth", "truth.read", "truth.column"}
     assert not {path: names for path, names in found.items() if names}
     tables = (ROOT / "features" / "simulator" / "tables.py").read_text(encoding="utf-8")
     assert not re.search(r"hazard|\.wear|ghost|truth\.", tables)

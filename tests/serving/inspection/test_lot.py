@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from serving.inspection.lot import draw, new_seed, pairs
+from serving.inspection.lot import draw, new_seed, pairs, whole
 
 NAMES = [f"site-{place}" for place in range(20)]
 SEED = "00112233445566778899aabbccddeeff"
@@ -51,3 +51,11 @@ def test_inspectors_are_drawn_of_those_who_are_able() -> None:
     assert all(inspector in able[site] for site, inspector in found.items())
     assert "site-4" not in pairs(SEED, NAMES, able, 1.0)
     assert pairs(SEED, NAMES, able, 1.0)["site-3"] == "c"
+
+
+def test_a_fraction_is_decided_by_lot() -> None:
+    assert [whole(SEED, "visits", one) for one in (0.0, 1.0, 3.0)] == [0, 1, 3]
+    seen = [whole(f"{place:032x}", "visits", 2.25) for place in range(2_000)]
+    assert set(seen) == {2, 3} and 2.2 < sum(seen) / len(seen) < 2.3
+    with pytest.raises(ValueError, match="no number to draw"):
+        whole(SEED, "visits", -1.0)

@@ -123,6 +123,25 @@ def test_who_drops_out_is_replaced_by_who_may() -> None:
         replan(Problem(people, tuple(listed), TRAVEL), plan, NOON, absent=["z"])
 
 
+def test_what_is_owed_takes_the_place_of_what_is_not_when_its_inspector_drops_out() -> None:
+    full = [replace(one, visit_id=f"b{one.visit_id}", site_id=f"b{one.site_id}") for one in FULL]
+    due = wanted("due", 1, 1.0, tier=Tier.MINIMUM, reason=Reason.MINIMUM)
+    problem = Problem((person("a"), person("b")), (*full, due, wanted("extra", 1, 999.0)), TRAVEL)
+    of_b = [replace(one, inspector_id="b", visit_id=f"b{one.visit_id}") for one in DAY_OF_A]
+    plan = Plan((visit("due", 13), visit("extra", 15), *of_b), ())
+    found = replan(problem, plan, NOON, absent=["a"])
+    said = {one.visit_id: (one.kind, one.reason, one.sake) for one in found.changes}
+    assert said == {
+        "due": (Kind.GIVEN, "inspector a dropped out", ""),
+        "extra": (Kind.DROPPED, "inspector a dropped out", ""),
+        "bv16": (Kind.DROPPED, "gave way", "due"),
+    }
+    assert not [one for one in found.plan.visits if one.inspector_id == "a"]
+    # A minimum gives way to none: the one more valuable is as much owed.
+    settled = replace(problem, wanted=tuple(replace(one, tier=Tier.MINIMUM) for one in problem.wanted))
+    assert set(replan(settled, plan, NOON, absent=["a"]).plan.visits) == set(of_b)
+
+
 def test_an_alarm_of_a_later_visit_brings_it_forward_and_remote_support_needs_no_travel() -> None:
     listed = [wanted("later", 7, 5.0), wanted("call", 7, 5.0, mode=Mode.REMOTE)]
     plan = Plan((Visit("a", DAY + 600, DAY + 660, "later"),), ())

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from serving.inspection.model import Mode, Plan, Tier, Visit
-from serving.inspection.shortage import shortage, travel_minutes
+from serving.inspection.model import Mode, Plan, Tier, Visit, Window
+from serving.inspection.shortage import shortage, travel_minutes, ways_to
 from tests.serving.inspection.planned import ANN, BOB, visit, week
 
 
@@ -28,7 +28,8 @@ def test_by_skills_and_region() -> None:
     ]
     # A week of ann's has 3,000 minutes: 3,600 take two such people.
     assert [one.inspectors for one in found.groups] == [1, 2]
-    assert found.inspectors == 3
+    # One of the two has time for the follow-up, too.
+    assert found.inspectors == 2
     assert [one.visit_id for one in found.missed[:2]] == ["v-f", "v-g3"]
     assert all(one.overdue_days >= 0 for one in found.missed)
 
@@ -49,6 +50,23 @@ def test_nobody_could_make_it_at_all() -> None:
     assert not found.missed[0].possible and found.inspectors == 1
 
 
+def test_people_are_no_help_where_a_window_is_shut_or_a_pin_cannot_be_kept() -> None:
+    shut = visit("a", 2, windows=())
+    night = visit("b", 2, windows=(Window(60, 180),))
+    pinned = visit("c", 2, pinned=("ann", 490))
+    found = shortage(week(shut, night, pinned, visit("d", 2), step=0), Plan((), ("v-a", "v-b", "v-c", "v-d")), {})
+    assert [(one.missed, one.shut, one.minutes, one.inspectors) for one in found.groups] == [(4, 3, 60, 1)]
+    assert shortage(week(shut), Plan((), ("v-a",)), {}).inspectors == 0
+
+
+def test_one_inspector_works_for_several_skills_of_a_region_but_not_of_two() -> None:
+    some = [visit(name, 2, skills=frozenset({name})) for name in ("gas", "dust", "fire")]
+    left = Plan((), tuple(one.visit_id for one in some))
+    assert [one.inspectors for one in shortage(week(*some), left, {}).groups] == [1, 1, 1]
+    assert shortage(week(*some), left, {}).inspectors == 1
+    assert shortage(week(some[0], replace(some[1], region="south"), some[2]), left, {}).inspectors == 2
+
+
 def test_travel_goes_home_each_day_and_calls_need_none() -> None:
     wanted = [visit("a", 3), visit("b", 5), visit("c", 4), visit("r", 9, mode=Mode.REMOTE)]
     problem = week(*wanted, inspectors=(ANN, BOB))
@@ -58,6 +76,8 @@ def test_travel_goes_home_each_day_and_calls_need_none() -> None:
     )  # fmt: skip
     assert travel_minutes(problem, visits, {one.visit_id: one for one in wanted}) == (30 + 20 + 50 + 40 + 40, 3)
     assert travel_minutes(problem, (), {}) == (0, 0)
+    # A call is no way, and the next way begins where the last visit was.
+    assert ways_to(problem, visits) == {"v-a": 30, "v-r": 0, "v-b": 20, "v-c": 40}
 
 
 @pytest.mark.parametrize("hours", [(), ANN.shifts])

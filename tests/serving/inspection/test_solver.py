@@ -13,6 +13,9 @@ from serving.inspection.check import broken
 from serving.inspection.instances import packed, planted
 from serving.inspection.model import DAY, Costs, Inspector, Mode, Plan, Problem, Tier, Wanted, Window
 from serving.inspection.solver import solve
+from serving.inspection.solver_days import Shift
+from serving.inspection.solver_search import greatest
+from serving.inspection.solver_search import worth as weight
 from tests.serving.inspection.planned import ANN, BOB, WEEKDAYS, line, visit, week
 
 STEPS = 400
@@ -50,6 +53,18 @@ def test_known_optimum(week_of: object, gap: float) -> None:
     problem, best = week_of(60, 4, 3, 2)  # type: ignore[operator]
     made = worth(problem, solved(problem, 4_000))
     assert best * (1 - gap) <= made <= best + 1e-6 <= upper_bound(problem) + 1e-3
+
+
+def test_visits_of_a_tier_are_worth_the_same_in_whatever_order() -> None:
+    """Else a plan with all that the next tier holds could be given up for the last digit of a sum."""
+    held = [visit(f"{number}", 1, value=1.0 / (number + 3), tier=Tier.FOLLOW_UP) for number in range(50)]
+    more = visit("more", 1, tier=Tier.MINIMUM)
+    problem = week(*held, more)
+    for turn in range(1, 50):
+        before, after = ([Shift(ANN, ANN.shifts[0], order)] for order in (held, [*held[turn:], *held[:turn], more]))
+        most = greatest(problem)
+        assert weight(problem, Tier.FOLLOW_UP, before, most)[0] == weight(problem, Tier.FOLLOW_UP, after, most)[0]
+        assert weight(problem, Tier.MINIMUM, before, most) < weight(problem, Tier.MINIMUM, after, most)
 
 
 def test_tier_comes_before_any_value() -> None:

@@ -173,6 +173,13 @@ def test_a_linear_rule_within_its_bounds(hazards: int, expected: str) -> None:
     assert value(factor(kind="rule", fact="overdue_hazards", rule=LINEAR), overdue_hazards=hazards) == Decimal(expected)
 
 
+def test_a_linear_rule_far_beyond_its_bounds_is_at_them() -> None:
+    steep = factor(kind="rule", fact="overdue_hazards", rule=LINEAR | {"each": 10**14})
+    assert value(steep, overdue_hazards=Decimal("9e14")) == Decimal("1.1")
+    fall = factor(kind="rule", fact="overdue_hazards", rule=LINEAR | {"each": -(10**14)})
+    assert value(fall, overdue_hazards=Decimal("9e14")) == Decimal("0.9")
+
+
 NCCI = {
     "formula": "ncci",
     "actual_primary": "primary_losses",

@@ -89,3 +89,10 @@ def test_notes_are_no_faults_and_are_shown() -> None:
         assert all(note.what in described(one) for note in notes(one.source))
     assert notes(SHANDONG.replace("[base]", "[base")) == []
     assert read(SHANDONG)[1] == []
+
+
+@pytest.mark.parametrize(("old", "new"), [('missing = "mid"', 'missing = "middle"'), ("rate = 300", "rate = 1e400")])
+def test_a_faulty_rulebook_has_faults_and_no_notes(old: str, new: str) -> None:
+    text = ZHONGSHAN.replace(old, new)
+    assert check(text)
+    assert notes(text) == []

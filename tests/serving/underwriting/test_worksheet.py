@@ -2,15 +2,15 @@
 
 import copy
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from features.errors import BadInput
-from serving.underwriting.rulebook import load
 from serving.underwriting.worksheet import Worksheet, replay
-from tests.serving.underwriting.golden import PREMIUMS, path, worksheet
+from tests.serving.underwriting.golden import PREMIUMS, path, rulebook_of, worksheet
 
 
 def kept(rulebook: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def test_the_shipped_rulebook_still_charges_it(rulebook: str) -> None:
     assert [(one["name"], one["operation"], one["value"], one["after"]) for one in today["charge"]["steps"]] == [
         (one["name"], one["operation"], one["value"], one["after"]) for one in document["charge"]["steps"]
     ]
-    assert load(rulebook).digest == document["rulebook"]["digest"]
+    assert rulebook_of(rulebook).digest == document["rulebook"]["digest"]
     assert today == document
 
 
@@ -49,10 +49,25 @@ def test_the_steps_are_those_of_the_published_shape() -> None:
     assert float(PREMIUMS["zhongshan-example"]) == pytest.approx(float(by_hand) * relativity * 400 / 365, abs=0.005)
 
 
+def test_bounds_and_calendars_bind_as_by_hand() -> None:
+    def step(name: str, stage: str) -> dict[str, Any]:
+        return next(one for one in kept(name)["charge"]["steps"] if one["stage"] == stage)
+
+    year = Decimal(step("leap-day", "pro_rata")["before"])
+    assert Decimal(step("leap-day", "pro_rata")["after"]) == pytest.approx(year * 366 / 365, abs=Decimal("1e-9"))
+    part = step("leap-year", "pro_rata")
+    assert Decimal(part["after"]) == pytest.approx(Decimal(part["before"]) * 60 / 366, abs=Decimal("1e-9"))
+    assert (step("minimum", "minimum")["operation"], step("minimum", "minimum")["after"]) == ("floor", "500")
+    assert Decimal(PREMIUMS["minimum"]) == (Decimal(500) * 400 / 365).quantize(Decimal("0.01"))
+    capped = step("model-cap", "model")
+    assert capped["value"] == "1.5" and "held at its cap" in capped["evidence"]
+    assert Decimal(capped["after"]) == Decimal(capped["before"]) * Decimal("1.5")
+
+
 @pytest.mark.parametrize("rulebook", PREMIUMS)
 def test_every_step_follows_from_the_one_before_and_names_its_clause(rulebook: str) -> None:
     document = kept(rulebook)
-    clauses, after = load(rulebook).clauses, Decimal(0)
+    clauses, after = rulebook_of(rulebook).clauses, Decimal(0)
     for step in document["charge"]["steps"]:
         assert Decimal(step["before"]) == after
         assert step["citation"] == clauses[step["clause"]].citation
@@ -76,6 +91,26 @@ def test_a_replay_names_what_is_otherwise() -> None:
     other = copy.deepcopy(kept("henan-example"))
     other["rulebook"]["digest"] = "0" * 64
     assert [one.where for one in replay(other)[1]] == ["rulebook.digest"]
+
+
+@pytest.mark.parametrize("rulebook", PREMIUMS)
+def test_numbers_stated_with_a_power_of_ten_are_replayed_to_the_last_digit(rulebook: str) -> None:
+    sheet = worksheet(rulebook, headcount=Decimal("1.2E+2"), project_cost=Decimal("8E+7"))
+    assert sheet.says is not None
+    terms = replace(sheet.terms, limit_per_person=Decimal("6E+5"), expiring_premium=Decimal("5E+4"))
+    says = replace(sheet.says, insured_loss=Decimal("1.6E+5"), insured_high=Decimal("3E+5"))
+    made = Worksheet.make(sheet.rulebook, sheet.facts, terms, says)
+    again, differences = replay(made.document())
+    assert differences == []
+    assert again == made
+
+
+def test_a_loss_beyond_reckoning_is_refused() -> None:
+    sheet = worksheet("henan-example")
+    assert sheet.says is not None
+    says = replace(sheet.says, **dict.fromkeys(("insured_loss", "insured_low", "insured_high"), Decimal("1E+17")))
+    with pytest.raises(BadInput, match=r"model: the insured loss is 1\.\d+E\+17; correct the facts that tell the size"):
+        Worksheet.make(sheet.rulebook, sheet.facts, sheet.terms, says)
 
 
 @pytest.mark.parametrize("broken", [{}, {"worksheet": 2}, {"worksheet": 1}, {"worksheet": 1, "model": None, "facts": []}])

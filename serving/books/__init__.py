@@ -1,0 +1,1 @@
+"""Whole books of policies: imported, rated, compared."""

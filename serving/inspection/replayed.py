@@ -4,7 +4,7 @@ Every planner begins with the same visits and goes on with its own: what it visi
 averts follows from the true expected loss of the site and from what visits do in truth, whatever the planner's rules assume.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -57,8 +57,9 @@ class VisitMade:
 
 @dataclass(frozen=True)
 class WeekMade:
-    """A planner's week. owed, kept: visits owed in it, and how many of them were made; late_days: how long those that were not
-    are overdue at its end, together; travel: minutes; faults: the rules that the plan breaks."""
+    """A planner's week. owed, kept: visits owed in it that somebody could make, and how many of them were made; late_days: how
+    long the others are overdue at its end, together; out_of_reach: sites that nobody could visit, whoever plans; travel:
+    minutes; faults: the rules that the plan breaks."""
 
     planner: Planner
     monday: datetime
@@ -67,6 +68,7 @@ class WeekMade:
     kept: int
     late_days: float
     travel: int
+    out_of_reach: int = 0
     faults: tuple[str, ...] = ()
 
 
@@ -125,10 +127,10 @@ def listed(
 
 def weighed(
     planner: Planner, rules: Rules, draft: Draft, plan: Plan, monday: datetime, loss: Mapping[str, float],
-    faults: Sequence[str] = (),
+    faults: Sequence[str] = (), barred: Collection[str] = (),
 ) -> WeekMade:  # fmt: skip
     """A plan of a week by the truth. rules: what visits do in truth; loss: true expected loss within 365 days by
-    `SiteNow.key`; monday: aware."""
+    `SiteNow.key`; monday: aware; barred: ids of visits that nobody could make."""
     wanted = {one.visit_id: one for one in draft.problem.wanted}
     visits = []
     for made in plan.visits:
@@ -137,11 +139,11 @@ def weighed(
         averted = of_visit(rules, loss[site.key], one.mode, since)
         at = monday + timedelta(minutes=made.start)
         visits.append(VisitMade(site.key, site.enterprise_id, at, _owed(one), averted))
-    late = [wanted[name] for name in plan.left_out if _owed(wanted[name])]
+    late = [wanted[name] for name in plan.left_out if _owed(wanted[name]) and name not in barred]
     return WeekMade(
-        planner, monday, tuple(visits), sum(map(_owed, wanted.values())), sum(one.owed for one in visits),
-        sum(max(0.0, draft.why[one.visit_id].overdue_days) for one in late),
-        travel_minutes(draft.problem, plan.visits, wanted)[0], tuple(faults),
+        planner, monday, tuple(visits), sum(_owed(one) for name, one in wanted.items() if name not in barred),
+        sum(one.owed for one in visits), sum(max(0.0, draft.why[one.visit_id].overdue_days) for one in late),
+        travel_minutes(draft.problem, plan.visits, wanted)[0], len(barred), tuple(faults),
     )  # fmt: skip
 
 

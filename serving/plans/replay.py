@@ -164,7 +164,7 @@ def _week(planner: Planner, week: Week, told: Known, setting: Setting, solve: So
     plan = _planned(planner, setting.rules, made, problem, told, monday, solve)
     faults = _faults(planner, problem, plan)
     plan = replace(plan, left_out=(*plan.left_out, *sorted(made.barred)))
-    return weighed(planner, setting.judge, made.draft, plan, monday, site_losses(week), faults)
+    return weighed(planner, setting.judge, made.draft, plan, monday, site_losses(week), faults, made.barred)
 
 
 def site_losses(week: Week) -> Losses:

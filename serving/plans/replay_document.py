@@ -26,7 +26,8 @@ def document(
     usual = found[Planner.ROTATION]
     return {
         "first": names[0], "last": names[-1], "warm_up": warm_up, "weeks": len(names) - warm_up, "inspectors": inspectors,
-        "sites": len(losses[0]), "currency": currency, "champion": champion, "loss_a_year": sum(losses[0].values()),
+        "sites": len(losses[0]), "out_of_reach": max(week.out_of_reach for made in weeks.values() for week in made),
+        "currency": currency, "champion": champion, "loss_a_year": sum(losses[0].values()),
         "planners": [_planner(one, usual, weeks) for one in found.values()],
         "weekly": {
             planner.value: [round(sum(visit.averted for visit in week.visits), 2) for week in made]
@@ -57,6 +58,7 @@ def text(found: Mapping[str, Any]) -> str:
     lines = [
         f"Replay of {found['weeks']} weeks to {found['last']} ({found['warm_up']} of business as usual before): "
         f"{found['inspectors']} inspectors, {found['sites']} sites, {found['champion']}.",
+        f"{found['out_of_reach']} of the sites nobody can get to and back from within a day: no plan visits them.",
         "",
         f"{'planner':26}{'averted, ' + found['currency']:>16}{'of truth':>10}{'of usual':>10}{'of round':>10}{'visits':>8}"
         f"{'minima kept':>13}{'days earlier':>14}{'min of travel':>15}",

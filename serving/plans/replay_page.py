@@ -32,6 +32,7 @@ def _identity(found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Weeks 周数": f"{found['weeks']} (+ {found['warm_up']} before 此前), {found['first']} – {found['last']}",
         "Inspectors 检查员": f"{found['inspectors']}", "Sites 场所": f"{found['sites']:,}",
+        "Out of reach 当日无法往返": f"{found['out_of_reach']:,}",
         "Expected loss a year 年预期损失": f"{found['currency']} {found['loss_a_year']:,.0f}", "Model 模型": found["champion"],
     }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Model and planner beside other planners over weeks of a simulated past: `make bench NAME=replay`.
 
-A world that nobody has looked at: 300 enterprises over two years, simulated and trained, one inspector for 25 sites; 13 weeks
-of business as usual, then 13 weeks planned by each. `--home DIR` replays a home that is there.
+A world that nobody has looked at: 300 enterprises over two years, simulated and trained; 13 weeks of business as usual, then 13
+weeks planned by each. Twice: with few inspectors, one for 25 sites, of which no plan can keep all minima, and with enough of
+them, one for 15. `--home DIR` replays a home that is there.
 """
 
 import argparse
@@ -25,32 +26,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--days", type=int, default=720)
     parser.add_argument("--weeks", type=int, default=13)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--crew", type=int, nargs="*", default=[0], help="0: one for 25 sites")
+    parser.add_argument("--sites", type=int, nargs="*", default=[25, 15], help="for one inspector")
     parser.add_argument("--home", type=Path)
     told = parser.parse_args(argv)
     if told.home is not None:
-        return int(sum(_replayed(told.home, told, crew) for crew in told.crew) > 0)
+        return int(sum(_replayed(told.home, told, sites) for sites in told.sites) > 0)
     missed = False
     for seed in told.seed:
         home = Path(tempfile.mkdtemp(prefix="forewarn-replay-"))
         try:
             made(home, seed, enterprises=told.enterprises, days=told.days)
-            missed |= sum(_replayed(home, told, crew) for crew in told.crew) > 0
+            missed |= sum(_replayed(home, told, sites) for sites in told.sites) > 0
         finally:
             shutil.rmtree(home, ignore_errors=True)
     return int(missed)
 
 
-def _replayed(home: Path, told: argparse.Namespace, crew: int) -> bool:
-    """Print the replay of a home; whether a figure is missed or a rule broken."""
+def _replayed(home: Path, told: argparse.Namespace, sites: int) -> bool:
+    """Print the replay of a home, an inspector for so many sites; whether a figure is missed or a rule broken."""
     os.environ["FOREWARN_HOME"] = str(home)
+    from features.lake import Lake
     from features.settings import settings
     from serving.plans.replay_document import text
     from serving.plans.replay_run import Asked, run
 
     settings.cache_clear()
     started = time.monotonic()
-    asked = Asked(count=told.weeks, warm_up=told.weeks, crew=crew or None, seconds=told.seconds)
+    there = Lake.open(settings().lake).read("sites").group_by(["enterprise_id", "site_id"]).aggregate([])
+    crew = max(1, round(len(there) / sites))
+    asked = Asked(count=told.weeks, warm_up=told.weeks, crew=crew, seconds=told.seconds)
     found = run(home, asked, threads=settings().threads)
     print(text(found))
     model = next(one for one in found["planners"] if one["planner"] == "model")

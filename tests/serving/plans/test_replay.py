@@ -11,7 +11,7 @@ import pytest
 from features.errors import BadInput
 from features.simulator.enterprise_world import load_enterprises
 from serving.inspection import rules as rulesets
-from serving.inspection.model import Plan, Problem
+from serving.inspection.model import DAY, Plan, Problem, Window
 from serving.inspection.replayed import Planner, WeekMade, by_enterprise, ratio, told
 from serving.inspection.solver import solve
 from serving.plans import replay as replays
@@ -83,6 +83,23 @@ def test_business_as_usual_goes_where_a_visit_is_owed_and_no_further(made: dict[
     assert all(visit.owed for week in made[Planner.ROTATION] for visit in week.visits)
     assert told(made[Planner.ROTATION], [{}] * 3).averted_spare == 0.0
     assert sum(len(week.visits) for week in made[Planner.ROUND]) > sum(len(week.visits) for week in made[Planner.ROTATION])
+
+
+def test_what_nobody_can_get_to_is_told_and_counts_against_no_planner(weeks: tuple[Week, ...], setting: Setting) -> None:
+    """One inspector with a day of two hours: what is near is kept, what is far is out of reach."""
+    brief = tuple(Window(day * DAY + 510, day * DAY + 630) for day in range(5))
+    alone = crew(weeks[0].known.sites, 1, 1)[0]
+    alone = replace(alone, inspector=replace(alone.inspector, shifts=brief))
+    short = replace(setting, people=(alone,), warm_up=0)
+    found = {
+        one: replay(one, weeks[:1], short, partial(solve, seconds=0.3, seed=1))[0] for one in (Planner.MODEL, Planner.ROTATION)
+    }
+    assert found[Planner.MODEL].out_of_reach == found[Planner.ROTATION].out_of_reach > 0
+    sites = len(weeks[0].known.sites)
+    for one in found.values():
+        assert one.kept <= one.owed <= sites - one.out_of_reach < sites
+    everybody = replay(Planner.MODEL, weeks[:1], replace(setting, warm_up=0), partial(solve, seconds=0.3, seed=1))[0]
+    assert everybody.out_of_reach < found[Planner.MODEL].out_of_reach and everybody.owed > found[Planner.MODEL].owed
 
 
 def test_a_planner_knows_its_own_visits_and_none_that_the_insurer_made_since(

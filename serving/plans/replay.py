@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from math import log
+from math import ceil, floor, log
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.cluster.vq import kmeans2
 
 from features.errors import BadInput, NotFound
 from features.lake import Lake
@@ -28,11 +28,15 @@ from serving.risk_champion import RiskChampion
 
 YEAR, HORIZON = 365.0, 90.0
 SITES_PER_INSPECTOR = 25  # eight people for two hundred sites
+MIDDLE = 3  # sites of a part among which its inspector may live
+SLACK = 0.5  # of an inspector's number of sites: so many more or fewer
 LEARNT_DAYS = 31  # a champion follows its last observation for an interval of its grid
 TRUTH_DAYS = 7.0
 Progress = Callable[[int, int], None]
 Solve = Callable[[Problem], Plan]
 Losses = Mapping[str, float]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,10 @@ def first_monday(champion: RiskChampion) -> date:
 
 
 def crew(sites: Sequence[SiteKnown], seed: int, count: int | None = None) -> tuple[Person, ...]:
-    """Inspectors who live amid the sites (where the one is that is nearest to each of k means).
+    """Inspectors who live amid the sites, about as many sites around each, and may go anywhere.
 
-    They work 08:30-17:30 from Monday to Friday and may go anywhere.
+    They work 08:30-17:30 from Monday to Friday. Sites are parted at the widest gaps until each part has its inspector, who
+    lives where one of the sites in the middle of the part is (by lot of `seed`, of the MIDDLE nearest).
 
     count: one for every SITES_PER_INSPECTOR sites where none is given. Raises NotFound where no site has coordinates.
     """
@@ -80,14 +85,39 @@ def crew(sites: Sequence[SiteKnown], seed: int, count: int | None = None) -> tup
     if not len(there):
         raise NotFound("no site with coordinates", where="sites", mend="import sites with latitude and longitude")
     many = min(len(there), count or max(1, round(len(sites) / SITES_PER_INSPECTOR)))
-    scale = np.array([1.0, np.cos(np.radians(there[:, 0].mean()))])  # a degree of longitude is the shorter one
-    middles = kmeans2(there * scale, many, minit="++", seed=seed)[0]
-    homes = there[[int(np.hypot(*(there * scale - middle).T).argmin()) for middle in middles]]
+    scaled = there * np.array([1.0, np.cos(np.radians(there[:, 0].mean()))])  # a degree of longitude is the shorter one
+    lot = np.random.default_rng(seed)
+    homes = [there[lot.choice(_amid(scaled, part))] for part in _parts(scaled, np.arange(len(there)), many)]
     shifts = tuple(Window(day * DAY + 510, day * DAY + 1_050) for day in range(5))
     return tuple(
         Person(Inspector(f"i{number:03d}", number, shifts), float(latitude), float(longitude))
         for number, (latitude, longitude) in enumerate(homes)
     )
+
+
+def _parts(places: Floats, rows: Ints, many: int) -> list[Ints]:
+    """Rows in so many parts of neighbours: about as many in each, so that nobody has a town too many and a neighbour idles."""
+    if many == 1:
+        return [rows]
+    each = len(rows) / many
+    found: tuple[float, Ints, int, int] | None = None
+    for axis in (0, 1):
+        ordered = rows[np.argsort(places[rows, axis], kind="stable")]
+        gaps = np.diff(places[ordered, axis])
+        for first in range(1, many):
+            low, high = ceil((first - SLACK) * each), floor((first + SLACK) * each)
+            for cut in range(max(1, low), min(len(rows) - 1, high) + 1):
+                if found is None or gaps[cut - 1] > found[0]:
+                    found = float(gaps[cut - 1]), ordered, cut, first
+    assert found is not None, "more parts than rows"
+    _, ordered, cut, first = found
+    return [*_parts(places, ordered[:cut], first), *_parts(places, ordered[cut:], many - first)]
+
+
+def _amid(places: Floats, part: Ints) -> Ints:
+    """The rows of a part that are nearest to its middle."""
+    far = np.hypot(*(places[part] - np.median(places[part], axis=0)).T)
+    return part[np.argsort(far, kind="stable")[:MIDDLE]]
 
 
 def past(

@@ -85,6 +85,15 @@ def test_business_as_usual_goes_where_a_visit_is_owed_and_no_further(made: dict[
     assert sum(len(week.visits) for week in made[Planner.ROUND]) > sum(len(week.visits) for week in made[Planner.ROTATION])
 
 
+def test_a_crew_lives_where_the_sites_are(weeks: tuple[Week, ...]) -> None:
+    """Four sites in five are in one town: so are four inspectors in five."""
+    site = weeks[0].known.sites[0]
+    town = [replace(site, site_id=f"t{number}", latitude=31.0 + number / 1_000, longitude=121.0) for number in range(80)]
+    away = [replace(site, site_id=f"a{number}", latitude=36.0, longitude=113.0 + number / 1_000) for number in range(20)]
+    homes = [one.latitude for one in crew([*town, *away], 1, 10)]
+    assert sum(one < 32.0 for one in homes) == 8 and sum(one > 35.0 for one in homes) == 2
+
+
 def test_what_nobody_can_get_to_is_told_and_counts_against_no_planner(weeks: tuple[Week, ...], setting: Setting) -> None:
     """One inspector with a day of two hours: what is near is kept, what is far is out of reach."""
     brief = tuple(Window(day * DAY + 510, day * DAY + 630) for day in range(5))

@@ -58,7 +58,7 @@ def text(found: Mapping[str, Any]) -> str:
     lines = [
         f"Replay of {found['weeks']} weeks to {found['last']} ({found['warm_up']} of business as usual before): "
         f"{found['inspectors']} inspectors, {found['sites']} sites, {found['champion']}.",
-        f"{found['out_of_reach']} of the sites nobody can get to and back from within a day: no plan visits them.",
+        *_far(found["out_of_reach"]),
         "",
         f"{'planner':26}{'averted, ' + found['currency']:>16}{'of truth':>10}{'of usual':>10}{'of round':>10}{'visits':>8}"
         f"{'minima kept':>13}{'days earlier':>14}{'min of travel':>15}",
@@ -75,6 +75,10 @@ def text(found: Mapping[str, Any]) -> str:
         lines += ["", *_verdict(next(one for one in found["planners"] if one["planner"] == "model"))]
     faults = sum(one["faults"] for one in found["planners"])
     return "\n".join([*lines, f"Rules broken by any plan: {faults}."])
+
+
+def _far(sites: int) -> list[str]:
+    return [f"To {sites} of the sites nobody gets and back within a day: no plan visits them."] if sites else []
 
 
 def _verdict(model: Mapping[str, Any]) -> list[str]:

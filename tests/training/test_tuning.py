@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -239,11 +240,21 @@ def test_processes_share_a_study(url: str) -> None:
     assert len({tuple(sorted(one.values.items())) for one in found.trials}) == len(found.trials)
 
 
+def _beats(url: str) -> int:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30.0)) as store:
+        return int(store.execute("SELECT COUNT(*) FROM trial_heartbeats").fetchone()[0])
+
+
 def test_a_killed_trial_is_tried_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "_BEAT_SECONDS", 1)
     monkeypatch.setattr(tuning, "_GRACE_SECONDS", 2)
     one = child(url, 3, 60.0)
     assert one.stdout is not None and one.stdout.readline() == "begun\n"
+    # A thread of its own says that the trial lives; of one that was killed before, the storage knows nothing to believe.
+    until = time.monotonic() + 30.0
+    while not _beats(url) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _beats(url)
     one.send_signal(signal.SIGKILL)
     one.communicate()
     time.sleep(3.2)  # the storage counts in whole seconds

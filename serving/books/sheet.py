@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -146,7 +147,7 @@ def _check_archive(path: Path, only: Collection[str] | None) -> None:
                     where = f"{path.name}, sheet {title}, row {row}, column {column}"
                     mend = "let the spreadsheet compute it, or write the value"
                     raise BadInput("a formula that gave no value", where=where, mend=mend)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, RuntimeError, NotImplementedError, EOFError, zlib.error):
         raise BadInput("not readable as XLSX", where=path.name, mend="save it again as .xlsx or .csv") from None
 
 

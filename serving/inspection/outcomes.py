@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from features.errors import BadInput
-from serving.inspection.model import Mode
 
 OUTCOMES = ("done", "partial", "refused")
 LET_IN = ("done", "partial")
 GRADES = ("general", "major")
 MOST_FINDINGS, LONGEST, MOST_HOURS = 500, 2_000, 200.0
+MOST_YEARS = 50  # to rectify a finding
 _KEYS = {"visit_id", "outcome", "at", "hours", "by", "note", "findings"}
 _OF_FINDING = {"grade", "kind", "due", "note", "supervised"}
 
@@ -122,11 +122,6 @@ def loop(hazards: Iterable[Hazard], as_of: datetime) -> Loop:
     )
 
 
-def mode_of(text: str, where: str) -> Mode:
-    """A mode by its name. Raises BadInput."""
-    return Mode(_one_of(text, tuple(Mode), where))
-
-
 def _finding(document: Any, where: str, at: datetime) -> Finding:
     if not isinstance(document, Mapping):
         raise BadInput("no finding", where=where, mend="give grade, kind and due")
@@ -139,6 +134,8 @@ def _finding(document: Any, where: str, at: datetime) -> Finding:
         raise BadInput(f"{document.get('due')!r} is no day", where=f"{where}, due", mend=mend) from None
     if due < at.date():
         raise BadInput(f"due on {due}, before the visit", where=f"{where}, due", mend="give a day from the visit on")
+    if due.year > at.year + MOST_YEARS:
+        raise BadInput(f"due on {due}", where=f"{where}, due", mend=f"give a day within {MOST_YEARS} years of the visit")
     supervised = document.get("supervised", False)
     if not isinstance(supervised, bool):
         raise BadInput(f"{supervised!r} is neither true nor false", where=f"{where}, supervised", mend="give true or false")
@@ -166,7 +163,10 @@ def _moment(value: Any, where: str) -> datetime:
         raise BadInput(f"{value!r} is no moment", where=where, mend=mend) from None
     if found.tzinfo is None:
         raise BadInput(f"{value} has no zone", where=where, mend=mend)
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"{value!s} is beyond the years that a clock can show", where=where, mend=mend) from None
 
 
 def _hours(value: Any, where: str) -> float | None:
@@ -181,4 +181,9 @@ def _text(value: Any, where: str, *, least: int = 0) -> str:
     if not isinstance(value, str) or not least <= len(value.strip()) <= LONGEST:
         mend = f"give a text of at most {LONGEST} characters"
         raise BadInput("blank or no text" if least else "no text", where=where, mend=mend)
+    # Neither every store nor a line can hold them.
+    if any((ord(one) < 32 and one not in "\n\r\t") or one == "\x7f" or "\ud800" <= one <= "\udfff" for one in value):
+        raise BadInput("a control character or half of one", where=where, mend="leave it out")
+    if least and len(value.strip().splitlines()) > 1:
+        raise BadInput("more than one line", where=where, mend="write it in one line; a note may have more")
     return value.strip()

@@ -19,6 +19,7 @@ _Csv = Annotated[Path | None, typer.Option(help="Write a row for each visit to t
 _Ics = Annotated[Path | None, typer.Option(help="Write a calendar file for each inspector into this folder.")]
 _Html = Annotated[Path | None, typer.Option(help="Write the page with calendar and map, in Chinese and English.")]
 SHOWN = 15
+YEARS = (1970, 9000)  # of a moment that every zone has
 
 
 @plans.callback()
@@ -142,4 +143,6 @@ def _moment(text: str) -> datetime:
         raise BadInput(f"{text!r} is no moment", where="--at", mend="give it as 2026-11-25T12:00:00+08:00") from None
     if found.tzinfo is None:
         raise BadInput(f"{text!r} has no zone", where="--at", mend="give it as 2026-11-25T12:00:00+08:00")
+    if not YEARS[0] <= found.year <= YEARS[1]:
+        raise BadInput(f"{text!r} is no moment of a plan", where="--at", mend="give it as 2026-11-25T12:00:00+08:00")
     return found

@@ -136,6 +136,8 @@ def _documents(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
 def _of_json(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
     try:
         document = json.loads(text)
+    except RecursionError:
+        raise BadInput("not JSON: nested too deep", where=name, mend="give a list of outcomes") from None
     except ValueError as error:
         raise BadInput(f"not JSON: {error}", where=name, mend="give a list of outcomes") from None
     listed = document if isinstance(document, list) else [document]
@@ -197,7 +199,11 @@ def _moment(text: str | None, where: str) -> datetime | None:
         found = datetime.min  # noqa: DTZ901  (told below, as one without a zone)
     if found.tzinfo is None:
         raise BadInput(f"{text!r} is no moment with a zone", where=where, mend="give it as 2026-11-25T09:30:00+08:00")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        what = f"{text!r} is beyond the years that a clock can show"
+        raise BadInput(what, where=where, mend="give it as 2026-11-25T09:30:00+08:00") from None
 
 
 def _plain(value: Any) -> Any:

@@ -78,7 +78,7 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def _far(sites: int) -> list[str]:
-    return [f"To {sites} of the sites nobody gets and back within a day: no plan visits them."] if sites else []
+    return [f"{sites} of the sites nobody can get to and back from within a day: no plan visits them."] if sites else []
 
 
 def _verdict(model: Mapping[str, Any]) -> list[str]:

@@ -145,16 +145,18 @@ class PlanStore:
         """Keep what came of visits, all of it or nothing. Raises Conflict where somebody else recorded one at the same time."""
         last = sa.select(sa.func.max(tables.outcomes.c.number))
         rows = []
-        try:
-            with self.engine.begin() as connection:
-                for one in given:
-                    number = connection.execute(last.where(tables.outcomes.c.visit_id == one.visit_id)).scalar_one() or 0
-                    findings = [finding.document() for finding in one.findings]
-                    rows.append({**vars(one), "findings": findings, "number": number + 1, "recorded_at": recorded_at})
-                if rows:
-                    connection.execute(sa.insert(tables.outcomes), rows)
-        except sa.exc.IntegrityError:
-            raise Conflict("recorded by somebody else just now", where="visits", mend="look at them, then try again") from None
+        with usable(self.engine):
+            try:
+                with self.engine.begin() as connection:
+                    for one in given:
+                        number = connection.execute(last.where(tables.outcomes.c.visit_id == one.visit_id)).scalar_one() or 0
+                        findings = [finding.document() for finding in one.findings]
+                        rows.append({**vars(one), "findings": findings, "number": number + 1, "recorded_at": recorded_at})
+                    if rows:
+                        connection.execute(sa.insert(tables.outcomes), rows)
+            except sa.exc.IntegrityError:
+                mend = "look at them, then try again"
+                raise Conflict("recorded by somebody else just now", where="visits", mend=mend) from None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ COLUMNS = (
     "colour", "due", "overdue_days", "value", "by_rule", "pinned", "why_en", "why_zh", "visit_id", "checklist_en",
     "checklist_zh",
 )  # fmt: skip
+
+LONGEST_NAME = 120  # bytes of a file's name that an inspector's id may take
 
 
 def text(told: Mapping[str, Any], shown: int) -> str:
@@ -50,7 +52,7 @@ def _most(told: Mapping[str, Any]) -> str:
 def _short(told: Mapping[str, Any]) -> list[str]:
     short = told["shortage"]
     if not short["missed"]:
-        return ["every follow-up and minimum that is due is planned"]
+        return ["every follow-up and minimum that is due is planned", *_conflicts(told)]
     lines = [
         f"TOO FEW PEOPLE: {len(short['missed'])} visits that are due are missed; "
         f"at least {short['inspectors']} more inspectors needed"
@@ -62,10 +64,14 @@ def _short(told: Mapping[str, Any]) -> list[str]:
             f"the longest overdue {one['longest_overdue_days']:.0f} d, {_shut(one)}"
             f"{one['minutes'] / 60:,.0f} h of work: {one['inspectors']} inspectors"
         )
-    conflicts = [f"  cannot be: {one}" for one in told["conflicts"][:SHOWN_CONFLICTS]]
-    if more := len(told["conflicts"]) - len(conflicts):
-        conflicts.append(f"  ... and {more} more that cannot be (--json shows all)")
-    return lines + conflicts
+    return lines + _conflicts(told)
+
+
+def _conflicts(told: Mapping[str, Any]) -> list[str]:
+    lines = [f"  cannot be: {one}" for one in told["conflicts"][:SHOWN_CONFLICTS]]
+    if more := len(told["conflicts"]) - len(lines):
+        lines.append(f"  ... and {more} more that cannot be (--json shows all)")
+    return lines
 
 
 def _shut(group: Mapping[str, Any]) -> str:
@@ -97,7 +103,8 @@ def write_ics(folder: Path, told: Mapping[str, Any]) -> tuple[Path, ...]:
     if folder.exists() and not folder.is_dir():
         raise BadInput("not a folder", where=str(folder), mend="name a folder for the calendars")
     folder.mkdir(parents=True, exist_ok=True)
-    visits: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    # Who has no visit (any more) gets an empty one in the place of what may lie there.
+    visits: dict[str, list[Mapping[str, Any]]] = {one["inspector_id"]: [] for one in told["problem"]["inspectors"]}
     for one in told["visits"]:
         visits[one["inspector_id"]].append(one)
     names = Counter(_file_name(one) for one in visits)
@@ -133,4 +140,5 @@ def calendar(told: Mapping[str, Any], visits: list[Mapping[str, Any]]) -> str:
 
 
 def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) or "_"
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) or "_"
+    return plain.encode()[:LONGEST_NAME].decode(errors="ignore")

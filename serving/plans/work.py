@@ -8,6 +8,7 @@ reads a task from stdin, a line of JSON and the request's body, and writes a lin
 import fcntl
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,7 +146,20 @@ def _turn(task: Task) -> Iterator[None]:
         yield
 
 
+def _with_its_service() -> None:
+    """A plan whose service has died is stored for nobody: this process ends as well."""
+    service = os.getppid()
+
+    def watched() -> None:
+        while os.getppid() == service:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watched, daemon=True).start()
+
+
 if __name__ == "__main__":
+    _with_its_service()
     # After whoever answers requests.
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     main(sys.stdin.buffer, sys.stdout.buffer)

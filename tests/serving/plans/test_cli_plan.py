@@ -25,6 +25,7 @@ from serving.inspection.model import Plan, Problem
 from serving.plans import page as plan_page
 from serving.plans import store
 from serving.plans.cli_plan import plan
+from serving.plans.text import text
 from tests.serving.inspection import greedy
 from tests.serving.risk_world import RiskWorld
 
@@ -208,6 +209,8 @@ def test_conflicts_are_refused_and_can_be_left_out(
         )
     told = planned(people, "--sites", sites, "--leave-out", "--no-keep")
     assert any(said in one for one in told["conflicts"])
+    nothing_missed = {**told, "shortage": {**told["shortage"], "missed": []}}
+    assert any(said in line for line in text(nothing_missed, 0).splitlines() if "cannot be" in line)
 
 
 def test_pinned_visits_stay_and_listed_sites_alone_are_planned(

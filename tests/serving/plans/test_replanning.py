@@ -212,6 +212,8 @@ def test_a_replan_is_handed_out_as_calendars_and_table(stored: tuple[StoredPlan,
     assert RUN.invoke(plans, arguments, catch_exceptions=False).exit_code == 0
     calendar = (tmp_path / "ics" / "i-1.ics").read_text("utf-8")
     assert "DTSTAMP:20240708T040000Z" in calendar and (tmp_path / "p.csv").exists()
+    dropped = (tmp_path / "ics" / "i-0.ics").read_text("utf-8")
+    assert "VCALENDAR" in dropped  # in the place of the one that was handed out before
     assert "检查员 i-0 缺勤" in (tmp_path / "p.html").read_text("utf-8")
     assert RUN.invoke(plans, ["show", found.plan_id, *outputs], catch_exceptions=False).exit_code == 0
     assert "DTSTAMP:20240704T000000Z" in (tmp_path / "ics" / "i-1.ics").read_text("utf-8")
